@@ -1,0 +1,121 @@
+/**
+ * @file Files that are there whole or not at all: written under a temporary name in the same folder,
+ * flushed, renamed, and the folder flushed. A failure removes the temporary file and leaves what was
+ * there before. A killed process leaves its temporary file; `sweepTemporaries` removes those.
+ */
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { writeProblem } from "./file-errors.ts";
+
+const temporaryName = /^\..+\.\d+\.tmp$/;
+
+/** Writes all of `bytes` at the file's position: a single write may take only a part. */
+export function writeFully(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.byteLength; ) {
+    done += writeSync(fd, bytes, done, bytes.byteLength - done);
+  }
+}
+
+/** Flushes a folder's entries, so that a rename in it survives a power cut. */
+export function syncFolder(folder: string): void {
+  if (process.platform === "win32") return; // folders can't be opened there
+  const fd = openSync(folder, "r");
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * A file written piece by piece that appears under its name only at `commit`. Missing folders are made.
+ * Every method throws a RunError when the disk is full and then leaves nothing behind.
+ */
+export class AtomicSink {
+  readonly path: string;
+  private readonly temporary: string;
+  private fd: number;
+  private written = 0;
+
+  constructor(path: string) {
+    this.path = path;
+    this.temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      this.fd = openSync(this.temporary, "w");
+    } catch (error) {
+      throw writeProblem(error, path);
+    }
+  }
+
+  /** Bytes written so far. */
+  get bytes(): number {
+    return this.written;
+  }
+
+  write(chunk: Uint8Array): void {
+    this.guarded(() => writeFully(this.fd, chunk));
+    this.written += chunk.byteLength;
+  }
+
+  /** Flushes and gives the file its name. */
+  commit(): void {
+    this.guarded(() => {
+      fsyncSync(this.fd);
+      const fd = this.fd;
+      this.fd = -1;
+      closeSync(fd);
+      renameSync(this.temporary, this.path);
+      syncFolder(dirname(this.path));
+    });
+  }
+
+  /** Gives up: removes the temporary file. Harmless after a failure or another abort. */
+  abort(): void {
+    if (this.fd >= 0) closeSync(this.fd);
+    this.fd = -1;
+    rmSync(this.temporary, { force: true });
+  }
+
+  private guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.abort();
+      throw writeProblem(error, this.path);
+    }
+  }
+}
+
+/** Replaces `path` with `data` in one step. */
+export function writeFileAtomic(path: string, data: string | Uint8Array): void {
+  const sink = new AtomicSink(path);
+  sink.write(typeof data === "string" ? new TextEncoder().encode(data) : data);
+  sink.commit();
+}
+
+/** JSON with two spaces, a last newline, null for what is not finite; typed arrays become lists. */
+export function writeJsonAtomic(path: string, value: unknown): void {
+  if (value === undefined) throw new Error(`internal: nothing to write into ${path}`);
+  const plain = (_key: string, item: unknown) =>
+    ArrayBuffer.isView(item) ? Array.from(item as Float64Array) : item;
+  writeFileAtomic(path, `${JSON.stringify(value, plain, 2)}\n`);
+}
+
+/** Removes the temporary files that killed processes left under `folder`; only its sole user may call it. */
+export function sweepTemporaries(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) sweepTemporaries(path);
+    else if (entry.isFile() && temporaryName.test(entry.name)) rmSync(path, { force: true });
+  }
+}
