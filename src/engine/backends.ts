@@ -1,0 +1,266 @@
+/**
+ * The backends that numbers can be computed on, and how each is found and brought up. One table
+ * entry a backend; `auto` takes the first that works, in the order of the table. The tensorflow
+ * packages are optional peers of the user's own installation, `webgpu` is an optional dependency,
+ * `wasm` is always there. `native` is this project's own addon; where it isn't built it says so.
+ */
+import { availableParallelism } from "node:os";
+import { UsageError } from "../io/errors.ts";
+import { tf } from "./tf.ts";
+
+/** Names that `--backend` takes besides `auto`. */
+export type BackendName = "tensorflow-gpu" | "native" | "tensorflow" | "webgpu" | "wasm" | "cpu";
+
+/** What a look at one backend found. */
+export interface BackendFinding {
+  readonly name: BackendName;
+  readonly available: boolean;
+  /** Why it is or isn't available, in words. */
+  readonly reason: string;
+  /** What to do to get it; null where nothing is needed. */
+  readonly advice: string | null;
+}
+
+/** The backend now active. */
+export interface BackendChoice {
+  readonly name: BackendName;
+  readonly reason: string;
+  /** Package versions that decide the numbers. */
+  readonly versions: Record<string, string>;
+}
+
+interface Backend {
+  readonly name: BackendName;
+  /** Whether `auto` may take it. */
+  readonly automatic: boolean;
+  readonly advice: string | null;
+  /** Registers it with TensorFlow.js and resolves with TensorFlow.js's own name for it, or throws with the reason. */
+  bring(): Promise<string>;
+}
+
+/** Software adapters are accepted where this is set, for tests on a machine without a GPU. */
+const allowSoftwareGpu = "SAE_CARRY_WEBGPU_SOFTWARE";
+
+const backends: readonly Backend[] = [
+  {
+    name: "tensorflow-gpu",
+    automatic: true,
+    advice: "npm install @tensorflow/tfjs-node-gpu, on Linux with an NVIDIA GPU and CUDA",
+    bring: () => bringTensorflow("@tensorflow/tfjs-node-gpu", true),
+  },
+  {
+    name: "native",
+    automatic: true,
+    advice: null,
+    bring: async () => {
+      throw new Error("this version has no native addon");
+    },
+  },
+  {
+    name: "tensorflow",
+    automatic: true,
+    advice: "npm install @tensorflow/tfjs-node",
+    bring: () => bringTensorflow("@tensorflow/tfjs-node", false),
+  },
+  {
+    name: "webgpu",
+    automatic: true,
+    advice:
+      "a GPU with a Vulkan, Metal or D3D12 driver; npm install webgpu @tensorflow/tfjs-backend-webgpu",
+    bring: bringWebGpu,
+  },
+  {
+    name: "wasm",
+    automatic: true,
+    advice: null,
+    bring: async () => {
+      await import("@tensorflow/tfjs-backend-wasm");
+      return "wasm";
+    },
+  },
+  { name: "cpu", automatic: false, advice: null, bring: async () => "cpu" },
+];
+
+/** All names that `--backend` takes, `auto` apart. */
+export const backendNames: readonly BackendName[] = backends.map((backend) => backend.name);
+
+/**
+ * Makes `choice` the active backend; `auto` takes the first of the table that works.
+ * Errors: UsageError when a named backend can't be had, with what to do about it.
+ */
+export async function useBackend(
+  choice: BackendName | "auto",
+  options: { readonly threads?: number } = {},
+): Promise<BackendChoice> {
+  if (options.threads !== undefined && !(options.threads >= 1)) {
+    throw new UsageError({
+      code: "bad-threads",
+      where: "--threads",
+      expected: "a whole number of at least 1",
+      got: String(options.threads),
+    });
+  }
+  const failures: string[] = [];
+  for (const backend of backends) {
+    if (choice === "auto" ? !backend.automatic : backend.name !== choice) continue;
+    try {
+      await activate(backend);
+      const reason = choice === "auto" ? ["first that works", ...failures].join("; ") : "asked for";
+      return { name: backend.name, reason, versions: versions() };
+    } catch (cause) {
+      if (choice !== "auto") {
+        throw new UsageError({
+          code: "backend-unavailable",
+          where: `--backend ${choice}`,
+          expected: "a backend that works on this machine",
+          got: message(cause),
+          hint: backend.advice ?? "use --backend auto; sae-carry doctor lists what there is",
+          cause,
+        });
+      }
+      failures.push(`${backend.name}: ${message(cause)}`);
+    }
+  }
+  throw new UsageError({
+    code: "unknown-backend",
+    where: "--backend",
+    expected: ["auto", ...backendNames].join(", "),
+    got: String(choice),
+  });
+}
+
+/** Tries every backend and says what was found; leaves the last working automatic choice untouched by calling `useBackend` after it. */
+export async function surveyBackends(): Promise<BackendFinding[]> {
+  const findings: BackendFinding[] = [];
+  for (const backend of backends) {
+    try {
+      await activate(backend);
+      findings.push({ name: backend.name, available: true, reason: "works", advice: null });
+    } catch (cause) {
+      findings.push({
+        name: backend.name,
+        available: false,
+        reason: message(cause),
+        advice: backend.advice,
+      });
+    }
+  }
+  return findings;
+}
+
+/** Billions of floating-point operations a second of one 512³ f32 product on the active backend. */
+export async function measureGflops(): Promise<number> {
+  const size = 512;
+  const a = tf.ones([size, size]);
+  const run = async (): Promise<void> => {
+    const b = tf.add(a, 0);
+    const c = tf.matMul(a, b);
+    await c.data();
+    tf.dispose([b, c]);
+  };
+  await run();
+  const repeats = 5;
+  const start = performance.now();
+  for (let i = 0; i < repeats; i++) await run();
+  const seconds = (performance.now() - start) / 1000 / repeats;
+  a.dispose();
+  return (2 * size ** 3) / seconds / 1e9;
+}
+
+/** How many worker processes a run should use on `backend`: single-threaded backends share the cores by processes. */
+export function defaultWorkers(backend: BackendName): number {
+  return backend === "wasm" || backend === "cpu" ? Math.min(availableParallelism(), 8) : 1;
+}
+
+async function activate(backend: Backend): Promise<void> {
+  const name = await backend.bring();
+  if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js could not start "${name}"`);
+  await tf.ready();
+  const probe = tf.add(tf.tensor1d([1]), 1);
+  const [two] = await probe.data();
+  probe.dispose();
+  if (two !== 2) throw new Error(`its first sum came out as ${two}`);
+}
+
+async function bringTensorflow(packageName: string, wantGpu: boolean): Promise<string> {
+  const binding = await importPeer(packageName);
+  const isGpu = (binding as { backend?: () => { isUsingGpuDevice?: boolean } }).backend?.();
+  if (wantGpu && isGpu?.isUsingGpuDevice !== true) {
+    throw new Error("TensorFlow sees no CUDA device");
+  }
+  return "tensorflow";
+}
+
+async function bringWebGpu(): Promise<string> {
+  if (tf.findBackendFactory("webgpu")) return "webgpu";
+  const dawn = (await importPeer("webgpu")) as {
+    create(flags: string[]): object;
+    globals: Record<string, unknown>;
+  };
+  Object.assign(globalThis, dawn.globals);
+  const gpu = dawn.create([]) as {
+    requestAdapter(options: object): Promise<WebGpuAdapter | null>;
+  };
+  const software = process.env[allowSoftwareGpu] === "1";
+  const adapter = await gpu.requestAdapter(
+    software ? { forceFallbackAdapter: true } : { powerPreference: "high-performance" },
+  );
+  if (!adapter) throw new Error("no GPU adapter was found");
+  const info = adapter.info;
+  const isSoftware =
+    info.isFallbackAdapter === true ||
+    /swiftshader|llvmpipe|lavapipe/i.test(
+      `${info.device} ${info.description} ${info.architecture}`,
+    );
+  if (isSoftware && !software) {
+    throw new Error(`the only adapter is software (${info.description || info.device})`);
+  }
+  Object.defineProperty(globalThis, "navigator", { value: { gpu }, configurable: true });
+  const { WebGPUBackend } = (await importPeer("@tensorflow/tfjs-backend-webgpu")) as {
+    WebGPUBackend: new (device: object, info: object) => tf.KernelBackend;
+  };
+  const limits = adapter.limits;
+  const device = await adapter.requestDevice({
+    requiredLimits: {
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      maxComputeWorkgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
+      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxBufferSize: limits.maxBufferSize,
+      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+    },
+  });
+  tf.registerBackend("webgpu", () => new WebGPUBackend(device, info));
+  return "webgpu";
+}
+
+interface WebGpuAdapter {
+  readonly limits: Record<string, number>;
+  readonly info: {
+    readonly device: string;
+    readonly description: string;
+    readonly architecture: string;
+    readonly isFallbackAdapter?: boolean;
+  };
+  requestDevice(descriptor: object): Promise<object>;
+}
+
+/** Imports a package that may not be installed, from a name the compiler can't resolve. */
+async function importPeer(packageName: string): Promise<object> {
+  try {
+    return (await import(packageName)) as object;
+  } catch (cause) {
+    const code = (cause as { code?: string }).code;
+    if (code === "ERR_MODULE_NOT_FOUND")
+      throw new Error(`${packageName} is not installed`, { cause });
+    throw new Error(`${packageName} could not be loaded: ${message(cause)}`, { cause });
+  }
+}
+
+function versions(): Record<string, string> {
+  return { node: process.versions.node, tfjs: tf.version.tfjs };
+}
+
+function message(cause: unknown): string {
+  return cause instanceof Error ? cause.message.split("\n")[0] : String(cause);
+}

@@ -1,0 +1,31 @@
+/**
+ * GELU with the tanh approximation (Hendrycks & Gimpel 2016), GPT-2's `gelu_new`, as plain loops.
+ * tanh(u) is computed as 1 − 2/(1 + e^{2u}), which saturates correctly at both ends.
+ */
+const root2OverPi = Math.sqrt(2 / Math.PI);
+const cubic = 0.044715;
+
+/** y = x/2·(1 + tanh(√(2/π)(x + 0.044715x³))); `t` keeps the tanh for the backward pass. */
+export function geluForward(x: Float32Array, y: Float32Array, t: Float32Array): void {
+  for (let i = 0; i < x.length; i++) {
+    const v = x[i];
+    const tanh = 1 - 2 / (1 + Math.exp(2 * root2OverPi * (v + cubic * v * v * v)));
+    t[i] = tanh;
+    y[i] = 0.5 * v * (1 + tanh);
+  }
+}
+
+/** dx = dy · dGELU/dx. */
+export function geluBackward(
+  dy: Float32Array,
+  x: Float32Array,
+  t: Float32Array,
+  dx: Float32Array,
+): void {
+  for (let i = 0; i < x.length; i++) {
+    const v = x[i];
+    const tanh = t[i];
+    const inner = root2OverPi * (1 + 3 * cubic * v * v);
+    dx[i] = dy[i] * 0.5 * (1 + tanh + v * (1 - tanh * tanh) * inner);
+  }
+}

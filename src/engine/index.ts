@@ -1,0 +1,33 @@
+/** The engine: backends, fused operations, random numbers, the optimizer. */
+
+export {
+  AdamW,
+  type AdamwOptions,
+  type AdamwState,
+  adamwDefaults,
+  globalNorm,
+} from "./adamw.ts";
+export {
+  type BackendChoice,
+  type BackendFinding,
+  type BackendName,
+  backendNames,
+  defaultWorkers,
+  measureGflops,
+  surveyBackends,
+  useBackend,
+} from "./backends.ts";
+export type { AttentionShape } from "./host/causal-attention.ts";
+export { hasHostMemory, hostOp, hostView } from "./host-memory.ts";
+export {
+  attentionComposite,
+  attentionPattern,
+  causalAttention,
+} from "./ops/causal-attention.ts";
+export { crossEntropy, tokenLoss, tokenLossComposite } from "./ops/cross-entropy.ts";
+export { embedding, embeddingComposite } from "./ops/embedding.ts";
+export { gelu, geluComposite } from "./ops/gelu.ts";
+export { layerNorm, layerNormComposite } from "./ops/layer-norm.ts";
+export { linear } from "./ops/linear.ts";
+export { createRng, type Rng } from "./random.ts";
+export { tf } from "./tf.ts";

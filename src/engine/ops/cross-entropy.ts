@@ -1,0 +1,103 @@
+/**
+ * Softmax cross-entropy of an unembedding, over chunks of rows so that [n, V] logits never exist
+ * whole. The gradient is computed in the forward pass, where the logits are at hand.
+ */
+import { softmaxLoss, softmaxLossInPlace } from "../host/softmax-loss.ts";
+import { hasHostMemory, hostOp, hostView } from "../host-memory.ts";
+import { tf } from "../tf.ts";
+
+/** Logits held at once; rows per chunk follow from it. */
+const maxChunkElements = 1 << 22;
+
+/**
+ * Mean over rows of −log softmax(hidden · unembedᵀ)[target], in nats. hidden [n, d], unembed [V, d],
+ * targets [n] with ids in [0, V). Differentiable in hidden and unembed.
+ */
+export function crossEntropy(
+  hidden: tf.Tensor2D,
+  unembed: tf.Tensor2D,
+  targets: Int32Array,
+): tf.Scalar {
+  return hasHostMemory()
+    ? fused(hidden, unembed, targets)
+    : tf.mean(tokenLossComposite(hidden, unembed, targets));
+}
+
+/** −log softmax(hidden · unembedᵀ)[target] for each row, in nats: [n] numbers on the host. Not differentiable. */
+export async function tokenLoss(
+  hidden: tf.Tensor2D,
+  unembed: tf.Tensor2D,
+  targets: Int32Array,
+): Promise<Float32Array> {
+  const n = targets.length;
+  const vocab = unembed.shape[0];
+  const out = new Float32Array(n);
+  const turned = tf.transpose(unembed);
+  for (const [from, rows] of chunks(n, vocab)) {
+    const part = tf.slice(hidden, [from, 0], [rows, -1]);
+    const wanted = targets.subarray(from, from + rows);
+    if (hasHostMemory()) {
+      const logits = tf.matMul(part, turned);
+      const view = hostView(logits);
+      if (!view) throw new Error("internal: expected logits in host memory");
+      softmaxLoss(view, wanted, vocab, out.subarray(from, from + rows));
+      logits.dispose();
+    } else {
+      const losses = tf.tidy(() => tokenLossComposite(part, unembed, wanted));
+      out.set(await losses.data(), from);
+      losses.dispose();
+    }
+    part.dispose();
+  }
+  turned.dispose();
+  return out;
+}
+
+/** Per-row cross-entropy [n] out of the engine's own operations. Differentiable. */
+export function tokenLossComposite(
+  hidden: tf.Tensor2D,
+  unembed: tf.Tensor2D,
+  targets: Int32Array,
+): tf.Tensor1D {
+  const vocab = unembed.shape[0];
+  const logits = tf.matMul(hidden, unembed, false, true);
+  const wanted = tf.oneHot(tf.tensor1d(targets, "int32"), vocab);
+  return tf.neg(tf.sum(tf.mul(tf.logSoftmax(logits), wanted), 1));
+}
+
+function* chunks(n: number, vocab: number): Generator<[from: number, rows: number]> {
+  const step = Math.max(1, Math.floor(maxChunkElements / vocab));
+  for (let from = 0; from < n; from += step) yield [from, Math.min(step, n - from)];
+}
+
+function fused(hidden: tf.Tensor2D, unembed: tf.Tensor2D, targets: Int32Array): tf.Scalar {
+  const n = targets.length;
+  const [vocab, d] = unembed.shape;
+  return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+    const [hs, us] = args as tf.Tensor2D[];
+    const save = args[2] as tf.GradSaveFunc;
+    const turned = tf.transpose(us); // [d, V]
+    const dHidden: tf.Tensor2D[] = [];
+    let dTurned: tf.Tensor2D = tf.zeros([d, vocab]);
+    let total = 0;
+    for (const [from, rows] of chunks(n, vocab)) {
+      const part = tf.slice(hs, [from, 0], [rows, -1]) as tf.Tensor2D;
+      const logits = tf.matMul(part, turned); // becomes its own gradient in place, before any product reads it
+      const loss = new Float32Array(rows);
+      const view = hostView(logits);
+      if (!view) throw new Error("internal: expected logits in host memory");
+      softmaxLossInPlace(view, targets.subarray(from, from + rows), vocab, 1 / n, loss);
+      for (const value of loss) total += value;
+      dHidden.push(tf.matMul(logits, us));
+      dTurned = tf.add(dTurned, tf.matMul(tf.transpose(part), logits));
+    }
+    save([dHidden.length === 1 ? dHidden[0] : tf.concat(dHidden, 0), tf.transpose(dTurned)]);
+    const [value] = hostOp([[]], [], ([out]) => {
+      out[0] = total / n;
+    });
+    return {
+      value,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => saved.map((grad) => tf.mul(grad, dy)),
+    };
+  })(hidden, unembed) as tf.Scalar;
+}
