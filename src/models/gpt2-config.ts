@@ -1,0 +1,157 @@
+/**
+ * The GPT-2 family's configuration as Hugging Face stores it in `config.json`: pre-norm blocks,
+ * learned positions, tied embeddings, GELU (tanh form). Other settings are refused by name rather
+ * than half supported.
+ */
+import { UsageError } from "../io/index.ts";
+
+/** The fields of a GPT-2 `config.json` that decide the computation. */
+export interface Gpt2Config {
+  readonly model_type: "gpt2";
+  readonly architectures: readonly ["GPT2LMHeadModel"];
+  readonly vocab_size: number;
+  /** Longest context. */
+  readonly n_positions: number;
+  /** Residual width d_model. */
+  readonly n_embd: number;
+  readonly n_layer: number;
+  readonly n_head: number;
+  /** MLP width. */
+  readonly n_inner: number;
+  readonly layer_norm_epsilon: number;
+  readonly activation_function: "gelu_new";
+  readonly tie_word_embeddings: true;
+  readonly bos_token_id: number;
+  readonly eos_token_id: number;
+}
+
+/** Sizes that a caller chooses; the rest has GPT-2's values. */
+export interface Gpt2Sizes {
+  readonly vocab_size: number;
+  readonly n_positions: number;
+  readonly n_embd: number;
+  readonly n_layer: number;
+  readonly n_head: number;
+  readonly n_inner?: number;
+  readonly layer_norm_epsilon?: number;
+  /** The id of <|endoftext|>. */
+  readonly end_of_text?: number;
+}
+
+/** A configuration of the given sizes. Errors: UsageError when the heads don't divide the width. */
+export function gpt2Config(sizes: Gpt2Sizes, where = "model"): Gpt2Config {
+  const end = sizes.end_of_text ?? 0;
+  return parseGpt2Config(
+    {
+      model_type: "gpt2",
+      vocab_size: sizes.vocab_size,
+      n_positions: sizes.n_positions,
+      n_embd: sizes.n_embd,
+      n_layer: sizes.n_layer,
+      n_head: sizes.n_head,
+      n_inner: sizes.n_inner ?? 4 * sizes.n_embd,
+      layer_norm_epsilon: sizes.layer_norm_epsilon ?? 1e-5,
+      bos_token_id: end,
+      eos_token_id: end,
+    },
+    where,
+  );
+}
+
+/** Reads the parsed JSON of a `config.json`. Errors: UsageError naming the field. */
+export function parseGpt2Config(json: unknown, where: string): Gpt2Config {
+  const fields = record(json, where);
+  if (fields.model_type !== "gpt2") {
+    throw new UsageError({
+      code: "unsupported-architecture",
+      where: `${where}: model_type`,
+      expected: '"gpt2" (the family that this version runs)',
+      got: JSON.stringify(fields.model_type) ?? "nothing",
+    });
+  }
+  const size = (name: string): number => {
+    const value = fields[name];
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 1 << 24) {
+      throw bad(`${where}: ${name}`, "a positive whole number", value);
+    }
+    return value;
+  };
+  const n_embd = size("n_embd");
+  const n_head = size("n_head");
+  if (n_embd % n_head !== 0) {
+    throw bad(`${where}: n_head`, `a divisor of the width ${n_embd}`, n_head);
+  }
+  const eps = fields.layer_norm_epsilon ?? 1e-5;
+  if (typeof eps !== "number" || !(eps > 0) || !Number.isFinite(eps)) {
+    throw bad(`${where}: layer_norm_epsilon`, "a positive number", eps);
+  }
+  const fixed: Record<string, unknown> = {
+    activation_function: "gelu_new",
+    tie_word_embeddings: true,
+    scale_attn_weights: true,
+    scale_attn_by_inverse_layer_idx: false,
+    add_cross_attention: false,
+  };
+  for (const [name, value] of Object.entries(fixed)) {
+    if (fields[name] !== undefined && fields[name] !== value) {
+      throw bad(
+        `${where}: ${name}`,
+        `${JSON.stringify(value)} (all that this version runs)`,
+        fields[name],
+      );
+    }
+  }
+  const vocab_size = size("vocab_size");
+  const tokenId = (name: string): number => {
+    const id = fields[name] ?? 0;
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocab_size) {
+      throw bad(`${where}: ${name}`, `a token id below ${vocab_size}`, id);
+    }
+    return id;
+  };
+  return {
+    model_type: "gpt2",
+    architectures: ["GPT2LMHeadModel"],
+    vocab_size,
+    n_positions: size("n_positions"),
+    n_embd,
+    n_layer: size("n_layer"),
+    n_head,
+    n_inner: fields.n_inner === undefined || fields.n_inner === null ? 4 * n_embd : size("n_inner"),
+    layer_norm_epsilon: eps,
+    activation_function: "gelu_new",
+    tie_word_embeddings: true,
+    bos_token_id: tokenId("bos_token_id"),
+    eos_token_id: tokenId("eos_token_id"),
+  };
+}
+
+/** What is written to `config.json`: the configuration and what transformers needs to load it for inference. */
+export function gpt2ConfigJson(config: Gpt2Config): Record<string, unknown> {
+  return {
+    ...config,
+    attn_pdrop: 0,
+    embd_pdrop: 0,
+    resid_pdrop: 0,
+    initializer_range: 0.02,
+    scale_attn_weights: true,
+    torch_dtype: "float32",
+    use_cache: true,
+  };
+}
+
+function record(json: unknown, where: string): Record<string, unknown> {
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw bad(where, "a JSON object", json);
+  }
+  return json as Record<string, unknown>;
+}
+
+function bad(where: string, expected: string, got: unknown): UsageError {
+  return new UsageError({
+    code: "bad-model-config",
+    where,
+    expected,
+    got: JSON.stringify(got) ?? "nothing",
+  });
+}

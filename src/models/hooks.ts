@@ -1,0 +1,67 @@
+/**
+ * Hook points under TransformerLens's names. A hook sees a value of the forward pass and may
+ * return another in its place, which is how patching, ablation and steering are done.
+ */
+import type { tf } from "../engine/index.ts";
+import { UsageError } from "../io/index.ts";
+import type { Gpt2Config } from "./gpt2-config.ts";
+
+/** Called with the value at a hook: [B·T, width], or [B, H, T, T] for a pattern. A returned tensor replaces it. */
+export type Hook = (value: tf.Tensor, name: string) => tf.Tensor | undefined;
+
+/** Hooks by name. */
+export type Hooks = Readonly<Record<string, Hook>>;
+
+const perBlock = [
+  "hook_resid_pre",
+  "attn.hook_pattern",
+  "attn.hook_z",
+  "hook_attn_out",
+  "hook_resid_mid",
+  "mlp.hook_post",
+  "hook_mlp_out",
+  "hook_resid_post",
+] as const;
+
+/** The name of a hook in a block: `blocks.{layer}.{point}`. */
+export function blockHook(layer: number, point: (typeof perBlock)[number]): string {
+  return `blocks.${layer}.${point}`;
+}
+
+/** Every hook the model has, in the order in which they are computed. */
+export function hookNames(config: Gpt2Config): string[] {
+  const names = ["hook_embed"];
+  for (let layer = 0; layer < config.n_layer; layer++) {
+    for (const point of perBlock) names.push(blockHook(layer, point));
+  }
+  names.push("ln_final.hook_normalized");
+  return names;
+}
+
+/** How many numbers a hook has per token. Errors: UsageError when the model has no such hook (or it isn't per token). */
+export function hookWidth(config: Gpt2Config, name: string): number {
+  const names = hookNames(config);
+  if (!names.includes(name) || name.endsWith("hook_pattern")) {
+    throw new UsageError({
+      code: "unknown-hook",
+      where: `hook ${name}`,
+      expected: `a hook of this model (${config.n_layer} layers: blocks.0 to blocks.${config.n_layer - 1})`,
+      got: name,
+      hint: `Nearest: ${nearestHook(names, name)}.`,
+    });
+  }
+  return name.endsWith("mlp.hook_post") ? config.n_inner : config.n_embd;
+}
+
+/** The layer a block hook belongs to; −1 for the embedding and n_layer for the final norm. */
+export function hookLayer(config: Gpt2Config, name: string): number {
+  const match = /^blocks\.(\d+)\./.exec(name);
+  if (match) return Number(match[1]);
+  return name === "hook_embed" ? -1 : config.n_layer;
+}
+
+function nearestHook(names: readonly string[], wanted: string): string {
+  const point = wanted.split(".").slice(2).join(".");
+  const same = names.filter((name) => point !== "" && name.endsWith(`.${point}`));
+  return (same.length > 0 ? same : names).slice(-1)[0];
+}

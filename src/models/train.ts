@@ -1,0 +1,164 @@
+/**
+ * Training a language model: AdamW, linear warm-up then cosine to a floor, global-norm clipping
+ * (nanoGPT's recipe). A trainer is an object with one `step`; its state can be taken out and put
+ * back, and a resumed trainer goes on with the same numbers as one that was never stopped.
+ */
+import { AdamW, type AdamwState, crossEntropy, tf } from "../engine/index.ts";
+import { RunError } from "../io/index.ts";
+import { forwardHidden, unembedding } from "./gpt2-forward.ts";
+import { fetchModel, type HostModel, placeModel } from "./gpt2-weights.ts";
+
+/** How a language model is trained. */
+export interface LmTrainOptions {
+  /** Optimizer steps in all. */
+  readonly steps: number;
+  /** Peak learning rate. */
+  readonly lr: number;
+  /** Share of the steps that warms up linearly. */
+  readonly warmup: number;
+  /** The cosine's floor as a share of the peak. */
+  readonly minLrRatio: number;
+  readonly weightDecay: number;
+  readonly clip: number;
+  readonly beta1: number;
+  readonly beta2: number;
+}
+
+/** Defaults for models of 0.1 to 10 million parameters. */
+export const lmTrainDefaults: Omit<LmTrainOptions, "steps"> = {
+  lr: 3e-3,
+  warmup: 0.05,
+  minLrRatio: 0.1,
+  weightDecay: 0.1,
+  clip: 1,
+  beta1: 0.9,
+  beta2: 0.95,
+};
+
+/** Sequences of one step: ids [batch·context], each row one sequence. */
+export interface LmBatch {
+  readonly ids: Int32Array;
+  readonly context: number;
+}
+
+/** What a step did. */
+export interface LmStep {
+  /** 1-based. */
+  readonly step: number;
+  /** Mean cross-entropy of the batch in nats, before the update. */
+  readonly loss: number;
+  readonly lr: number;
+  readonly gradNorm: number;
+}
+
+/** All that a trainer needs to go on. */
+export interface LmState {
+  readonly model: HostModel;
+  readonly optimizer: AdamwState;
+}
+
+/** A training run in progress. */
+export interface LmTrainer {
+  /** Trains on one batch. Errors: RunError `nan-loss` with the step, when the loss stops being a number. */
+  step(batch: LmBatch): Promise<LmStep>;
+  /** Steps taken so far. */
+  readonly taken: number;
+  /** A copy of the weights and the optimizer's moments. */
+  state(): Promise<LmState>;
+  /** A copy of the weights. */
+  model(): Promise<HostModel>;
+  dispose(): void;
+}
+
+/** Learning rate at a 1-based step: linear to `lr` over the warm-up, then cosine to `lr·minLrRatio` at the last step. */
+export function learningRate(step: number, options: LmTrainOptions): number {
+  const { steps, lr, warmup, minLrRatio } = options;
+  const warm = Math.max(1, Math.round(steps * warmup));
+  if (step <= warm) return (lr * step) / warm;
+  const progress = Math.min(1, (step - warm) / Math.max(1, steps - warm));
+  return lr * (minLrRatio + (1 - minLrRatio) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+}
+
+/** A trainer that starts from `model` (weights only) or goes on from a state. */
+export function createLmTrainer(start: HostModel | LmState, options: LmTrainOptions): LmTrainer {
+  const resumed = "optimizer" in start ? start : undefined;
+  const host = resumed ? resumed.model : (start as HostModel);
+  const placed = placeModel(host);
+  let params = new Map(placed.params);
+  const optimizer = new AdamW(params, options, resumed?.optimizer);
+  let taken = resumed?.optimizer.step ?? 0;
+
+  const lossOf = ({ ids, context }: LmBatch): tf.Scalar => {
+    const { inputs, targets, batch } = shift(ids, context);
+    const model = { config: host.config, params, dispose: () => {} };
+    return crossEntropy(forwardHidden(model, inputs, batch), unembedding(model), targets);
+  };
+
+  return {
+    get taken() {
+      return taken;
+    },
+    async step(batch) {
+      const names = [...params.keys()];
+      const values = names.map((name) => params.get(name) as tf.Tensor);
+      const rebuild = (...tensors: tf.Tensor[]): tf.Scalar => {
+        const kept = params;
+        params = new Map(names.map((name, i) => [name, tensors[i]]));
+        try {
+          return lossOf(batch);
+        } finally {
+          params = kept;
+        }
+      };
+      const { value, grads } = tf.valueAndGrads(rebuild)(values);
+      const [loss] = await value.data();
+      value.dispose();
+      if (!Number.isFinite(loss)) {
+        tf.dispose(grads);
+        throw new RunError({
+          code: "nan-loss",
+          where: `language model, step ${taken + 1}`,
+          expected: "a finite loss",
+          got: String(loss),
+          hint: "The last good state is kept. Lower the learning rate or the clipping threshold.",
+        });
+      }
+      const lr = learningRate(taken + 1, options);
+      const moved = await optimizer.step(
+        params,
+        new Map(names.map((name, i) => [name, grads[i]])),
+        lr,
+      );
+      tf.dispose([...grads, ...values]);
+      params = moved.params;
+      taken += 1;
+      return { step: taken, loss, lr, gradNorm: moved.gradNorm };
+    },
+    async state() {
+      return { model: await fetchModel(host.config, params), optimizer: await optimizer.state() };
+    },
+    model: () => fetchModel(host.config, params),
+    dispose() {
+      tf.dispose([...params.values()]);
+      optimizer.dispose();
+    },
+  };
+}
+
+/** Splits sequences of `context` tokens into inputs (all but the last) and targets (all but the first). */
+export function shift(
+  ids: Int32Array,
+  context: number,
+): { inputs: Int32Array; targets: Int32Array; batch: number } {
+  const batch = ids.length / context;
+  if (!Number.isInteger(batch) || context < 2) {
+    throw new Error(`internal: ${ids.length} ids don't make sequences of ${context} tokens`);
+  }
+  const inputs = new Int32Array(batch * (context - 1));
+  const targets = new Int32Array(inputs.length);
+  for (let b = 0; b < batch; b++) {
+    inputs.set(ids.subarray(b * context, (b + 1) * context - 1), b * (context - 1));
+    targets.set(ids.subarray(b * context + 1, (b + 1) * context), b * (context - 1));
+  }
+  return { inputs, targets, batch };
+}
