@@ -70,7 +70,7 @@ export function saeConfig(shape: SaeShape & Partial<SaeConfig>): SaeConfig {
 export function validateSae(sae: Sae, where: string): void {
   const { architecture, d_in, d_sae, k } = sae.cfg;
   const fail = (field: string, expected: string, got: string): never => {
-    throw new UsageError({ code: "sae_invalid", where: `${where}: ${field}`, expected, got });
+    throw new UsageError({ code: "sae-invalid", where: `${where}: ${field}`, expected, got });
   };
   if (architecture !== "topk" && architecture !== "batchtopk") {
     fail("architecture", "topk or batchtopk", String(architecture));

@@ -17,6 +17,7 @@ export {
   surveyBackends,
   useBackend,
 } from "./backends.ts";
+export { type AdamwNumbers, adamwArray } from "./host/adamw.ts";
 export type { AttentionShape } from "./host/causal-attention.ts";
 export { hasHostMemory, hostOp, hostView } from "./host-memory.ts";
 export {

@@ -1,0 +1,139 @@
+/**
+ * @file Streams of activations to train SAEs on. A batch is a pure function of its step, so that a
+ * resumed run sees what an uninterrupted one would have: sequences are permuted within epochs,
+ * their rows laid end to end (leading tokens left out), and rows are shuffled within chunks of some
+ * batches, one chunk being computed and kept at a time.
+ */
+import { hostView, type Rng, tf } from "../src/engine/index.ts";
+import { activationsAt, hookWidth, type Model } from "../src/models/index.ts";
+
+/** Batches of activation rows by step. */
+export interface ActivationSource {
+  /** Width of a row. */
+  readonly dIn: number;
+  /** The batch of a step (from 0): [batchSize, dIn] on the engine; the caller disposes it. */
+  batch(step: number): Promise<tf.Tensor2D>;
+  /** Frees what the source keeps (not the model). */
+  dispose(): void;
+}
+
+/** How a model's activations are streamed. */
+export interface ActivationOptions {
+  /** Rows per batch. */
+  readonly batchSize: number;
+  /** Names the order of sequences and rows. */
+  readonly rng: Rng;
+  /** Batches per chunk: rows are shuffled within one, and one is kept in memory. */
+  readonly chunkBatches?: number;
+  /** Leading tokens of each sequence to leave out. */
+  readonly firstTokensExcluded?: number;
+  /** Sequences per forward pass. */
+  readonly batchSequences?: number;
+}
+
+/** Sequences of equal length laid end to end. */
+export interface Sequences {
+  readonly ids: Int32Array; // [nSeq · context]
+  readonly nSeq: number;
+  readonly context: number;
+}
+
+/** The activations of a model at a hook over the sequences of a set, again and again in new order. */
+export function modelActivations(
+  model: Model,
+  hook: string,
+  set: Sequences,
+  {
+    batchSize,
+    rng,
+    chunkBatches = 16,
+    firstTokensExcluded = 1,
+    batchSequences = 32,
+  }: ActivationOptions,
+): ActivationSource {
+  const dIn = hookWidth(model.config, hook);
+  const perSequence = set.context - firstTokensExcluded;
+  if (set.nSeq < 1 || perSequence < 1) {
+    throw new Error(
+      `internal: ${set.nSeq} sequences of ${set.context} tokens leave no rows to train on`,
+    );
+  }
+  const chunkRows = chunkBatches * batchSize;
+  let kept: { index: number; rows: Float32Array } | undefined;
+  let epoch: { index: number; order: Int32Array } | undefined;
+
+  const sequenceAt = (slot: number): number => {
+    const index = Math.floor(slot / set.nSeq);
+    if (epoch?.index !== index) {
+      const order = Int32Array.from({ length: set.nSeq }, (_, i) => i);
+      rng.fork(`epoch ${index}`).shuffle(order);
+      epoch = { index, order };
+    }
+    return epoch.order[slot % set.nSeq];
+  };
+
+  const computeChunk = async (index: number): Promise<Float32Array> => {
+    const firstRow = index * chunkRows;
+    const lastRow = firstRow + chunkRows;
+    const place = Int32Array.from({ length: chunkRows }, (_, i) => i);
+    rng.fork(`chunk ${index}`).shuffle(place);
+    const rows = new Float32Array(chunkRows * dIn);
+    const endSlot = Math.ceil(lastRow / perSequence);
+    for (let slot = Math.floor(firstRow / perSequence); slot < endSlot; ) {
+      const batch = Math.min(batchSequences, endSlot - slot);
+      const ids = new Int32Array(batch * set.context);
+      for (let b = 0; b < batch; b++) {
+        const from = sequenceAt(slot + b) * set.context;
+        ids.set(set.ids.subarray(from, from + set.context), b * set.context);
+      }
+      const value = activationsAt(model, ids, batch, hook);
+      const values = hostView(value) ?? ((await value.data()) as Float32Array);
+      for (let b = 0; b < batch; b++) {
+        for (let t = 0; t < perSequence; t++) {
+          const row = (slot + b) * perSequence + t - firstRow;
+          if (row < 0 || row >= chunkRows) continue;
+          const from = (b * set.context + firstTokensExcluded + t) * dIn;
+          rows.set(values.subarray(from, from + dIn), place[row] * dIn);
+        }
+      }
+      value.dispose();
+      slot += batch;
+    }
+    return rows;
+  };
+
+  return {
+    dIn,
+    async batch(step) {
+      const index = Math.floor(step / chunkBatches);
+      if (kept?.index !== index) kept = { index, rows: await computeChunk(index) };
+      const from = (step % chunkBatches) * batchSize * dIn;
+      return tf.tensor2d(kept.rows.slice(from, from + batchSize * dIn), [batchSize, dIn]);
+    },
+    dispose() {
+      kept = undefined;
+      epoch = undefined;
+    },
+  };
+}
+
+/** Rows [n, dIn] kept in memory as a source: batches cycle through them in the order given. */
+export function rowActivations(
+  rows: Float32Array,
+  dIn: number,
+  batchSize: number,
+): ActivationSource {
+  const n = rows.length / dIn;
+  return {
+    dIn,
+    async batch(step) {
+      const out = new Float32Array(batchSize * dIn);
+      for (let i = 0; i < batchSize; i++) {
+        const from = ((step * batchSize + i) % n) * dIn;
+        out.set(rows.subarray(from, from + dIn), i * dIn);
+      }
+      return tf.tensor2d(out, [batchSize, dIn]);
+    },
+    dispose() {},
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * @file An SAE's encoder in its inference form: one dense product on the engine, then selection in
+ * plain JavaScript (wasm's TopK is slow). TopK keeps the k largest pre-activations of a row, then
+ * ReLU (Gao et al. 2024); a BatchTopK SAE is a JumpReLU with a threshold per latent (Bussmann et
+ * al. 2024), so that a token's codes don't depend on the other tokens of its batch.
+ */
+import { hostView, linear, tf } from "../src/engine/index.ts";
+import { CodeBuffer } from "./kernels/code-buffer.ts";
+import { selectAbove, selectTopK } from "./kernels/select.ts";
+import type { Sae, SparseCodes } from "./sae.ts";
+
+/**
+ * The codes of activations x [nTokens, d_in], usable inside a hook. Backends that only read
+ * asynchronously (webgpu) throw here: use `encodeAsync` there.
+ */
+export function encode(sae: Sae, x: tf.Tensor2D): SparseCodes {
+  const pre = preActivations(sae, x);
+  const codes = select(sae, hostView(pre) ?? (pre.dataSync() as Float32Array), x.shape[0]);
+  pre.dispose();
+  return codes;
+}
+
+/** The same codes as `encode`, on any backend. */
+export async function encodeAsync(sae: Sae, x: tf.Tensor2D): Promise<SparseCodes> {
+  const pre = preActivations(sae, x);
+  const codes = select(sae, hostView(pre) ?? ((await pre.data()) as Float32Array), x.shape[0]);
+  pre.dispose();
+  return codes;
+}
+
+/** (x − b_dec) W_enc + b_enc: [nTokens, d_sae]. The caller disposes it. */
+export function preActivations(sae: Sae, x: tf.Tensor2D): tf.Tensor2D {
+  const { d_in, d_sae } = sae.cfg;
+  if (x.shape[1] !== d_in) {
+    throw new Error(`internal: the SAE reads activations of width ${d_in}, got ${x.shape[1]}`);
+  }
+  return tf.tidy(() => {
+    const centred = tf.sub(x, tf.tensor1d(sae.b_dec)) as tf.Tensor2D;
+    return linear(centred, tf.tensor2d(sae.W_enc, [d_in, d_sae]), tf.tensor1d(sae.b_enc));
+  });
+}
+
+function select(sae: Sae, pre: Float32Array, nTokens: number): SparseCodes {
+  const { d_sae, k } = sae.cfg;
+  const out = new CodeBuffer();
+  if (sae.threshold) selectAbove(pre, nTokens, d_sae, sae.threshold, out);
+  else selectTopK(pre, nTokens, d_sae, k, out);
+  return out.toCodes(d_sae);
+}

@@ -1,0 +1,55 @@
+/**
+ * @file Moving scale between a latent's encoder and its decoder without changing what the SAE does.
+ * With f' = c f for latent i: W_enc[:, i], b_enc_i and threshold_i times c, W_dec[i, :] over c. For
+ * an SAE with a threshold per latent any c > 0 per latent leaves the firing latents and the
+ * reconstruction as they were. For TopK, which compares latents with each other, only a common c
+ * does; other libraries fold unequal norms into TopK encoders and so change the selection.
+ */
+import { rowNorms } from "./kernels/row-norms.ts";
+import type { Sae } from "./sae.ts";
+
+/** The same SAE with latent i's activations `factors[i]` > 0 times as large. Errors: unequal factors for topk. */
+export function fold(sae: Sae, factors: ArrayLike<number>): Sae {
+  const { d_in, d_sae, architecture } = sae.cfg;
+  for (let i = 0; i < d_sae; i++) {
+    if (!(factors[i] > 0) || !Number.isFinite(factors[i])) {
+      throw new Error(`internal: fold factor ${factors[i]} of latent ${i} is not positive`);
+    }
+    if (architecture === "topk" && factors[i] !== factors[0]) {
+      throw new Error("internal: folding unequal factors into a topk SAE changes its selection");
+    }
+  }
+  return {
+    cfg: sae.cfg,
+    W_enc: sae.W_enc.map((w, at) => w * factors[at % d_sae]),
+    b_enc: sae.b_enc.map((b, i) => b * factors[i]),
+    W_dec: sae.W_dec.map((w, at) => w / factors[Math.floor(at / d_in)]),
+    b_dec: sae.b_dec.slice(),
+    threshold: sae.threshold?.map((t, i) => t * factors[i]) ?? null,
+  };
+}
+
+/** Folds the decoder norms into the encoder: unit decoder rows, same function. Zero rows stay. */
+export function foldDecoderNorms(sae: Sae): Sae {
+  return fold(
+    sae,
+    Float64Array.from(rowNorms(sae.W_dec, sae.cfg.d_in), (norm) => norm || 1),
+  );
+}
+
+/**
+ * Folds so that all positive thresholds become their mean, which is what BatchTopK training, with
+ * its one threshold, needs of an SAE that comes with several. Returns the SAE itself where nothing
+ * is to be done.
+ */
+export function equaliseThresholds(sae: Sae): Sae {
+  const { threshold } = sae;
+  if (!threshold || threshold.every((t) => t === threshold[0])) return sae;
+  const positive = threshold.filter((t) => t > 0);
+  const mean = positive.reduce((sum, t) => sum + t, 0) / positive.length;
+  const folded = fold(
+    sae,
+    Float64Array.from(threshold, (t) => (t > 0 ? mean / t : 1)),
+  );
+  return { ...folded, threshold: threshold.map((t) => (t > 0 ? mean : t)) };
+}

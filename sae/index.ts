@@ -1,0 +1,33 @@
+/** Sparse autoencoders: what they are, training, evaluation, files, carrying and growing. */
+
+export {
+  type ActivationOptions,
+  type ActivationSource,
+  modelActivations,
+  rowActivations,
+  type Sequences,
+} from "./activations.ts";
+export { decode } from "./decode.ts";
+export { encode, encodeAsync, preActivations } from "./encode.ts";
+export { equaliseThresholds, fold, foldDecoderNorms } from "./fold.ts";
+export { activationScale, scaleFrame } from "./frame.ts";
+export { initialiseSae } from "./initialise.ts";
+export {
+  type Sae,
+  type SaeArchitecture,
+  type SaeConfig,
+  type SaeShape,
+  type SparseCodes,
+  saeConfig,
+  validateSae,
+} from "./sae.ts";
+export { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./training/options.ts";
+export type { SaeStepFigures } from "./training/step.ts";
+export {
+  createSaeTrainer,
+  type SaeJob,
+  type SaeTrainer,
+  type SaeTrainProgress,
+  type SaeTrainStep,
+  trainSaes,
+} from "./training/trainer.ts";

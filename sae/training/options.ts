@@ -1,0 +1,45 @@
+/** @file How an SAE is trained: the options, their defaults, and the learning-rate schedule. */
+
+/** Options of a training run; all SAEs of the run share them. */
+export interface SaeTrainOptions {
+  /** Optimizer steps in all. */
+  readonly steps: number;
+  /** Peak learning rate of Adam, in the scaled frame. */
+  readonly lr: number;
+  /** Share of the steps that warms up linearly. */
+  readonly warmup: number;
+  /** Share of the steps, at the end, over which the rate falls linearly to zero. */
+  readonly decay: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  /** Tokens without a firing after which a latent counts as dead. */
+  readonly deadAfterTokens: number;
+  /** Dead latents per token in the AuxK loss; null for half of d_in (Gao et al. 2024). */
+  readonly kAux: number | null;
+  /** Weight of the newest batch in BatchTopK's moving threshold. */
+  readonly thresholdRate: number;
+}
+
+/** Defaults for runs of some hundred steps of about 2,000 tokens. */
+export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
+  lr: 2e-3,
+  warmup: 0.05,
+  decay: 0.3,
+  beta1: 0.9,
+  beta2: 0.999,
+  deadAfterTokens: 40_000,
+  kAux: null,
+  thresholdRate: 0.02,
+};
+
+/** Learning rate at a 1-based step: linear warm-up, constant, linear fall to near zero at the last step. */
+export function saeLearningRate(
+  step: number,
+  { steps, lr, warmup, decay }: Pick<SaeTrainOptions, "steps" | "lr" | "warmup" | "decay">,
+): number {
+  const warm = Math.round(steps * warmup);
+  const fall = Math.round(steps * decay);
+  const up = warm > 0 ? Math.min(1, step / warm) : 1;
+  const down = fall > 0 ? Math.min(1, (steps - step + 1) / fall) : 1;
+  return lr * Math.min(up, down);
+}

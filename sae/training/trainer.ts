@@ -1,0 +1,263 @@
+/**
+ * @file Training several SAEs in lockstep on one stream of activations: the activations are computed
+ * once, each SAE then takes its own step. A trainer's state can be taken out and put back; a
+ * resumed trainer goes on with the same numbers as one that was never stopped.
+ */
+import { hostView, linear, type Rng, tf } from "../../src/engine/index.ts";
+import { type HostTensor, RunError, UsageError } from "../../src/io/index.ts";
+import type { ActivationSource } from "../activations.ts";
+import { activationScale } from "../frame.ts";
+import { columnMeans, initialiseSae } from "../initialise.ts";
+import { transposeInto } from "../kernels/transpose.ts";
+import type { Sae, SaeConfig } from "../sae.ts";
+import { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./options.ts";
+import {
+  applyGradients,
+  createStepScratch,
+  type SaeStepFigures,
+  type StepScratch,
+  saeGradients,
+} from "./step.ts";
+import {
+  enterTraining,
+  fromTrainingTensors,
+  leaveTraining,
+  type TrainingSae,
+  trainingTensors,
+} from "./training-sae.ts";
+
+/** An SAE to be trained. */
+export interface SaeJob {
+  /** Names its figures, its tensors in a state, and its result. */
+  readonly name: string;
+  readonly config: SaeConfig;
+  /** Where to start; null for a fresh SAE drawn from `rng`. */
+  readonly init: Sae | null;
+  readonly rng: Rng;
+  /** Hold decoder norms at those of `init` instead of at one: for carried SAEs. */
+  readonly pinNorms: boolean;
+}
+
+/** What a step did. */
+export interface SaeTrainStep {
+  /** 1-based. */
+  readonly step: number;
+  /** Activation rows seen so far. */
+  readonly tokens: number;
+  readonly lr: number;
+  /** In the order of the jobs. */
+  readonly saes: readonly (SaeStepFigures & { readonly name: string })[];
+}
+
+/** SAEs in training. */
+export interface SaeTrainer {
+  /** Steps taken so far. */
+  readonly taken: number;
+  /** Trains every SAE on the next batch. Errors: RunError `nan-loss`. */
+  step(): Promise<SaeTrainStep>;
+  /** A copy of all that is needed to go on. */
+  state(): Map<string, HostTensor>;
+  /** A copy of each SAE as it stands, by name, in the frame of the raw activations. */
+  saes(): Map<string, Sae>;
+}
+
+/**
+ * A trainer of `jobs` on the stream `source`, at its start or, with `state`, where that was taken.
+ * Errors: UsageError when a job's d_in isn't the stream's or the state is another run's.
+ */
+export async function createSaeTrainer(
+  source: ActivationSource,
+  jobs: readonly SaeJob[],
+  {
+    state,
+    ...given
+  }: Partial<SaeTrainOptions> &
+    Pick<SaeTrainOptions, "steps"> & {
+      readonly state?: ReadonlyMap<string, HostTensor>;
+    },
+): Promise<SaeTrainer> {
+  const options: SaeTrainOptions = { ...saeTrainDefaults, ...given };
+  checkJobs(source, jobs);
+  const { saes, scale, taken: start } = state ? restore(jobs, state) : await begin(source, jobs);
+  let taken = start.step;
+  let tokens = start.tokens;
+  const scratches = new Map<string, StepScratch>();
+
+  return {
+    get taken() {
+      return taken;
+    },
+    async step() {
+      const rows = await takeRows(source, taken, scale);
+      const variance = totalVariance(rows, source.dIn);
+      const lr = saeLearningRate(taken + 1, options);
+      const figures: (SaeStepFigures & { name: string })[] = [];
+      for (const [i, sae] of saes.entries()) {
+        const { name } = jobs[i];
+        const done = await stepOne(sae, rows, variance, options, scratchFor(scratches, sae.cfg));
+        if (!Number.isFinite(done.loss)) throw nanLoss(name, taken + 1, done.loss);
+        applyGradients(sae, taken + 1, lr, options, scratchFor(scratches, sae.cfg));
+        figures.push({ name, ...done });
+      }
+      taken += 1;
+      tokens += rows.length / source.dIn;
+      return { step: taken, tokens, lr, saes: figures };
+    },
+    state() {
+      const out = new Map<string, HostTensor>([
+        ["taken", { shape: [2], data: Float64Array.of(taken, tokens) }],
+        ["scale", { shape: [], data: Float64Array.of(scale) }],
+      ]);
+      for (const [i, sae] of saes.entries()) {
+        for (const [key, tensor] of trainingTensors(sae, `${jobs[i].name}/`)) out.set(key, tensor);
+      }
+      return out;
+    },
+    saes: () => new Map(saes.map((sae, i) => [jobs[i].name, leaveTraining(sae, scale)])),
+  };
+}
+
+/** A step's figures, and the trainer to take SAEs or a state from. */
+export interface SaeTrainProgress extends SaeTrainStep {
+  readonly trainer: SaeTrainer;
+}
+
+/** Trains to the last step, yielding after each; returns the trained SAEs by name. */
+export async function* trainSaes(
+  source: ActivationSource,
+  jobs: readonly SaeJob[],
+  options: Parameters<typeof createSaeTrainer>[2],
+): AsyncGenerator<SaeTrainProgress, Map<string, Sae>> {
+  const trainer = await createSaeTrainer(source, jobs, options);
+  while (trainer.taken < options.steps) yield { ...(await trainer.step()), trainer };
+  return trainer.saes();
+}
+
+interface Started {
+  readonly saes: TrainingSae[];
+  readonly scale: number;
+  readonly taken: { readonly step: number; readonly tokens: number };
+}
+
+/** The scale and the fresh SAEs' b_dec come from the first batch. */
+async function begin(source: ActivationSource, jobs: readonly SaeJob[]): Promise<Started> {
+  const sample = await takeRows(source, 0, 1);
+  const scale = activationScale(sample, source.dIn);
+  const saes = jobs.map(({ config, init, rng, pinNorms }) =>
+    init
+      ? enterTraining({ ...init, cfg: config }, scale, pinNorms)
+      : enterTraining(initialiseSae(config, sample, rng), scale, true),
+  );
+  return { saes, scale, taken: { step: 0, tokens: 0 } };
+}
+
+function restore(jobs: readonly SaeJob[], state: ReadonlyMap<string, HostTensor>): Started {
+  const taken = state.get("taken")?.data;
+  const scale = state.get("scale")?.data;
+  if (!(taken instanceof Float64Array && scale instanceof Float64Array)) {
+    throw new UsageError({
+      code: "sae-state",
+      where: "SAE training state",
+      expected: "tensors `taken` and `scale` in float64",
+      got: "a file without them",
+    });
+  }
+  return {
+    saes: jobs.map(({ name, config }) => fromTrainingTensors(config, state, `${name}/`)),
+    scale: scale[0],
+    taken: { step: taken[0], tokens: taken[1] },
+  };
+}
+
+function checkJobs(source: ActivationSource, jobs: readonly SaeJob[]): void {
+  const names = new Set(jobs.map(({ name }) => name));
+  if (names.size !== jobs.length) throw new Error("internal: two SAE jobs share a name");
+  for (const { name, config, init } of jobs) {
+    for (const d of [config.d_in, init?.cfg.d_in ?? config.d_in]) {
+      if (d !== source.dIn) {
+        throw new UsageError({
+          code: "sae-width",
+          where: `SAE ${name}: d_in`,
+          expected: `${source.dIn}, the width of ${config.hook_name}`,
+          got: String(d),
+        });
+      }
+    }
+  }
+}
+
+/** The step's rows times `scale`, on the host. */
+async function takeRows(
+  source: ActivationSource,
+  step: number,
+  scale: number,
+): Promise<Float32Array> {
+  const tensor = await source.batch(step);
+  const values = hostView(tensor) ?? ((await tensor.data()) as Float32Array);
+  const rows = new Float32Array(values.length);
+  for (let i = 0; i < rows.length; i++) rows[i] = values[i] * scale;
+  tensor.dispose();
+  return rows;
+}
+
+/** Σ‖x − mean‖² over the rows. */
+function totalVariance(rows: Float32Array, d: number): number {
+  const mean = columnMeans(rows, d);
+  let total = 0;
+  for (let at = 0; at < rows.length; at += d) {
+    for (let j = 0; j < d; j++) {
+      const off = rows[at + j] - mean[j];
+      total += off * off;
+    }
+  }
+  return total;
+}
+
+/** The encoder's dense product on the engine, then the host's part of the step up to the gradients. */
+async function stepOne(
+  sae: TrainingSae,
+  rows: Float32Array,
+  variance: number,
+  options: SaeTrainOptions,
+  scratch: StepScratch,
+): Promise<SaeStepFigures> {
+  const { d_in, d_sae } = sae.cfg;
+  const { W_enc, b_enc, b_dec } = sae.weights;
+  const x = new Float32Array(rows.length);
+  for (let at = 0; at < rows.length; at += d_in) {
+    for (let j = 0; j < d_in; j++) x[at + j] = rows[at + j] - b_dec[j];
+  }
+  const turned = new Float32Array(W_enc.length);
+  transposeInto(W_enc, d_sae, d_in, turned);
+  const pre = tf.tidy(() =>
+    linear(
+      tf.tensor2d(x, [x.length / d_in, d_in]),
+      tf.tensor2d(turned, [d_in, d_sae]),
+      tf.tensor1d(b_enc.slice()),
+    ),
+  );
+  const values = hostView(pre) ?? ((await pre.data()) as Float32Array);
+  const figures = saeGradients(sae, values, x, variance, options, scratch);
+  pre.dispose();
+  return figures;
+}
+
+function scratchFor(all: Map<string, StepScratch>, cfg: SaeConfig): StepScratch {
+  const shape = `${cfg.d_in}x${cfg.d_sae}`;
+  let scratch = all.get(shape);
+  if (!scratch) {
+    scratch = createStepScratch(cfg);
+    all.set(shape, scratch);
+  }
+  return scratch;
+}
+
+function nanLoss(name: string, step: number, loss: number): RunError {
+  return new RunError({
+    code: "nan-loss",
+    where: `SAE ${name}, step ${step}`,
+    expected: "a finite loss",
+    got: String(loss),
+    hint: "The last good state is kept. Lower the learning rate, or look for NaN in the activations.",
+  });
+}

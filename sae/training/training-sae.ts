@@ -1,0 +1,140 @@
+/**
+ * @file An SAE while it is trained: weights in the scaled frame with the encoder latent-major (so
+ * that a latent's weights, gradients and moments are rows), Adam's moments, dead-latent counters,
+ * and conversion to and from the SAE that is stored and the tensors of a training state.
+ */
+import { type HostTensor, UsageError } from "../../src/io/index.ts";
+import { equaliseThresholds, foldDecoderNorms } from "../fold.ts";
+import { scaleFrame } from "../frame.ts";
+import { rowNorms } from "../kernels/row-norms.ts";
+import { transposeInto } from "../kernels/transpose.ts";
+import type { Sae, SaeConfig } from "../sae.ts";
+
+/** The four trained arrays, or their gradients or moments. */
+export interface SaeArrays {
+  readonly W_enc: Float32Array; // [d_sae, d_in], latent-major
+  readonly b_enc: Float32Array; // [d_sae]
+  readonly W_dec: Float32Array; // [d_sae, d_in]
+  readonly b_dec: Float32Array; // [d_in]
+}
+
+/** The trained arrays by name. */
+export const saeArrayNames: readonly (keyof SaeArrays)[] = ["W_enc", "b_enc", "W_dec", "b_dec"];
+
+/** An SAE in training; the arrays are updated in place. */
+export interface TrainingSae {
+  readonly cfg: SaeConfig;
+  readonly weights: SaeArrays;
+  readonly m: SaeArrays;
+  readonly v: SaeArrays;
+  /** Norms at which the decoder rows are held. */
+  readonly norms: Float32Array; // [d_sae]
+  /** Tokens since each latent last fired. */
+  readonly sinceFired: Float64Array; // [d_sae]
+  /** Moving average of the smallest selected pre-activation; 0 before the first step. */
+  threshold: number;
+}
+
+/** Zeros in the shapes of an SAE's arrays. */
+export function zeroArrays({ d_in, d_sae }: SaeConfig): SaeArrays {
+  return {
+    W_enc: new Float32Array(d_sae * d_in),
+    b_enc: new Float32Array(d_sae),
+    W_dec: new Float32Array(d_sae * d_in),
+    b_dec: new Float32Array(d_in),
+  };
+}
+
+/**
+ * Brings an SAE into training, scaled by `scale`. With `pinNorms` its decoder norms stay what they
+ * are (a carried SAE: folding would change what is selected); otherwise they are folded to one.
+ * Thresholds that differ between latents are folded into one, in both cases.
+ */
+export function enterTraining(sae: Sae, scale: number, pinNorms: boolean): TrainingSae {
+  const { cfg } = sae;
+  const batchtopk = cfg.architecture === "batchtopk";
+  const unit = pinNorms || !batchtopk ? sae : foldDecoderNorms(sae);
+  const scaled = scaleFrame(equaliseThresholds(unit), scale);
+  const W_enc = new Float32Array(scaled.W_enc.length);
+  transposeInto(scaled.W_enc, cfg.d_in, cfg.d_sae, W_enc);
+  const W_dec = scaled.W_dec.slice();
+  return {
+    cfg,
+    weights: { W_enc, b_enc: scaled.b_enc.slice(), W_dec, b_dec: scaled.b_dec.slice() },
+    m: zeroArrays(cfg),
+    v: zeroArrays(cfg),
+    norms: rowNorms(W_dec, cfg.d_in),
+    sinceFired: new Float64Array(cfg.d_sae),
+    threshold: scaled.threshold ? scaled.threshold[0] : 0,
+  };
+}
+
+/** The SAE as it stands, back in the frame of the raw activations; a copy. */
+export function leaveTraining({ cfg, weights, threshold }: TrainingSae, scale: number): Sae {
+  const W_enc = new Float32Array(weights.W_enc.length);
+  transposeInto(weights.W_enc, cfg.d_sae, cfg.d_in, W_enc);
+  const scaled: Sae = {
+    cfg,
+    W_enc,
+    b_enc: weights.b_enc,
+    W_dec: weights.W_dec.slice(),
+    b_dec: weights.b_dec,
+    threshold:
+      cfg.architecture === "batchtopk" ? new Float32Array(cfg.d_sae).fill(threshold) : null,
+  };
+  return scaleFrame(scaled, 1 / scale);
+}
+
+/** All that is needed to go on, as copies, each tensor's name prefixed. */
+export function trainingTensors(sae: TrainingSae, prefix: string): Map<string, HostTensor> {
+  const { d_in, d_sae } = sae.cfg;
+  const shapes = { W_enc: [d_sae, d_in], b_enc: [d_sae], W_dec: [d_sae, d_in], b_dec: [d_in] };
+  const out = new Map<string, HostTensor>();
+  for (const name of saeArrayNames) {
+    for (const group of ["weights", "m", "v"] as const) {
+      out.set(`${prefix}${group}.${name}`, { shape: shapes[name], data: sae[group][name].slice() });
+    }
+  }
+  out.set(`${prefix}norms`, { shape: [d_sae], data: sae.norms.slice() });
+  out.set(`${prefix}since_fired`, { shape: [d_sae], data: sae.sinceFired.slice() });
+  out.set(`${prefix}threshold`, { shape: [], data: Float64Array.of(sae.threshold) });
+  return out;
+}
+
+/** The SAE in training that `trainingTensors` wrote. Errors: UsageError for a missing or misshapen tensor. */
+export function fromTrainingTensors(
+  cfg: SaeConfig,
+  tensors: ReadonlyMap<string, HostTensor>,
+  prefix: string,
+): TrainingSae {
+  const take = <T extends Float32Array | Float64Array>(
+    name: string,
+    size: number,
+    kind: { new (length: number): T; readonly name: string },
+  ): T => {
+    const data = tensors.get(prefix + name)?.data;
+    if (data instanceof kind && data.length === size) return data.slice() as T;
+    throw new UsageError({
+      code: "sae-state",
+      where: `SAE training state: tensor ${prefix}${name}`,
+      expected: `a ${kind.name} of ${size} numbers`,
+      got: data ? `a ${data.constructor.name} of ${data.length}` : "no such tensor",
+      hint: "The state belongs to another plan, or another version wrote it.",
+    });
+  };
+  const group = (name: string): SaeArrays => ({
+    W_enc: take(`${name}.W_enc`, cfg.d_sae * cfg.d_in, Float32Array),
+    b_enc: take(`${name}.b_enc`, cfg.d_sae, Float32Array),
+    W_dec: take(`${name}.W_dec`, cfg.d_sae * cfg.d_in, Float32Array),
+    b_dec: take(`${name}.b_dec`, cfg.d_in, Float32Array),
+  });
+  return {
+    cfg,
+    weights: group("weights"),
+    m: group("m"),
+    v: group("v"),
+    norms: take("norms", cfg.d_sae, Float32Array),
+    sinceFired: take("since_fired", cfg.d_sae, Float64Array),
+    threshold: take("threshold", 1, Float64Array)[0],
+  };
+}
