@@ -1,0 +1,142 @@
+/**
+ * @file Every default of a plan, in one place. What depends on something else in the plan (a hook on
+ * the number of layers, a stage's name on what it expands) is a function here; `resolve.ts` applies them.
+ */
+import type {
+  Arm,
+  CarryPlan,
+  ControlsPlan,
+  DataPlan,
+  EvalPlan,
+  ExpandPlan,
+  ModelPlan,
+  ReportPlan,
+  SaePlan,
+  TrainPlan,
+} from "./types.ts";
+
+/** Top-level scalars. */
+export const planDefaults = {
+  version: 1,
+  seed: 0,
+  backend: "auto",
+  threads: "auto",
+  workers: "auto",
+} as const;
+
+/** `data:` (path null: the corpus that comes with the package). */
+export const dataDefaults: DataPlan = {
+  corpus: "sotu",
+  path: null,
+  field: "text",
+  context: 64,
+  held_out: 0.1,
+  order: "shuffled",
+  max_tokens: null,
+};
+
+/** `tokenizer.vocab_size`. */
+export const vocabularySize = 1024;
+
+/** `model:` without its training. */
+export const modelDefaults: Omit<ModelPlan, "train" | "mlp"> & { readonly mlp: string } = {
+  path: null,
+  d_model: 64,
+  layers: 2,
+  heads: 4,
+  mlp: "4x",
+};
+
+/** `model.train:`. */
+export const trainDefaults: TrainPlan = {
+  tokens: 600_000,
+  batch_tokens: 2048,
+  lr: 3e-3,
+  warmup: 0.05,
+  min_lr_ratio: 0.1,
+  weight_decay: 0.1,
+  clip: 1,
+  beta1: 0.9,
+  beta2: 0.95,
+};
+
+/** What a stage's `train:` doesn't take over from `model.train`. */
+export const stageTrainDefaults: Pick<TrainPlan, "tokens" | "lr"> = { tokens: 400_000, lr: 1e-3 };
+
+/** One entry of `saes:` (the hook depends on the model: `defaultHook`). */
+export const saeDefaults: Omit<SaePlan, "hook"> = {
+  name: "resid",
+  architecture: "batchtopk",
+  d_sae: 768,
+  k: 16,
+  tokens: 600_000,
+  batch_tokens: 2048,
+  lr: 1e-3,
+  warmup: 0.05,
+  decay: 0.2,
+  aux_coefficient: 1 / 32,
+  dead_after_tokens: 100_000,
+};
+
+/** The residual stream after the middle of the model. */
+export function defaultHook(layers: number): string {
+  return `blocks.${Math.max(0, Math.ceil(layers / 2) - 1)}.hook_resid_post`;
+}
+
+/** A stage's `expand:`. */
+export const expandDefaults: ExpandPlan = {
+  width: null,
+  layers: null,
+  heads: null,
+  mlp: null,
+  method: "lemon",
+  depth_method: "identity",
+  positions: "interleaved",
+  noise_db: 20,
+};
+
+/** A stage's `carry:`. */
+export const carryDefaults: CarryPlan = { new_latents: 128, tokens: 300_000 };
+
+const everyArm: readonly Arm[] = [
+  "frozen",
+  "fresh",
+  "fresh-parent",
+  "same-model",
+  "reinit",
+  "scratch",
+  "carried-scratch",
+  "no-expand",
+];
+
+/** What `controls.preset` stands for. */
+export const presets: Readonly<Record<ControlsPlan["preset"], Omit<ControlsPlan, "preset">>> = {
+  quick: { fresh_seeds: 1, arms: ["frozen", "fresh", "reinit"] },
+  standard: { fresh_seeds: 2, arms: everyArm },
+  full: { fresh_seeds: 4, arms: everyArm },
+};
+
+/** `controls.preset`. */
+export const defaultPreset: ControlsPlan["preset"] = "standard";
+
+/** `eval:`. */
+export const evalDefaults: EvalPlan = {
+  tokens: 50_000,
+  batch_tokens: 2048,
+  min_firings: 50,
+  bootstrap: 200,
+};
+
+/** `report:`. */
+export const reportDefaults: ReportPlan = {
+  title: "Which features came along?",
+  contexts_per_latent: 5,
+};
+
+/** A stage's name from what it changes: `wider`, `deeper`, or `bigger`. */
+export function defaultStageName(expand: ExpandPlan): string {
+  const { width, layers, heads, mlp } = expand;
+  if (layers === null)
+    return width === null && heads === null && mlp !== null ? "more-neurons" : "wider";
+  return width === null && heads === null && mlp === null ? "deeper" : "bigger";
+}

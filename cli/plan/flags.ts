@@ -1,0 +1,247 @@
+/**
+ * @file Flags → plan keys. Flags (and SAE_CARRY_* variables, which the command line merges below
+ * them) win over the plan. On a run that exists, `--expand` lists its stages from the first on: those
+ * it has are left as they are, further ones are appended, so the same command can be repeated.
+ */
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
+import { UsageError } from "../../src/io/errors.ts";
+import { nearest } from "../suggest.ts";
+import { checkPlan, keyName } from "./parse.ts";
+import { resolvePlan } from "./resolve.ts";
+import type {
+  BackendOption,
+  ControlsPlan,
+  ExpandPlan,
+  PlanInput,
+  ResolvedPlan,
+  SaePlan,
+  StageInput,
+} from "./types.ts";
+
+/** Values of the flags that build a plan; undefined = not given. */
+export interface PlanFlags {
+  readonly text?: string;
+  readonly model?: string;
+  readonly hook?: readonly string[];
+  readonly arch?: SaePlan["architecture"];
+  readonly dSae?: number;
+  readonly k?: number;
+  readonly layers?: number;
+  readonly dModel?: number;
+  readonly heads?: number;
+  readonly vocab?: number;
+  readonly context?: number;
+  readonly tokens?: number;
+  readonly saeTokens?: number;
+  readonly newLatents?: number;
+  readonly controls?: ControlsPlan["preset"];
+  /** One text per stage: `width=1.5x,layers=+2`. */
+  readonly expand?: readonly string[];
+  readonly seed?: number;
+  readonly backend?: BackendOption;
+  readonly threads?: number;
+  readonly workers?: number;
+}
+
+const flagOfKey: Readonly<Record<string, string>> = {
+  "data.context": "--context",
+  "model.d_model": "--d-model",
+  "model.layers": "--layers",
+  "model.heads": "--heads",
+  "tokenizer.vocab_size": "--vocab",
+  architecture: "--arch",
+  d_sae: "--d-sae",
+  k: "--k",
+  hook: "--hook",
+  seed: "--seed",
+  threads: "--threads",
+  workers: "--workers",
+};
+
+/**
+ * `plan` with the flags' values in it, checked; `--expand` replaces its stages, and relative paths in
+ * flags start at the working directory. Errors: UsageError that names the flag.
+ */
+export function applyFlags(plan: PlanInput, flags: PlanFlags): PlanInput {
+  const stages = flags.expand
+    ? flags.expand.map((text): StageInput => ({ expand: parseExpandFlag(text) }))
+    : (plan.stages ?? []);
+  const merged: PlanInput = {
+    ...applyGlobals(plan, flags),
+    stages: stages.map((stage) => withStageFlags(stage, flags)),
+  };
+  return checkPlan(merged, locateFlag);
+}
+
+/**
+ * The plan of a run that exists, with the flags' values in it. `folder` is where relative paths of the
+ * stored plan start. Errors: UsageError that names the flag.
+ */
+export function applyFlagsToRun(
+  stored: ResolvedPlan,
+  flags: PlanFlags,
+  folder: string,
+  where: string,
+): ResolvedPlan {
+  const given = (flags.expand ?? []).map(parseExpandFlag);
+  const kept = stored.stages.map(
+    (stage, i): StageInput => (i < given.length ? { ...stage, expand: given[i] } : stage),
+  );
+  const added = given.slice(kept.length).map((expand) => withStageFlags({ expand }, flags));
+  const stages =
+    added.length > 0
+      ? [...kept, ...added]
+      : kept.map((stage, i) => (i === kept.length - 1 ? withStageFlags(stage, flags) : stage));
+  const base = { ...flags, tokens: undefined, saeTokens: undefined };
+  const merged = checkPlan({ ...applyGlobals(stored, base), stages }, locateFlag);
+  return resolvePlan(merged, folder, where);
+}
+
+function applyGlobals(plan: PlanInput, flags: PlanFlags): PlanInput {
+  const { seed, backend, threads, workers, controls } = flags;
+  return {
+    ...plan,
+    ...given({ seed, backend, threads, workers }),
+    data: {
+      ...plan.data,
+      ...given({ context: flags.context }),
+      ...(flags.text === undefined
+        ? {}
+        : { corpus: corpusKind(flags.text), path: resolve(flags.text) }),
+    },
+    tokenizer: { ...plan.tokenizer, ...given({ vocab_size: flags.vocab }) },
+    model: {
+      ...plan.model,
+      ...given({
+        path: flags.model === undefined ? undefined : resolve(flags.model),
+        d_model: flags.dModel,
+        layers: flags.layers,
+        heads: flags.heads,
+      }),
+      train: { ...plan.model?.train, ...given({ tokens: flags.tokens }) },
+    },
+    saes: withSaeFlags(plan.saes ?? [{}], flags),
+    // A preset given here replaces all that the plan's preset stood for.
+    ...(controls === undefined ? {} : { controls: { preset: controls } }),
+  };
+}
+
+function withSaeFlags(
+  saes: NonNullable<PlanInput["saes"]>,
+  flags: PlanFlags,
+): readonly Partial<SaePlan>[] {
+  const changes = given({
+    architecture: flags.arch,
+    d_sae: flags.dSae,
+    k: flags.k,
+    tokens: flags.saeTokens,
+  });
+  const hooks = flags.hook ?? [];
+  if (hooks.length === 0) return saes.map((sae) => ({ ...sae, ...changes }));
+  if (hooks.length === saes.length) {
+    return saes.map((sae, i) => ({ ...sae, hook: hooks[i], ...changes }));
+  }
+  if (saes.length > 1) {
+    throw new UsageError({
+      code: "bad-flag",
+      where: "--hook",
+      expected: `${saes.length} hooks, one for each SAE of the plan`,
+      got: `${hooks.length}`,
+    });
+  }
+  return hooks.map((hook) => ({ ...saes[0], name: hook, hook, ...changes }));
+}
+
+function withStageFlags(stage: StageInput, flags: PlanFlags): StageInput {
+  const train = { ...stage.train, ...given({ tokens: flags.tokens }) };
+  const carry = {
+    ...stage.carry,
+    ...given({ new_latents: flags.newLatents, tokens: flags.saeTokens }),
+  };
+  return { ...stage, train, carry };
+}
+
+function corpusKind(path: string): "text" | "jsonl" | "folder" {
+  if (/\.(jsonl|ndjson)$/i.test(path)) return "jsonl";
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? "folder" : "text";
+}
+
+const expandKeys: Readonly<Record<string, keyof ExpandPlan>> = {
+  width: "width",
+  layers: "layers",
+  heads: "heads",
+  mlp: "mlp",
+  method: "method",
+  "depth-method": "depth_method",
+  positions: "positions",
+  "noise-db": "noise_db",
+};
+
+/** `width=1.5x,positions=0,2,no-noise` → a stage's `expand:`. A piece without `=` goes on the value before it. */
+export function parseExpandFlag(text: string): Partial<ExpandPlan> {
+  const where = `--expand ${text}`;
+  const values = new Map<keyof ExpandPlan, string>();
+  let last: keyof ExpandPlan | undefined;
+  for (const piece of text.split(",").map((part) => part.trim())) {
+    const equals = piece.indexOf("=");
+    if (piece === "no-noise") {
+      values.set("noise_db", "none");
+      last = undefined;
+    } else if (equals < 0) {
+      if (last !== "positions" || piece === "") {
+        throw new UsageError({
+          code: "bad-flag",
+          where,
+          expected: "KEY=VALUE,… such as width=1.5x,layers=+2",
+          got: piece === "" ? "an empty piece" : piece,
+        });
+      }
+      values.set(last, `${values.get(last)},${piece}`);
+    } else {
+      const written = piece.slice(0, equals).trim();
+      const key = Object.hasOwn(expandKeys, written.replace(/_/g, "-"))
+        ? expandKeys[written.replace(/_/g, "-")]
+        : undefined;
+      if (key === undefined || values.has(key)) {
+        const meant = key === undefined ? nearest(written, Object.keys(expandKeys)) : undefined;
+        throw new UsageError({
+          code: key === undefined ? "unknown-flag" : "bad-flag",
+          where,
+          expected: `each once, of ${Object.keys(expandKeys).join(", ")}`,
+          got: key === undefined ? `the unknown key ${written}` : `${written} twice`,
+          hint: meant === undefined ? undefined : `did you mean ${meant}?`,
+        });
+      }
+      values.set(key, piece.slice(equals + 1).trim());
+      last = key;
+    }
+  }
+  const expand = Object.fromEntries([...values].map(([key, value]) => [key, typed(key, value)]));
+  const checked = checkPlan({ stages: [{ expand }] }, (path) => {
+    const key = path.at(-1);
+    return typeof key === "string" && key !== "expand"
+      ? `--expand ${key.replace(/_/g, "-")}`
+      : where;
+  });
+  return checked.stages?.[0]?.expand ?? {};
+}
+
+// Text that isn't of the key's kind is left as it is, for the schema to refuse with its own words.
+function typed(key: keyof ExpandPlan, value: string): unknown {
+  const number = /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+  if (key === "noise_db") return value === "none" ? null : number;
+  if (key === "positions" && /^\d+(,\d+)*$/.test(value)) return value.split(",").map(Number);
+  return number;
+}
+
+function locateFlag(path: readonly PropertyKey[]): string {
+  const flag = flagOfKey[keyName(path)] ?? flagOfKey[String(path.at(-1))];
+  return flag ?? keyName(path);
+}
+
+function given<T extends object>(values: T): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined),
+  ) as Partial<T>;
+}

