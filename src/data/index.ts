@@ -1,0 +1,26 @@
+/** Corpora, the tokenizer, token sets and batches. */
+export type { Corpus, CorpusOrder, CorpusSpec, Document } from "./corpus.ts";
+export { corpusSpecOf, openCorpus } from "./open-corpus.ts";
+export { printableToken } from "./printable-token.ts";
+export {
+  type DocumentKey,
+  type SplitOptions,
+  splitDefaults,
+  splitDocuments,
+} from "./split.ts";
+export { readTokenSet, type TokenSet, writeTokenSet } from "./token-set.ts";
+export {
+  type TokenizedCorpus,
+  type TokenizeOptions,
+  tokenizeCorpus,
+} from "./tokenize-corpus.ts";
+export { Tokenizer, tokenizerConfig } from "./tokenizer.ts";
+export { endOfTextToken, type TokenizerJson } from "./tokenizer-json.ts";
+export {
+  smallestVocabulary,
+  type TrainBpeOptions,
+  trainBpe,
+  trainBpeDefaults,
+} from "./train-bpe.ts";
+export { batchRows, trainingBatch } from "./training-batch.ts";
+export { unigramEntropy } from "./unigram-entropy.ts";
