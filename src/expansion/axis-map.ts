@@ -1,0 +1,65 @@
+/**
+ * @file Where the entries along one axis of a grown parameter come from: an index of the parent, the
+ * mean over the parent's axis, or nothing (a fresh entry). Every duplication-based growth method is
+ * made of such maps, one for each axis of each parameter.
+ */
+
+/** In place of an index: the mean over the parent's axis (LEMON's average expansion). */
+export const MEAN = -1;
+
+/** In place of an index: an entry without a parent; the parameter's `fill` says what it holds. */
+export const FRESH = -2;
+
+/** Entry i of the child's axis is `weight[i]` (1 without weights) times entry `source[i]` of the parent's. */
+export interface AxisMap {
+  readonly source: Int32Array; // [nChild]
+  readonly weight: Float64Array | null; // [nChild]
+}
+
+/** The map that changes nothing on an axis of n entries. */
+export function identityAxis(n: number): AxisMap {
+  return { source: Int32Array.from({ length: n }, (_, i) => i), weight: null };
+}
+
+/** Whether the map changes nothing on an axis of n entries. */
+export function isIdentityAxis({ source, weight }: AxisMap, n: number): boolean {
+  return source.length === n && weight === null && source.every((from, i) => from === i);
+}
+
+/** The map on blocks of `size` entries (a head's dimensions) that moves whole blocks as `axis` says. */
+export function blockAxis({ source, weight }: AxisMap, size: number): AxisMap {
+  const blocks = new Int32Array(source.length * size);
+  const weights = weight && new Float64Array(blocks.length);
+  for (let i = 0; i < blocks.length; i++) {
+    const block = Math.floor(i / size);
+    blocks[i] = source[block] < 0 ? source[block] : source[block] * size + (i % size);
+    if (weights && weight) weights[i] = weight[block];
+  }
+  return { source: blocks, weight: weights };
+}
+
+/**
+ * `count` repetitions of an axis whose parent has n entries, laid end to end, as in GPT-2's fused
+ * q|k|v projection. Only indices of the parent: a mean over the fused axis would mix its parts.
+ */
+export function repeatAxis({ source, weight }: AxisMap, n: number, count: number): AxisMap {
+  if (source.some((from) => from < 0)) throw new Error("internal: a fused axis takes only indices");
+  const repeated = new Int32Array(source.length * count);
+  for (let i = 0; i < repeated.length; i++) {
+    repeated[i] = Math.floor(i / source.length) * n + source[i % source.length];
+  }
+  const weights = weight && Float64Array.from(repeated, (_, i) => weight[i % source.length]);
+  return { source: repeated, weight: weights };
+}
+
+/** The child's indices that share a parent index, for each parent index that was copied more than once. */
+export function copyGroups(source: Int32Array): number[][] {
+  const groups = new Map<number, number[]>();
+  source.forEach((from, i) => {
+    if (from < 0) return;
+    const group = groups.get(from);
+    if (group) group.push(i);
+    else groups.set(from, [i]);
+  });
+  return [...groups.values()].filter((group) => group.length > 1);
+}

@@ -1,0 +1,94 @@
+/**
+ * @file The map from a model to its grandchild: two expansions, one after the other. R of the
+ * composition is the product of the two R, a left inverse of the product of the two E; for LEMON it
+ * is the Moore–Penrose inverse too, because the image of E contains 1 and EᵀE = qI + c·11ᵀ keeps it.
+ */
+import { type ExpansionMap, type HookMap, hookEntry } from "./expansion-map.ts";
+import { type FanOut, freshUnits } from "./fan-out.ts";
+import { applyE, applyR, type DenseMap } from "./vector-map.ts";
+
+/** `first` then `second`. Exactness is measured, not composed: null. Errors: internal where the two don't meet. */
+export function composeMaps(first: ExpansionMap, second: ExpansionMap): ExpansionMap {
+  const meet = ["d_model", "n_layer", "n_head", "d_mlp"] as const;
+  if (meet.some((size) => first.child[size] !== second.parent[size])) {
+    throw new Error("internal: the second expansion does not start at the first one's child");
+  }
+  const linear = new Map<string, DenseMap>();
+  for (const tensor of ["residual", "final"]) {
+    const composed = composeDense(first.linear.get(tensor), second.linear.get(tensor));
+    if (composed) linear.set(tensor, composed);
+  }
+  const middle = new Map(second.layers.flatMap((to, layer) => to.map((at) => [at, layer])));
+  const units = (kind: "heads" | "neurons") =>
+    second[kind].map((next, layer) => composeUnits(first[kind][middle.get(layer) ?? -1], next));
+  const inherited = first.fresh.flatMap((name) =>
+    second.layers[blockOf(name)].map((at) => name.replace(/\.h\.\d+\./, `.h.${at}.`)),
+  );
+  return {
+    format: "sae-carry/map",
+    version: 1,
+    method: `${first.method}, ${second.method}`,
+    exact: first.exact && second.exact,
+    parent: first.parent,
+    child: second.child,
+    hooks: first.hooks.map((entry) => composeHook(entry, second)),
+    linear,
+    layers: first.layers.map((to) => to.flatMap((layer) => second.layers[layer])),
+    heads: units("heads"),
+    neurons: units("neurons"),
+    experts: null,
+    fresh: [...inherited, ...second.fresh],
+    exactness: null,
+  };
+}
+
+function composeHook(entry: HookMap, second: ExpansionMap): HookMap {
+  const next = entry.to.map((hook) => {
+    const found = hookEntry(second, hook);
+    if (!found) throw new Error(`internal: the second map has no hook ${hook}`);
+    return found;
+  });
+  const ascending = next
+    .flatMap(({ to }) => to)
+    .sort((a, b) => (layerOf(a) ?? 0) - (layerOf(b) ?? 0));
+  const to = [...ascending.slice(-1), ...ascending.slice(0, -1)];
+  const changed = [entry.tensor, next[0].tensor].find((tensor) => tensor !== "identity");
+  const tensor = changed?.replace(/:\d+$/, `:${layerOf(to[0])}`) ?? "identity";
+  return { from: entry.from, to, tensor, r2: null };
+}
+
+function composeDense(a: DenseMap | undefined, b: DenseMap | undefined): DenseMap | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  // rows of Eᵀ are columns of E: E2·E1 column by column, R1·R2 row by row through R2ᵀ
+  const columns = transpose(a.E, a.D, a.d); // [d, middle]
+  const E = transpose(applyE({ kind: "dense", ...b }, columns), a.d, b.D);
+  const first = transpose(b.R, b.d, b.D); // [D, middle]
+  const R = transpose(applyR({ kind: "dense", ...a }, first), b.D, a.d);
+  return { E, R, d: a.d, D: b.D };
+}
+
+/** Without `first` the layer was inserted by the second expansion, or by the first: its units are fresh. */
+function composeUnits(first: FanOut | undefined, second: FanOut): FanOut {
+  const n = second.source.length;
+  if (first === undefined) return freshUnits(n);
+  const via = (at: number) => (at < 0 ? -1 : first.source[at]);
+  return {
+    source: second.source.map(via),
+    alpha: second.alpha.map((share, j) =>
+      via(second.source[j]) < 0 ? 0 : share * first.alpha[second.source[j]],
+    ),
+  };
+}
+
+function transpose(M: Float64Array, nRow: number, nColumn: number): Float64Array {
+  return Float64Array.from(M, (_, i) => M[(i % nRow) * nColumn + Math.floor(i / nRow)]);
+}
+
+function layerOf(hook: string): number | undefined {
+  const match = /^blocks\.(\d+)\./.exec(hook);
+  return match ? Number(match[1]) : undefined;
+}
+
+function blockOf(parameter: string): number {
+  return Number(/\.h\.(\d+)\./.exec(parameter)?.[1]);
+}

@@ -1,0 +1,140 @@
+/**
+ * @file How exact an expansion came out, measured by running both models on the same tokens: logits,
+ * KL, and h_big = E h_small at every boundary of the residual stream. Argmax is no evidence: a wrong
+ * final norm doubles the logits and keeps it.
+ */
+import { tf } from "../engine/index.ts";
+import { forwardLogits, type Hook, type Model } from "../models/index.ts";
+import {
+  type BoundaryError,
+  type Exactness,
+  type ExpansionMap,
+  mapVectors,
+} from "./expansion-map.ts";
+
+/** Logits of one pass are kept below about this many numbers. */
+const logitsPerPass = 2 ** 22;
+
+/**
+ * Compares parent and child on `batch` sequences, ids [batch · T]. The boundary error is
+ * ‖h_big − E h_small‖ / ‖E h_small‖ on the worst token.
+ */
+export async function measureExactness(
+  parent: Model,
+  child: Model,
+  map: ExpansionMap,
+  ids: Int32Array,
+  batch: number,
+): Promise<Exactness> {
+  const context = ids.length / batch;
+  const vocabulary = parent.config.vocab_size;
+  const boundaries = map.hooks
+    .filter(({ from }) => /hook_resid_(pre|mid|post)$/.test(from))
+    .flatMap(({ from, to, tensor }) => to.map((hook) => ({ from, to: hook, tensor })));
+  const errors = new Float64Array(boundaries.length);
+  let maxDifference = 0;
+  let kl = 0;
+  const perPass = Math.max(1, Math.floor(logitsPerPass / (context * vocabulary)));
+  for (let start = 0; start < batch; start += perPass) {
+    const count = Math.min(perPass, batch - start);
+    const part = ids.subarray(start * context, (start + count) * context);
+    const small = await observe(
+      parent,
+      part,
+      count,
+      boundaries.map(({ from }) => from),
+    );
+    const big = await observe(
+      child,
+      part,
+      count,
+      boundaries.map(({ to }) => to),
+    );
+    boundaries.forEach(({ from, to, tensor }, i) => {
+      const want = mapVectors(map, tensor, small.hooks.get(from) as Float32Array);
+      const got = big.hooks.get(to) as Float32Array;
+      errors[i] = Math.max(errors[i], worstRowError(got, want, child.config.n_embd));
+    });
+    const pass = compareLogits(small.logits, big.logits, vocabulary);
+    maxDifference = Math.max(maxDifference, pass.maxDifference);
+    kl += pass.kl;
+  }
+  return {
+    max_abs_dlogit: maxDifference,
+    kl: kl / ids.length,
+    boundaries: boundaries.map(
+      ({ from, to }, i): BoundaryError => ({ hook_from: from, hook_to: to, rel_err: errors[i] }),
+    ),
+    tokens: ids.length,
+  };
+}
+
+interface Observed {
+  readonly logits: Float32Array;
+  readonly hooks: Map<string, Float32Array>;
+}
+
+async function observe(
+  model: Model,
+  ids: Int32Array,
+  batch: number,
+  names: readonly string[],
+): Promise<Observed> {
+  const seen = new Map<string, tf.Tensor>();
+  const keep: Hook = (value, name) => {
+    seen.set(name, tf.keep(tf.clone(value)));
+    return undefined;
+  };
+  const hooks = Object.fromEntries(names.map((name) => [name, keep]));
+  const logits = tf.tidy(() => forwardLogits(model, ids, batch, { hooks }));
+  const values = new Map<string, Float32Array>();
+  for (const [name, tensor] of seen) {
+    values.set(name, (await tensor.data()).slice() as Float32Array);
+    tensor.dispose();
+  }
+  const result = (await logits.data()).slice() as Float32Array;
+  logits.dispose();
+  return { logits: result, hooks: values };
+}
+
+function worstRowError(got: Float32Array, want: Float32Array, width: number): number {
+  let worst = 0;
+  for (let start = 0; start < want.length; start += width) {
+    let difference = 0;
+    let norm = 0;
+    for (let i = start; i < start + width; i++) {
+      difference += (got[i] - want[i]) ** 2;
+      norm += want[i] ** 2;
+    }
+    if (difference > 0) worst = Math.max(worst, Math.sqrt(difference / norm));
+  }
+  return worst;
+}
+
+/** The largest |difference|, and KL(p ‖ q) summed over rows, in f64. */
+function compareLogits(
+  p: Float32Array,
+  q: Float32Array,
+  vocabulary: number,
+): { maxDifference: number; kl: number } {
+  let maxDifference = 0;
+  let kl = 0;
+  for (let start = 0; start < p.length; start += vocabulary) {
+    const pNorm = logSumExp(p, start, vocabulary);
+    const qNorm = logSumExp(q, start, vocabulary);
+    for (let i = start; i < start + vocabulary; i++) {
+      maxDifference = Math.max(maxDifference, Math.abs(p[i] - q[i]));
+      const logP = p[i] - pNorm;
+      kl += Math.exp(logP) * (logP - (q[i] - qNorm));
+    }
+  }
+  return { maxDifference, kl };
+}
+
+function logSumExp(values: Float32Array, start: number, count: number): number {
+  let top = Number.NEGATIVE_INFINITY;
+  for (let i = start; i < start + count; i++) top = Math.max(top, values[i]);
+  let total = 0;
+  for (let i = start; i < start + count; i++) total += Math.exp(values[i] - top);
+  return top + Math.log(total);
+}

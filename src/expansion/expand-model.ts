@@ -1,0 +1,143 @@
+/**
+ * @file Grows a model in one step, width first and then depth, and returns the child with the map
+ * from its parent.
+ */
+import type { Rng } from "../engine/index.ts";
+import { type Gpt2Config, type HostModel, hookNames } from "../models/index.ts";
+import { type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
+import { executePlan } from "./execute-plan.ts";
+import type { ExpansionMap, HookMap } from "./expansion-map.ts";
+import { type Gpt2Growth, gpt2Growth } from "./gpt2-growth.ts";
+import { type ChildLayer, identityDepth, type Positions } from "./identity-depth.ts";
+import { lemonWidth, type WidthGrowth } from "./lemon.ts";
+import type { DenseMap } from "./vector-map.ts";
+
+/** How to grow; sizes are absolute (`parseGrowth` makes them so). */
+export interface ExpandOptions extends ChildSizes {
+  readonly method: "lemon";
+  readonly depth_method: "identity";
+  readonly positions: Positions;
+  /** Signal-to-noise ratio in dB of the noise that tells copies apart; null = none. */
+  readonly noise_db: number | null;
+}
+
+/** A plan together with its map: everything about the child but its numbers. */
+export interface PlannedExpansion {
+  readonly growth: Gpt2Growth;
+  readonly map: ExpansionMap;
+}
+
+/**
+ * Grows `parent` on the active backend. The map's `exactness` is null until it is measured.
+ * Errors: UsageError for sizes the architecture does not allow.
+ */
+export async function expandModel(
+  parent: HostModel,
+  options: ExpandOptions,
+  rng: Rng,
+): Promise<{ child: HostModel; map: ExpansionMap }> {
+  const { growth, map } = planExpansion(parent.config, options, rng);
+  return { child: await executePlan(growth.plan, parent, rng.fork("weights")), map };
+}
+
+/** The plan and the map for a parent of this configuration. */
+export function planExpansion(
+  parent: Gpt2Config,
+  options: ExpandOptions,
+  rng: Rng,
+): PlannedExpansion {
+  const config = childConfig(parent, options);
+  const width = lemonWidth(parent.n_embd, config.n_embd);
+  const layers = identityDepth(parent.n_layer, config.n_layer, options.positions);
+  const growth = gpt2Growth(parent, config, width, layers, options.noise_db, rng.fork("plan"));
+  const grows = {
+    width: config.n_embd > parent.n_embd || config.n_inner > parent.n_inner,
+    depth: config.n_layer > parent.n_layer,
+  };
+  const names = [grows.width ? options.method : null, grows.depth ? options.depth_method : null];
+  const map: ExpansionMap = {
+    format: "sae-carry/map",
+    version: 1,
+    method: names.filter((name) => name !== null).join("+"),
+    exact: true,
+    parent: sizeInfo(parent),
+    child: sizeInfo(config),
+    hooks: hookMaps(parent, config, width, layers),
+    linear: linearMaps(width),
+    layers: layerMap(parent.n_layer, layers),
+    heads: growth.heads,
+    neurons: growth.neurons,
+    experts: null,
+    fresh: growth.fresh,
+    exactness: null,
+  };
+  return { growth, map };
+}
+
+function linearMaps({ residual, final }: WidthGrowth): Map<string, DenseMap> {
+  const maps = new Map<string, DenseMap>();
+  if (residual) maps.set("residual", residual);
+  if (final) maps.set("final", final);
+  return maps;
+}
+
+function layerMap(nParent: number, layers: readonly ChildLayer[]): number[][] {
+  const map: number[][] = Array.from({ length: nParent }, () => []);
+  layers.forEach(({ source, inserted }, layer) => {
+    if (!inserted) map[source].push(layer);
+  });
+  return map;
+}
+
+function hookMaps(
+  parent: Gpt2Config,
+  config: Gpt2Config,
+  width: WidthGrowth,
+  layers: readonly ChildLayer[],
+): HookMap[] {
+  const residual = width.residual ? "residual" : "identity";
+  const entry = (from: string, to: readonly string[], tensor: string): HookMap => ({
+    from,
+    to,
+    tensor,
+    r2: null,
+  });
+  const maps: HookMap[] = [];
+  for (const hook of hookNames(parent)) {
+    const match = /^blocks\.(\d+)\.(.+)$/.exec(hook);
+    if (match === null) {
+      const isFinal = hook === "ln_final.hook_normalized";
+      maps.push(entry(hook, [hook], isFinal && width.final ? "final" : residual));
+      continue;
+    }
+    const point = match[2];
+    if (point === "attn.hook_pattern") continue; // one matrix a head: the head map says it all
+    const layer = layers.findIndex((l) => l.source === Number(match[1]) && !l.inserted);
+    if (point === "attn.hook_z") {
+      const tensor = config.n_head > parent.n_head ? `head_map:${layer}` : "identity";
+      maps.push(entry(hook, [`blocks.${layer}.${point}`], tensor));
+    } else if (point === "mlp.hook_post") {
+      const tensor = config.n_inner > parent.n_inner ? `neuron_map:${layer}` : "identity";
+      maps.push(entry(hook, [`blocks.${layer}.${point}`], tensor));
+    } else {
+      const to = boundaryLayers(point, layer, layers).map((at) => `blocks.${at}.${point}`);
+      maps.push(entry(hook, to, residual));
+    }
+  }
+  return maps;
+}
+
+/** Child layers at which `point` of child layer `layer` has the same value: the latest first, then from the earliest on. */
+function boundaryLayers(
+  point: string,
+  layer: number,
+  layers: readonly ChildLayer[],
+): readonly number[] {
+  const equal = [layer];
+  if (point === "hook_resid_pre") {
+    for (let at = layer - 1; at >= 0 && layers[at].inserted; at--) equal.unshift(at);
+  } else if (point === "hook_resid_post") {
+    for (let at = layer + 1; at < layers.length && layers[at].inserted; at++) equal.push(at);
+  }
+  return [equal[equal.length - 1], ...equal.slice(0, -1)];
+}

@@ -1,0 +1,145 @@
+/**
+ * @file The expansion map: where every hook, layer, head and neuron of a parent model lies in its
+ * child. All that is said about a growth method after the weights are written is said here.
+ */
+import type { FanOut } from "./fan-out.ts";
+import {
+  applyE,
+  applyR,
+  applyReadout,
+  type DenseMap,
+  type Rows,
+  type VectorMap,
+} from "./vector-map.ts";
+
+/** Sizes of a model. */
+export interface SizeInfo {
+  readonly d_model: number;
+  readonly n_layer: number;
+  readonly n_head: number;
+  readonly d_mlp: number;
+  readonly params: number;
+}
+
+/** One hook of the parent and its places in the child. */
+export interface HookMap {
+  readonly from: string;
+  /**
+   * The first is the primary. Where identity blocks follow, that is the latest equal boundary; the
+   * second is the earliest (the hook's ".pre"), any others lie between.
+   */
+  readonly to: readonly string[];
+  /** Key of the linear map; "identity" where nothing changes. */
+  readonly tensor: string;
+  /** Fit on held-out text for methods that are not exact; null = exact. */
+  readonly r2: number | null;
+}
+
+/** Relative error of h_big = E h_small at one boundary, on its worst token. */
+export interface BoundaryError {
+  readonly hook_from: string;
+  readonly hook_to: string;
+  readonly rel_err: number;
+}
+
+/** How far the child's function is from its parent's, measured right after the expansion. */
+export interface Exactness {
+  readonly max_abs_dlogit: number;
+  /** Mean KL(parent ‖ child) per token, in nats. */
+  readonly kl: number;
+  readonly boundaries: readonly BoundaryError[];
+  readonly tokens: number;
+}
+
+export interface ExpansionMap {
+  readonly format: "sae-carry/map";
+  readonly version: 1;
+  /** The width method, and the depth method after a "+" where layers were added. */
+  readonly method: string;
+  readonly exact: boolean;
+  readonly parent: SizeInfo;
+  readonly child: SizeInfo;
+  readonly hooks: readonly HookMap[];
+  /** Dense maps by key; selections of heads and neurons are in `heads` and `neurons`. */
+  readonly linear: ReadonlyMap<string, DenseMap>;
+  /** Layers of the child that do what the parent's layer did, by the parent's layer. */
+  readonly layers: readonly (readonly number[])[];
+  /** Heads by layer of the child. */
+  readonly heads: readonly FanOut[];
+  /** MLP neurons by layer of the child. */
+  readonly neurons: readonly FanOut[];
+  /** Experts by layer of the child; null for dense models. */
+  readonly experts: readonly FanOut[] | null;
+  /** The child's parameters that the parent has no part in: all those of inserted blocks. */
+  readonly fresh: readonly string[];
+  readonly exactness: Exactness | null;
+}
+
+/** A head or neuron of the child that copies one of the parent's, with its share of the output. */
+export interface UnitCopy {
+  readonly layer: number;
+  readonly index: number;
+  readonly alpha: number;
+}
+
+/** The entry of a hook, or undefined where the map has none. */
+export function hookEntry(map: ExpansionMap, hook: string): HookMap | undefined {
+  return map.hooks.find((entry) => entry.from === hook);
+}
+
+/** The linear map behind a hook entry's `tensor`. Errors: an unknown key is internal. */
+export function vectorMap(map: ExpansionMap, tensor: string): VectorMap {
+  if (tensor === "identity") return { kind: "identity" };
+  const dense = map.linear.get(tensor);
+  if (dense) return { kind: "dense", ...dense };
+  const [kind, layer] = tensor.split(":");
+  const units = (kind === "head_map" ? map.heads : map.neurons)[Number(layer)];
+  if ((kind !== "head_map" && kind !== "neuron_map") || units === undefined) {
+    throw new Error(`internal: the expansion map has no tensor ${tensor}`);
+  }
+  const { d_model, n_head, d_mlp } = map.parent;
+  return kind === "head_map"
+    ? { kind: "selection", source: units.source, size: d_model / n_head, nParent: n_head }
+    : { kind: "selection", source: units.source, size: 1, nParent: d_mlp };
+}
+
+/** E h for each row: [n, d] → [n, D]. */
+export function mapVectors<T extends Rows>(map: ExpansionMap, tensor: string, rows: T): T {
+  return applyE(vectorMap(map, tensor), rows);
+}
+
+/** R h for each row: [n, D] → [n, d]. */
+export function pullBack<T extends Rows>(map: ExpansionMap, tensor: string, rows: T): T {
+  return applyR(vectorMap(map, tensor), rows);
+}
+
+/** Rᵀ w for each row: what a reading direction (encoder, probe) becomes. [n, d] → [n, D]. */
+export function mapReadouts<T extends Rows>(map: ExpansionMap, tensor: string, rows: T): T {
+  return applyReadout(vectorMap(map, tensor), rows);
+}
+
+/** Where a head of the parent went. */
+export function headCopies(map: ExpansionMap, layer: number, head: number): UnitCopy[] {
+  return copies(map, map.heads, layer, head);
+}
+
+/** Where an MLP neuron of the parent went. */
+export function neuronCopies(map: ExpansionMap, layer: number, neuron: number): UnitCopy[] {
+  return copies(map, map.neurons, layer, neuron);
+}
+
+function copies(
+  map: ExpansionMap,
+  units: readonly FanOut[],
+  parentLayer: number,
+  unit: number,
+): UnitCopy[] {
+  const found: UnitCopy[] = [];
+  for (const layer of map.layers[parentLayer] ?? []) {
+    const { source, alpha } = units[layer];
+    source.forEach((from, index) => {
+      if (from === unit) found.push({ layer, index, alpha: alpha[index] });
+    });
+  }
+  return found;
+}

@@ -1,0 +1,41 @@
+/**
+ * @file A growth plan: for each parameter of the child, where its entries come from, what fresh
+ * entries hold and which noise is added. Plans are data: `execute-plan.ts` runs one by tensor
+ * operations, and the tests run the same plan in plain f64 loops.
+ */
+import type { Gpt2Config } from "../models/index.ts";
+import type { AxisMap } from "./axis-map.ts";
+
+/** What the entries on a fresh index hold: a constant, or normal draws at the parent parameter's RMS. */
+export type Fill = number | "parent-scale";
+
+/** Element-wise normal noise on a matrix. */
+export interface Noise {
+  /** Signal to noise: 10·log10(mean square of the entries it falls on / variance of the noise). */
+  readonly snrDb: number;
+  /**
+   * True: only rows that are copies of one parent row get noise, and it sums to zero over the
+   * copies, so that equal inputs give the same output. False: every inherited entry gets noise.
+   */
+  readonly balanced: boolean;
+}
+
+/** One parameter: child[i, j] = scale · w0[i] · w1[j] · parent[s0[i], s1[j]], or its fill, plus noise. */
+export interface ParameterPlan {
+  /** The child's name. */
+  readonly name: string;
+  /** The parent's name; null = the parameter is constant and `fill` is its value. */
+  readonly from: string | null;
+  readonly shape: readonly number[];
+  /** One per dimension; empty where `from` is null. */
+  readonly axes: readonly AxisMap[];
+  readonly scale: number;
+  readonly fill: Fill;
+  readonly noise: Noise | null;
+}
+
+/** The whole child. */
+export interface GrowthPlan {
+  readonly config: Gpt2Config;
+  readonly parameters: readonly ParameterPlan[];
+}

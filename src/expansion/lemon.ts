@@ -1,0 +1,86 @@
+/**
+ * @file LEMON's width growth for LayerNorm (Wang et al., ICLR 2024, arXiv 2310.07999), exact at any
+ * D ≥ d. With q = ⌊D/d⌋, r = D − qd the residual stream becomes q copies of itself and r times its
+ * mean, E = [I × q ; r rows of (1/d)·1ᵀ]: the mean is kept, the variance becomes qd/D of the old
+ * one, and the last r coordinates are zero once normalised. Needs eps' = eps · qd/D.
+ */
+import { type AxisMap, FRESH, identityAxis, MEAN } from "./axis-map.ts";
+import type { DenseMap } from "./vector-map.ts";
+
+/** What a width method says about the residual stream; everything a plan for any parameter needs. */
+export interface WidthGrowth {
+  /** Input axis of matrices that read the normalised stream: the copies of a column sum to it. */
+  readonly read: AxisMap;
+  /** Output axis of whatever writes into the stream: left multiplication by E. */
+  readonly write: AxisMap;
+  /** Axis of a norm's gain and bias. */
+  readonly norm: AxisMap;
+  /** Factor on a norm's gain; fresh gains are this factor itself, never zero. */
+  readonly gainFactor: number;
+  /** Factor on the norms' epsilon. */
+  readonly epsFactor: number;
+  /**
+   * Further factor on the final norm's gain and bias: with tied embeddings the logits would
+   * otherwise be multiplied by the number of copies.
+   */
+  readonly finalFactor: number;
+  /** E and R of the residual stream; null where the width does not change. */
+  readonly residual: DenseMap | null;
+  /** E and R of the final norm's output, which is 1/q of the copies and 0 in the free coordinates. */
+  readonly final: DenseMap | null;
+}
+
+/** LEMON from width d to width D. */
+export function lemonWidth(d: number, D: number): WidthGrowth {
+  const q = Math.floor(D / d);
+  const r = D - q * d;
+  if (q < 1) throw new Error(`internal: lemon can't narrow ${d} to ${D}`);
+  const axis = (rest: number, weight: number): AxisMap => ({
+    source: Int32Array.from({ length: D }, (_, i) => (i < q * d ? i % d : rest)),
+    weight: weight === 1 ? null : new Float64Array(D).fill(weight),
+  });
+  const variance = (q * d) / D;
+  return {
+    read: r === 0 && q === 1 ? identityAxis(d) : axis(FRESH, 1 / q),
+    write: axis(MEAN, 1),
+    norm: axis(FRESH, 1),
+    gainFactor: Math.sqrt(variance),
+    epsFactor: variance,
+    finalFactor: 1 / q,
+    residual: D === d ? null : averageExpansion(d, D),
+    final: D === d ? null : zeroExpansion(d, D, 1 / q),
+  };
+}
+
+/**
+ * E = [I × q ; r rows of (1/d)·1ᵀ] and its Moore–Penrose inverse. EᵀE = qI + (r/d²)·11ᵀ, so by
+ * Sherman and Morrison R = (1/q)(I − c·11ᵀ)Eᵀ with c = r / (d(qd + r)).
+ */
+export function averageExpansion(d: number, D: number): DenseMap {
+  const q = Math.floor(D / d);
+  const r = D - q * d;
+  const c = r / (d * (q * d + r));
+  const E = new Float64Array(D * d); // [D, d]
+  const R = new Float64Array(d * D); // [d, D]
+  for (let row = 0; row < D; row++) {
+    for (let i = 0; i < d; i++) {
+      const copied = row < q * d;
+      const same = row % d === i ? 1 : 0;
+      E[row * d + i] = copied ? same : 1 / d;
+      R[i * D + row] = (copied ? same - c : (1 - c * d) / d) / q;
+    }
+  }
+  return { E, R, d, D };
+}
+
+/** E = factor · [I × q ; 0] and its Moore–Penrose inverse [I × q, 0] / (q · factor). */
+export function zeroExpansion(d: number, D: number, factor: number): DenseMap {
+  const q = Math.floor(D / d);
+  const E = new Float64Array(D * d); // [D, d]
+  const R = new Float64Array(d * D); // [d, D]
+  for (let row = 0; row < q * d; row++) {
+    E[row * d + (row % d)] = factor;
+    R[(row % d) * D + row] = 1 / (q * factor);
+  }
+  return { E, R, d, D };
+}

@@ -1,0 +1,229 @@
+/**
+ * @file The expansion map on disk: `map.json` for people and programs, `map.safetensors` for the
+ * numbers: f64 "E:<tensor>" [D, d] and "R:<tensor>" [d, D], i32 "head_map:<L>" and "neuron_map:<L>"
+ * (the parent's index for each of the child's, −1 = fresh), f32 "head_alpha:<L>", "neuron_alpha:<L>".
+ * <L> is a layer of the child. Both files are untrusted when read.
+ */
+import { join } from "node:path";
+import {
+  type HostArray,
+  type HostTensor,
+  readJson,
+  readSafetensors,
+  UsageError,
+  writeJsonAtomic,
+  writeSafetensors,
+} from "../io/index.ts";
+import type { Exactness, ExpansionMap, HookMap, SizeInfo } from "./expansion-map.ts";
+import type { FanOut } from "./fan-out.ts";
+import type { DenseMap } from "./vector-map.ts";
+
+const jsonFile = "map.json";
+const tensorFile = "map.safetensors";
+
+/** Writes both files into `dir`, each atomically, the JSON last. */
+export function writeMap(dir: string, map: ExpansionMap): void {
+  const tensors = new Map<string, HostTensor>();
+  for (const [key, { E, R, d, D }] of map.linear) {
+    tensors.set(`E:${key}`, { shape: [D, d], data: E });
+    tensors.set(`R:${key}`, { shape: [d, D], data: R });
+  }
+  const named = (kind: string, units: readonly FanOut[]) =>
+    Object.fromEntries(
+      units.map(({ source, alpha }, layer) => {
+        const shape = [source.length];
+        tensors.set(`${kind}_map:${layer}`, { shape, data: source });
+        tensors.set(`${kind}_alpha:${layer}`, { shape, data: Float32Array.from(alpha) });
+        return [layer, `${kind}_map:${layer}`];
+      }),
+    );
+  const { linear: _, layers, heads, neurons, experts, ...rest } = map;
+  const json = {
+    ...rest,
+    layers: Object.fromEntries(layers.map((to, layer) => [layer, to])),
+    heads: named("head", heads),
+    neurons: named("neuron", neurons),
+    experts: experts && named("expert", experts),
+  };
+  writeSafetensors(join(dir, tensorFile), tensors, { format: "sae-carry/map" });
+  writeJsonAtomic(join(dir, jsonFile), json);
+}
+
+/** Reads a map. Errors: UsageError naming file and field. */
+export function readMap(dir: string): ExpansionMap {
+  const path = join(dir, jsonFile);
+  const json = record(readJson(path), path);
+  if (json.format !== "sae-carry/map" || json.version !== 1) {
+    const got = `${JSON.stringify(json.format)} version ${JSON.stringify(json.version)}`;
+    throw bad(path, "format sae-carry/map, version 1", got);
+  }
+  const parent = sizes(json.parent, `${path}: parent`);
+  const child = sizes(json.child, `${path}: child`);
+  const file = tensorReader(join(dir, tensorFile));
+  const units = (kind: string, nParent: number, nChild: number) =>
+    Array.from({ length: child.n_layer }, (_, layer) =>
+      file.units(`${kind}_map:${layer}`, `${kind}_alpha:${layer}`, nParent, nChild),
+    );
+  const linear = new Map<string, DenseMap>();
+  for (const key of ["residual", "final"]) {
+    if (!file.has(`E:${key}`)) continue;
+    const [d, D] = [parent.d_model, child.d_model];
+    linear.set(key, { E: file.dense(`E:${key}`, D, d), R: file.dense(`R:${key}`, d, D), d, D });
+  }
+  const map: ExpansionMap = {
+    format: "sae-carry/map",
+    version: 1,
+    method: text(json.method, `${path}: method`),
+    exact: json.exact === true,
+    parent,
+    child,
+    hooks: list(json.hooks, `${path}: hooks`).map((hook, i) =>
+      hookMap(hook, `${path}: hooks.${i}`),
+    ),
+    linear,
+    layers: layerMap(json.layers, parent.n_layer, child.n_layer, `${path}: layers`),
+    heads: units("head", parent.n_head, child.n_head),
+    neurons: units("neuron", parent.d_mlp, child.d_mlp),
+    experts: null,
+    fresh: list(json.fresh, `${path}: fresh`).map((name, i) => text(name, `${path}: fresh.${i}`)),
+    exactness: exactness(json.exactness, `${path}: exactness`),
+  };
+  file.finish();
+  for (const [i, { tensor }] of map.hooks.entries()) {
+    const known = tensor === "identity" || linear.has(tensor) || knownUnits(tensor, child.n_layer);
+    if (!known) throw bad(`${path}: hooks.${i}.tensor`, "a tensor of map.safetensors", tensor);
+  }
+  return map;
+}
+
+function tensorReader(path: string) {
+  const { tensors } = readSafetensors(path);
+  const take = (name: string, shape: readonly number[]): HostArray => {
+    const tensor = tensors.get(name);
+    const got = tensor ? `[${tensor.shape}]` : "nothing";
+    if (tensor?.shape.join() !== shape.join()) throw bad(`${path}: ${name}`, `[${shape}]`, got);
+    tensors.delete(name);
+    return tensor.data;
+  };
+  const typed = <T extends HostArray>(
+    data: HostArray,
+    type: abstract new () => T,
+    name: string,
+  ) => {
+    if (data instanceof type) return data;
+    throw bad(`${path}: ${name}`, `numbers for a ${type.name}`, data.constructor.name);
+  };
+  return {
+    has: (name: string) => tensors.has(name),
+    dense: (name: string, rows: number, columns: number) =>
+      typed(take(name, [rows, columns]), Float64Array, name),
+    units(map: string, alpha: string, nParent: number, nChild: number): FanOut {
+      const source = typed(take(map, [nChild]), Int32Array, map);
+      const wrong = source.find((from) => from < -1 || from >= nParent);
+      if (wrong !== undefined) throw bad(`${path}: ${map}`, `−1 to ${nParent - 1}`, `${wrong}`);
+      const shares = typed(take(alpha, [nChild]), Float32Array, alpha);
+      return { source, alpha: Float64Array.from(shares) };
+    },
+    finish() {
+      const [extra] = tensors.keys();
+      if (extra !== undefined) throw bad(`${path}: ${extra}`, "only tensors of the map", "another");
+    },
+  };
+}
+
+function knownUnits(tensor: string, nLayer: number): boolean {
+  const match = /^(?:head|neuron)_map:(\d+)$/.exec(tensor);
+  return match !== null && Number(match[1]) < nLayer;
+}
+
+function hookMap(value: unknown, where: string): HookMap {
+  const { from, to, tensor, r2 } = record(value, where);
+  const places = list(to, `${where}.to`).map((hook, i) => text(hook, `${where}.to.${i}`));
+  if (places.length === 0) throw bad(`${where}.to`, "at least one hook", "none");
+  return {
+    from: text(from, `${where}.from`),
+    to: places,
+    tensor: text(tensor, `${where}.tensor`),
+    r2: r2 === null ? null : number(r2, `${where}.r2`),
+  };
+}
+
+function layerMap(value: unknown, nParent: number, nChild: number, where: string): number[][] {
+  const json = record(value, where);
+  return Array.from({ length: nParent }, (_, layer) => {
+    const place = `${where}.${layer}`;
+    return list(json[layer], place).map((at) => {
+      if (Number.isInteger(at) && (at as number) >= 0 && (at as number) < nChild) {
+        return at as number;
+      }
+      throw bad(place, `layers from 0 to ${nChild - 1}`, JSON.stringify(at));
+    });
+  });
+}
+
+function sizes(value: unknown, where: string): SizeInfo {
+  const json = record(value, where);
+  const size = (name: keyof SizeInfo): number => {
+    const n = json[name];
+    if (Number.isSafeInteger(n) && (n as number) > 0) return n as number;
+    throw bad(`${where}.${name}`, "a positive whole number", JSON.stringify(n));
+  };
+  return {
+    d_model: size("d_model"),
+    n_layer: size("n_layer"),
+    n_head: size("n_head"),
+    d_mlp: size("d_mlp"),
+    params: size("params"),
+  };
+}
+
+function exactness(value: unknown, where: string): Exactness | null {
+  if (value === null) return null;
+  const json = record(value, where);
+  return {
+    max_abs_dlogit: number(json.max_abs_dlogit, `${where}.max_abs_dlogit`),
+    kl: number(json.kl, `${where}.kl`),
+    boundaries: list(json.boundaries, `${where}.boundaries`).map((item, i) => {
+      const place = `${where}.boundaries.${i}`;
+      const { hook_from, hook_to, rel_err } = record(item, place);
+      return {
+        hook_from: text(hook_from, `${place}.hook_from`),
+        hook_to: text(hook_to, `${place}.hook_to`),
+        rel_err: number(rel_err, `${place}.rel_err`),
+      };
+    }),
+    tokens: number(json.tokens, `${where}.tokens`),
+  };
+}
+
+function record(value: unknown, where: string): Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+    return value as Record<string, unknown>;
+  }
+  throw bad(where, "an object", JSON.stringify(value) ?? "nothing");
+}
+
+function list(value: unknown, where: string): unknown[] {
+  if (Array.isArray(value)) return value;
+  throw bad(where, "a list", JSON.stringify(value) ?? "nothing");
+}
+
+function text(value: unknown, where: string): string {
+  if (typeof value === "string") return value;
+  throw bad(where, "text", JSON.stringify(value) ?? "nothing");
+}
+
+function number(value: unknown, where: string): number {
+  if (typeof value === "number") return value;
+  throw bad(where, "a number", JSON.stringify(value) ?? "nothing");
+}
+
+function bad(where: string, expected: string, got: string): UsageError {
+  return new UsageError({
+    code: "bad-map",
+    where,
+    expected,
+    got,
+    hint: "The expansion map was not written by sae-carry expand, or it is damaged.",
+  });
+}

@@ -1,0 +1,174 @@
+/**
+ * @file What a user writes after `expand` (or under a stage's `expand:`) becomes absolute sizes:
+ * `1.5x`, `+2`, `96`. A relative width that no head count allows is rounded to the nearest valid
+ * one, with a note; an explicit one is an error that names the nearest.
+ */
+import { UsageError } from "../io/index.ts";
+import type { Gpt2Config } from "../models/index.ts";
+import { childConfig } from "./child-config.ts";
+import type { ExpandOptions } from "./expand-model.ts";
+import type { Positions } from "./identity-depth.ts";
+
+/** Flags of `expand` as text or numbers; `positions` may be a list. Undefined = not given. */
+export interface GrowthFlags {
+  readonly width?: string | number;
+  readonly heads?: string | number;
+  readonly layers?: string | number;
+  readonly mlp?: string | number;
+  readonly "kv-heads"?: string | number;
+  readonly "head-dim"?: string | number;
+  readonly experts?: string | number;
+  readonly method?: string;
+  readonly "depth-method"?: string;
+  readonly positions?: string | readonly number[];
+  /** `false` or null = no noise. */
+  readonly "noise-db"?: string | number | false | null;
+}
+
+/**
+ * HyperCloning's signal-to-noise ratio (10 dB). It trains as well as no noise in that paper, and
+ * without it copies of a neuron would get the same gradients for ever.
+ */
+export const defaultNoiseDb = 10;
+
+const widthMethods = ["lemon"];
+const laterWidthMethods = [
+  "hypercloning",
+  "gesmundo-maile",
+  "net2net",
+  "bert2bert-fpi",
+  "bert2bert-aki",
+  "ligo",
+];
+const depthMethods = ["identity"];
+const laterDepthMethods = ["stack", "solar"];
+
+/** Resolves flags against the parent. Errors: UsageError naming the flag. */
+export function parseGrowth(
+  flags: GrowthFlags,
+  parent: Gpt2Config,
+): { options: ExpandOptions; notes: string[] } {
+  const notes: string[] = [];
+  for (const key of ["kv-heads", "head-dim", "experts"] as const) {
+    if (flags[key] !== undefined) {
+      throw new UsageError({
+        code: "growth-unsupported",
+        where: `--${key}`,
+        expected: "a kind of growth that GPT-2 models have: width, heads, layers or mlp",
+        got: String(flags[key]),
+      });
+    }
+  }
+  choose("--method", flags.method ?? "lemon", widthMethods, laterWidthMethods);
+  choose("--depth-method", flags["depth-method"] ?? "identity", depthMethods, laterDepthMethods);
+  const positions = parsePositions(flags.positions ?? "interleaved");
+  const inserted = typeof positions === "string" ? undefined : parent.n_layer + positions.length;
+  const options: ExpandOptions = {
+    width: flags.width === undefined ? undefined : parseWidth(flags.width, parent, notes),
+    heads: parseSize("--heads", flags.heads, parent.n_head),
+    layers: parseSize("--layers", flags.layers, parent.n_layer) ?? inserted,
+    mlp: parseSize("--mlp", flags.mlp, parent.n_inner),
+    method: "lemon",
+    depth_method: "identity",
+    positions,
+    noise_db: parseNoise(flags["noise-db"]),
+  };
+  const child = childConfig(parent, options);
+  if (options.width === undefined && child.n_embd !== parent.n_embd) {
+    notes.push(`width follows the heads: ${child.n_head} heads make ${child.n_embd}`);
+  }
+  if (options.heads === undefined && child.n_head !== parent.n_head) {
+    notes.push(`heads follow the width: ${child.n_head} of ${child.n_embd / child.n_head}`);
+  }
+  if (options.mlp === undefined && child.n_inner !== parent.n_inner) {
+    notes.push(`the MLP keeps its ratio to the width: ${child.n_inner} neurons`);
+  }
+  return { options, notes };
+}
+
+function parseWidth(value: string | number, parent: Gpt2Config, notes: string[]): number {
+  const headDim = parent.n_embd / parent.n_head;
+  const exact = parseAmount("--width", value, parent.n_embd);
+  if (!exact.relative || exact.size % headDim === 0 || exact.size < parent.n_embd) {
+    return exact.size;
+  }
+  const smallest = parent.n_embd + headDim;
+  const width = Math.max(smallest, Math.round(exact.size / headDim) * headDim);
+  notes.push(
+    `width ${value} of ${parent.n_embd} is ${exact.size}; ${width} is the nearest that heads of ${headDim} allow`,
+  );
+  return width;
+}
+
+function parseSize(
+  where: string,
+  value: string | number | undefined,
+  parent: number,
+): number | undefined {
+  return value === undefined ? undefined : Math.round(parseAmount(where, value, parent).size);
+}
+
+/** `N`, `1.5x` or `+2`, against the parent's size. Relative sizes may come out fractional. */
+function parseAmount(
+  where: string,
+  value: string | number,
+  parent: number,
+): { size: number; relative: boolean } {
+  const text = String(value).trim();
+  if (/^\d{1,9}$/.test(text)) return { size: Number(text), relative: false };
+  if (/^\d{1,9}(\.\d+)?x$/i.test(text)) {
+    return { size: Number(text.slice(0, -1)) * parent, relative: true };
+  }
+  if (/^\+\d{1,9}$/.test(text)) return { size: parent + Number(text), relative: true };
+  throw new UsageError({
+    code: "growth-size",
+    where,
+    expected: "a size such as 96, a factor such as 1.5x, or an increase such as +2",
+    got: text,
+  });
+}
+
+function parsePositions(value: string | readonly number[]): Positions {
+  if (value === "interleaved" || value === "top" || value === "bottom") return value;
+  const list = typeof value === "string" ? value.split(",").map((item) => item.trim()) : value;
+  if (list.length > 0 && list.every((item) => /^-?\d{1,6}$/.test(String(item)))) {
+    return list.map(Number);
+  }
+  throw new UsageError({
+    code: "positions",
+    where: "--positions",
+    expected: "interleaved, top, bottom, or layers such as 0,2",
+    got: String(value),
+  });
+}
+
+function parseNoise(value: GrowthFlags["noise-db"]): number | null {
+  if (value === undefined) return defaultNoiseDb;
+  if (value === false || value === null) return null;
+  const decibels = Number(value);
+  if (String(value).trim() !== "" && Number.isFinite(decibels) && Math.abs(decibels) <= 200) {
+    return decibels;
+  }
+  throw new UsageError({
+    code: "noise-db",
+    where: "--noise-db",
+    expected: "decibels from -200 to 200, such as 10; --no-noise for none",
+    got: String(value),
+  });
+}
+
+function choose(
+  where: string,
+  value: string,
+  known: readonly string[],
+  later: readonly string[],
+): void {
+  if (known.includes(value)) return;
+  throw new UsageError({
+    code: "growth-method",
+    where,
+    expected: known.join(", "),
+    got: value,
+    hint: later.includes(value) ? "This version does not have that method yet." : undefined,
+  });
+}

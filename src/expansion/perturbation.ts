@@ -1,0 +1,108 @@
+/**
+ * @file What a plan adds to the structural part of a matrix: fresh entries drawn at the parent's
+ * scale, and the noise that breaks the symmetry of copies (HyperCloning's ±η, LEMON's projection,
+ * here for any number of copies). Computed in f64, shared by every executor of a plan.
+ */
+import type { Rng } from "../engine/index.ts";
+import { type AxisMap, copyGroups, FRESH, identityAxis } from "./axis-map.ts";
+import type { ParameterPlan } from "./growth-plan.ts";
+
+type Numbers = Float32Array | Float64Array;
+
+/**
+ * The values to add to a parameter's structural part, in the child's shape, or null where nothing
+ * is added. Deterministic in `rng`. Entries on a fresh index get the fill: the structure is 0 there.
+ * A vector is a matrix of one row.
+ */
+export function perturbation(
+  plan: ParameterPlan,
+  parent: Numbers,
+  parentColumns: number,
+  rng: Rng,
+): Float64Array | null {
+  const [rows, columns] = matrixAxes(plan);
+  const isFresh = (row: number, column: number) =>
+    rows.source[row] === FRESH || columns.source[column] === FRESH;
+  const anyFresh = rows.source.includes(FRESH) || columns.source.includes(FRESH);
+  if (plan.noise === null && !anyFresh) return null;
+
+  const nRow = rows.source.length;
+  const nColumn = columns.source.length;
+  const added = new Float64Array(nRow * nColumn);
+  if (plan.noise !== null) {
+    const groups = plan.noise.balanced
+      ? copyGroups(rows.source)
+      : Array.from(rows.source.keys(), (row) => [row]);
+    const power = signalPower(plan, parent, parentColumns, groups.flat());
+    const deviation = Math.sqrt(power / 10 ** (plan.noise.snrDb / 10));
+    addNoise(added, nColumn, groups, deviation, rng.fork("noise"));
+  }
+  if (anyFresh) {
+    const stream = rng.fork("fresh");
+    const scale = plan.fill === "parent-scale" ? rootMeanSquare(parent) : null;
+    for (let row = 0; row < nRow; row++) {
+      for (let column = 0; column < nColumn; column++) {
+        if (!isFresh(row, column)) continue;
+        const value = scale === null ? (plan.fill as number) : stream.normal() * scale;
+        added[row * nColumn + column] = value;
+      }
+    }
+  }
+  return added;
+}
+
+/** Zero-sum noise within each group of more than one row, free noise on single rows; variance deviation² either way. */
+function addNoise(
+  out: Float64Array,
+  nColumn: number,
+  groups: readonly (readonly number[])[],
+  deviation: number,
+  rng: Rng,
+): void {
+  for (const group of groups) {
+    const n = group.length;
+    const scale = n === 1 ? deviation : deviation * Math.sqrt(n / (n - 1));
+    for (let column = 0; column < nColumn; column++) {
+      const draws = group.map(() => rng.normal() * scale);
+      const mean = n === 1 ? 0 : draws.reduce((sum, draw) => sum + draw, 0) / n;
+      group.forEach((row, i) => {
+        out[row * nColumn + column] = draws[i] - mean;
+      });
+    }
+  }
+}
+
+/** Mean square of the structural entries of `rows` that are copied from the parent. */
+function signalPower(
+  plan: ParameterPlan,
+  parent: Numbers,
+  parentColumns: number,
+  rows: readonly number[],
+): number {
+  const [rowAxis, columnAxis] = matrixAxes(plan);
+  let total = 0;
+  let count = 0;
+  for (const row of rows) {
+    const from = rowAxis.source[row];
+    if (from < 0) continue;
+    const rowWeight = plan.scale * (rowAxis.weight?.[row] ?? 1);
+    for (let column = 0; column < columnAxis.source.length; column++) {
+      const source = columnAxis.source[column];
+      if (source < 0) continue;
+      const weight = rowWeight * (columnAxis.weight?.[column] ?? 1);
+      total += (weight * parent[from * parentColumns + source]) ** 2;
+      count++;
+    }
+  }
+  return count === 0 ? 0 : total / count;
+}
+
+function matrixAxes({ axes }: ParameterPlan): readonly AxisMap[] {
+  return axes.length === 1 ? [identityAxis(1), axes[0]] : axes;
+}
+
+function rootMeanSquare(values: Numbers): number {
+  let total = 0;
+  for (const value of values) total += value * value;
+  return Math.sqrt(total / values.length);
+}
