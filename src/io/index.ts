@@ -10,6 +10,7 @@ export {
   RunError,
   UsageError,
 } from "./errors.ts";
+export { readProblem, writeProblem } from "./file-errors.ts";
 export { sha256, sha256File } from "./hash.ts";
 export { type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
 export { decodeUtf8, parseJson, readJson } from "./json.ts";
