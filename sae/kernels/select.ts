@@ -73,7 +73,7 @@ export function selectBatchTopK(
   return kept > 0 ? least : 0;
 }
 
-/** Lists all values > floor with their latents, row by row; returns how many. */
+/** Lists all values > floor (≥ 0) with their latents, row by row; returns how many. */
 function collectAbove(
   pre: Float32Array,
   nRows: number,
@@ -83,22 +83,46 @@ function collectAbove(
 ): number {
   const list = scratch.candidates;
   if (list.rowEnd.length < nRows) list.rowEnd = new Int32Array(nRows);
+  const bits = bitsOf(pre);
+  const floorBits = bitsOf(Float32Array.of(floor))[0];
   let count = 0;
   for (let row = 0; row < nRows; row++) {
     if (count + nCols > list.value.length) growCandidates(list, count, nCols);
-    const { value, latent } = list;
-    const at = row * nCols;
-    for (let j = 0; j < nCols; j++) {
-      const v = pre[at + j];
-      if (v > floor) {
-        value[count] = v;
-        latent[count] = j;
-        count += 1;
-      }
-    }
+    count = collectRow(pre, bits, row * nCols, nCols, floorBits, list.value, list.latent, count);
     list.rowEnd[row] = count;
   }
   return count;
+}
+
+/** The same memory as integers: positive floats compare as their bits do, negative ones lie below. */
+function bitsOf(values: Float32Array): Int32Array {
+  return new Int32Array(values.buffer, values.byteOffset, values.length);
+}
+
+const infinityBits = 0x7f800000; // above it lie the positive NaNs
+
+/** Appends the values of one row above the floor, and their latents, at `count`; returns the new count. */
+function collectRow(
+  pre: Float32Array,
+  bits: Int32Array,
+  at: number,
+  nCols: number,
+  floorBits: number,
+  value: Float32Array,
+  latent: Int32Array,
+  count: number,
+): number {
+  let to = count;
+  for (let j = 0; j < nCols; j++) {
+    const b = bits[at + j];
+    // integers compare in half the time that floats take
+    if (b > floorBits && b <= infinityBits) {
+      value[to] = pre[at + j];
+      latent[to] = j;
+      to += 1;
+    }
+  }
+  return to;
 }
 
 function growCandidates(list: CandidateList, used: number, more: number): void {
@@ -122,7 +146,7 @@ function nthLargest(
   n: number,
   histogram: Int32Array,
 ): [value: number, ties: number] {
-  const bits = new Int32Array(values.buffer, values.byteOffset, count);
+  const bits = bitsOf(values);
   histogram.fill(0);
   for (let i = 0; i < count; i++) histogram[bits[i] >> 16] += 1;
   let left = n;
@@ -152,43 +176,47 @@ export function selectTopK(
   out: CodeBuffer,
 ): void {
   const best = new Float32Array(Math.min(k, nCols)); // descending
+  const value = new Float32Array(nCols);
+  const latent = new Int32Array(nCols);
+  const bits = bitsOf(pre);
+  const guess = new Float32Array(1); // a value hoped to be below the row's k-th largest
+  const guessBits = bitsOf(guess);
   out.reset(nRows, nRows * best.length);
-  const { latent, value } = out;
   let kept = 0;
   for (let row = 0; row < nRows; row++) {
     const at = row * nCols;
-    const found = largestOfRow(pre, at, nCols, best);
-    const smallest = found === best.length ? best[found - 1] : 0;
-    let ties = 0;
-    for (let i = 0; i < found; i++) if (best[i] === smallest) ties += 1;
-    if (found > 0) {
-      for (let j = 0; j < nCols; j++) {
-        const v = pre[at + j];
-        if (!(v >= smallest && v > 0)) continue;
-        if (v === smallest && --ties < 0) continue;
-        latent[kept] = j;
-        value[kept] = v;
-        kept += 1;
-      }
+    let count = collectRow(pre, bits, at, nCols, guessBits[0], value, latent, 0);
+    if (count < k && guess[0] > 0) count = collectRow(pre, bits, at, nCols, 0, value, latent, 0);
+    let smallest = 0;
+    let ties = 0; // how many of the values equal to `smallest` are kept
+    if (count > k) {
+      largest(value, count, best);
+      smallest = best[k - 1];
+      for (let i = 0; i < k; i++) if (best[i] === smallest) ties += 1;
+      guess[0] = 0.8 * smallest;
+    } else guess[0] = 0;
+    for (let q = 0; q < count; q++) {
+      const v = value[q];
+      if (v < smallest || (v === smallest && --ties < 0)) continue;
+      out.latent[kept] = latent[q];
+      out.value[kept] = v;
+      kept += 1;
     }
     out.closeRow(kept);
   }
 }
 
-/** Fills `best` with the largest positive values of a row, descending; returns how many it found. */
-function largestOfRow(pre: Float32Array, at: number, nCols: number, best: Float32Array): number {
+/** Fills `best` with the largest of `count` ≥ best.length positive values, descending. */
+function largest(value: Float32Array, count: number, best: Float32Array): void {
   const k = best.length;
-  let found = 0;
-  let floor = 0;
-  for (let j = 0; j < nCols; j++) {
-    const v = pre[at + j];
-    if (!(v > floor)) continue;
-    let i = found < k ? found++ : k - 1;
+  best.fill(0);
+  for (let q = 0; q < count; q++) {
+    const v = value[q];
+    if (v <= best[k - 1]) continue;
+    let i = k - 1;
     for (; i > 0 && best[i - 1] < v; i--) best[i] = best[i - 1];
     best[i] = v;
-    if (found === k) floor = best[k - 1];
   }
-  return found;
 }
 
 /** JumpReLU: keeps every positive value of `pre` [nRows, nCols] above its latent's threshold [nCols]. */

@@ -44,6 +44,9 @@ export interface StepScratch {
   readonly auxCodes: CodeBuffer;
   readonly buckets: LatentBuckets;
   readonly batchTopK: BatchTopKScratch;
+  /** The encoder as it is uploaded. */
+  readonly uploaded: Float32Array; // [d_in, d_sae]
+  x: Float32Array; // [n, d_in]
   residual: Float32Array; // [n, d_in]
   auxResidual: Float32Array; // [n, d_in]
   slope: Float32Array; // [≥ nnz]
@@ -57,6 +60,8 @@ export function createStepScratch(cfg: SaeConfig): StepScratch {
     auxCodes: new CodeBuffer(),
     buckets: createBuckets(),
     batchTopK: createBatchTopKScratch(),
+    uploaded: new Float32Array(cfg.d_in * cfg.d_sae),
+    x: new Float32Array(0),
     residual: new Float32Array(0),
     auxResidual: new Float32Array(0),
     slope: new Float32Array(0),

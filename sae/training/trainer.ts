@@ -223,16 +223,16 @@ async function stepOne(
 ): Promise<SaeStepFigures> {
   const { d_in, d_sae } = sae.cfg;
   const { W_enc, b_enc, b_dec } = sae.weights;
-  const x = new Float32Array(rows.length);
+  if (scratch.x.length !== rows.length) scratch.x = new Float32Array(rows.length);
+  const { x, uploaded } = scratch;
   for (let at = 0; at < rows.length; at += d_in) {
     for (let j = 0; j < d_in; j++) x[at + j] = rows[at + j] - b_dec[j];
   }
-  const turned = new Float32Array(W_enc.length);
-  transposeInto(W_enc, d_sae, d_in, turned);
+  transposeInto(W_enc, d_sae, d_in, uploaded);
   const pre = tf.tidy(() =>
     linear(
       tf.tensor2d(x, [x.length / d_in, d_in]),
-      tf.tensor2d(turned, [d_in, d_sae]),
+      tf.tensor2d(uploaded, [d_in, d_sae]),
       tf.tensor1d(b_enc.slice()),
     ),
   );
