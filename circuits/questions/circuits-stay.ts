@@ -1,0 +1,94 @@
+/**
+ * Question 4: do circuits stick around? The parent's circuit, mapped through the expansion, is scored
+ * in the trained child on the parent's own prompts. It stuck when it keeps at least .8 of its
+ * faithfulness in the parent and its interval lies above random circuits with the same number of
+ * heads, MLPs and latents. Over several expansions the worst is the answer.
+ */
+import type { CircuitDocument, MappedCircuit } from "../circuit-document.ts";
+import {
+  type Answer,
+  cannotTell,
+  expansions,
+  type FiveQuestionsInput,
+  type StageEvidence,
+  stageFile,
+  withInterval,
+} from "./evidence.ts";
+
+/** Share of the parent's faithfulness that a circuit which stuck keeps. */
+const keptShare = 0.8;
+
+type Mapped = StageEvidence & { circuit: CircuitDocument & { mapped: MappedCircuit } };
+
+/** value: faithfulness of the mapped circuit in the trained child. */
+export function answerCircuits(input: FiveQuestionsInput): Answer {
+  const stages = expansions(input);
+  if (stages.length === 0) return cannotTell("it has no expansion");
+  const base = input.stages[0].circuit;
+  const mapped = stages.filter((stage): stage is Mapped => stage.circuit?.mapped != null);
+  if (mapped.length === 0) {
+    if (base === null) return cannotTell("no circuit was looked for in the base model");
+    const file = stageFile(input.stages[0].stage, "circuits/none.json");
+    return base.task === null
+      ? cannotTell("the base model does none of the tasks, so it has no circuit to follow", [
+          { file, field: "tasks" },
+        ])
+      : cannotTell("no stage scored its parent's circuit");
+  }
+  const scored = mapped.filter(({ circuit }) => circuit.mapped.faithfulness.value !== null);
+  if (scored.length < mapped.length) {
+    const failed = mapped.find(({ circuit }) => circuit.mapped.faithfulness.value === null)!;
+    return cannotTell(
+      `at ${failed.stage} the ${failed.circuit.task} task can't be scored: ${failed.circuit.mapped.faithfulness.reason}`,
+      evidenceOf(failed),
+    );
+  }
+  const worst = scored.reduce((a, b) => (faithful(b) < faithful(a) ? b : a));
+  const { faithfulness, random_same_kinds, rediscovered, jaccard, ...rest } = worst.circuit.mapped;
+  const value = faithful(worst);
+  const chance = random_same_kinds.mean;
+  const above = chance !== null && faithfulness.ci !== null && faithfulness.ci[0] > chance;
+  const before = rest.parent_faithfulness;
+  const kept = before !== null && before > 0 ? value / before : null;
+  const verdict = !above
+    ? "This run doesn't show that it did"
+    : kept !== null && kept >= keptShare
+      ? "It stuck around"
+      : "It stuck around in part";
+  const facts = [
+    `${withInterval(value, faithfulness.ci)} of the effect in the trained child at ${worst.stage}`,
+    `${number(before)} in the parent`,
+    `${number(chance)} for random circuits of the same make-up`,
+    `${number(rediscovered.value)} for the child's own best ${rest.n} nodes, of which it shares a Jaccard overlap of ${number(jaccard)} (chance ${number(rest.jaccard_floor)})`,
+    ...(rest.without_error === null
+      ? []
+      : [`${number(rest.without_error)} without the SAE's error node`]),
+  ];
+  return {
+    answer: `${verdict}: the parent's ${worst.circuit.task} circuit, mapped to ${rest.n} nodes, recovers ${facts.join(", ")}${mapped.length > 1 ? " (the worst of the expansions)" : ""}.`,
+    value,
+    ci: faithfulness.ci,
+    unit: "share of the task effect recovered",
+    evidence: evidenceOf(worst),
+    confident: above ? kept !== null && before! >= 0.5 : false,
+  };
+}
+
+function faithful({ circuit }: Mapped): number {
+  return circuit.mapped.faithfulness.value ?? 0;
+}
+
+function number(value: number | null): string {
+  return value === null ? "not measured" : value.toFixed(2);
+}
+
+function evidenceOf({ stage, circuit }: Mapped): Answer["evidence"] {
+  const file = stageFile(stage, `circuits/${circuit.task}.json`);
+  return [
+    "mapped.faithfulness",
+    "mapped.parent_faithfulness",
+    "mapped.random_same_kinds",
+    "mapped.rediscovered",
+    "mapped.jaccard",
+  ].map((field) => ({ file, field }));
+}

@@ -1,0 +1,144 @@
+/**
+ * What the five answers are read from: plain objects with the fields of the run's own documents
+ * (`stages/<stage>/eval.json`, `persistence.json`, `circuits/<task>.json`, lines of `metrics.jsonl`),
+ * so that those can be handed over as they are. Null or absent = not measured.
+ */
+import type { CircuitDocument } from "../circuit-document.ts";
+
+export type Interval = readonly [number, number] | null;
+
+/** A ratio with its interval. */
+export interface Estimate {
+  readonly value: number | null;
+  readonly ci?: Interval;
+}
+
+/** One line of `metrics.jsonl`; `tokens` and `flops` are cumulative, ancestors included. */
+export interface LossPoint {
+  readonly arm: string;
+  readonly phase: string;
+  readonly tokens: number;
+  readonly flops?: number | null;
+  readonly held_out_loss?: number | null;
+}
+
+/** A trained model's end point. */
+export interface ModelEvidence {
+  readonly held_out_loss: number | null;
+  readonly held_out_se?: number | null;
+  readonly tokens_trained: number | null;
+  readonly flops_trained: number | null;
+  /** Before any training on; null in the base stage. */
+  readonly loss_after_expansion?: number | null;
+}
+
+/** The part of `eval.json` that is read. */
+export interface EvalEvidence {
+  readonly model: ModelEvidence;
+  readonly controls?: Readonly<Partial<Record<string, ModelEvidence>>>;
+  readonly off_image?: {
+    readonly after_expansion: number | null;
+    readonly after_training: number | null;
+  } | null;
+}
+
+/** Shares of eligible parent latents that find a match. */
+export interface CellEvidence {
+  readonly function: number | null;
+  readonly match: number | null;
+  readonly ci?: Interval;
+}
+
+/** The part of `persistence.json` that is read. */
+export interface PersistenceEvidence {
+  readonly eligible: number;
+  readonly counts: Readonly<Partial<Record<string, number>>>;
+  readonly persisted: Estimate;
+  readonly reinit_persisted?: Estimate | null;
+  readonly cells?: Readonly<Partial<Record<string, CellEvidence | null>>>;
+  readonly corrected?: Estimate | null;
+  readonly inheritance?: (Estimate & { readonly of_findable?: number | null }) | null;
+}
+
+/** One stage; the base stage comes first. */
+export interface StageEvidence {
+  readonly stage: string;
+  readonly eval: EvalEvidence;
+  readonly persistence: PersistenceEvidence | null;
+  readonly circuit: CircuitDocument | null;
+}
+
+/** Likeness to the parent while the child trains: inertia-corrected persistence at a number of tokens. */
+export interface BiasPoint {
+  readonly tokens: number;
+  readonly corrected: number;
+}
+
+export interface FiveQuestionsInput {
+  readonly stages: readonly StageEvidence[];
+  readonly curves: readonly LossPoint[];
+  /** Over the last stage's training, where checkpoints were tracked. */
+  readonly bias_curve?: readonly BiasPoint[];
+}
+
+/** Where a number comes from. */
+export interface Source {
+  readonly file: string;
+  readonly field: string;
+}
+
+/** An answer; value, interval and unit are null when the run can't tell. */
+export interface Answer {
+  /** One sentence. */
+  readonly answer: string;
+  readonly value: number | null;
+  readonly ci: Interval;
+  readonly unit: string | null;
+  readonly evidence: readonly Source[];
+  /** Whether the evidence decides the question, by the thresholds stated beside the code. */
+  readonly confident: boolean;
+}
+
+/** An answer that there is none, and why. */
+export function cannotTell(why: string, evidence: readonly Source[] = []): Answer {
+  return {
+    answer: `This run can't tell: ${why}.`,
+    ...{ value: null, ci: null, unit: null, confident: false },
+    evidence,
+  };
+}
+
+/** The path of a stage's document inside the run. */
+export function stageFile(stage: string, name: string): string {
+  return `stages/${stage}/${name}`;
+}
+
+/** The expansion stages: all but the first. */
+export function expansions(input: FiveQuestionsInput): readonly StageEvidence[] {
+  return input.stages.slice(1);
+}
+
+/** A share as a whole percentage, with one decimal below 10%. */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(Math.abs(share) < 0.1 && share !== 0 ? 1 : 0)}%`;
+}
+
+/** A number with its sign and three decimals. */
+export function signed(value: number): string {
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+}
+
+/** Two decimals and, where there is one, the interval. */
+export function withInterval(value: number, ci: Interval | undefined): string {
+  return ci
+    ? `${value.toFixed(2)} [${ci[0].toFixed(2)}, ${ci[1].toFixed(2)}]`
+    : `${value.toFixed(2)} (no interval)`;
+}
+
+/** Wilson's 95% interval of a share k / n. */
+export function wilson(k: number, n: number): readonly [number, number] {
+  const z = 1.96;
+  const centre = (k + (z * z) / 2) / (n + z * z);
+  const half = (z / (n + z * z)) * Math.sqrt((k * (n - k)) / n + (z * z) / 4);
+  return [Math.max(0, centre - half), Math.min(1, centre + half)];
+}
