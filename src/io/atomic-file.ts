@@ -16,7 +16,7 @@ import {
 import { basename, dirname, join } from "node:path";
 import { writeProblem } from "./file-errors.ts";
 
-const temporaryName = /^\..+\.\d+\.tmp$/;
+const temporaryName = /^\..+\.\d+\.partial$/;
 
 /** Writes all of `bytes` at the file's position: a single write may take only a part. */
 export function writeFully(fd: number, bytes: Uint8Array): void {
@@ -48,7 +48,7 @@ export class AtomicSink {
 
   constructor(path: string) {
     this.path = path;
-    this.temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
+    this.temporary = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
     try {
       mkdirSync(dirname(path), { recursive: true });
       this.fd = openSync(this.temporary, "w");
@@ -67,15 +67,22 @@ export class AtomicSink {
     this.written += chunk.byteLength;
   }
 
-  /** Flushes and gives the file its name. */
-  commit(): void {
+  /** Flushes and closes the file, still under its temporary name. */
+  seal(): void {
     this.guarded(() => {
       fsyncSync(this.fd);
       const fd = this.fd;
       this.fd = -1;
       closeSync(fd);
-      renameSync(this.temporary, this.path);
-      syncFolder(dirname(this.path));
+    });
+  }
+
+  /** Flushes, and gives the file its name: `path`, or another one in the same folder. */
+  commit(path: string = this.path): void {
+    if (this.fd >= 0) this.seal();
+    this.guarded(() => {
+      renameSync(this.temporary, path);
+      syncFolder(dirname(path));
     });
   }
 

@@ -1,6 +1,7 @@
 /**
  * @file What other parts may use of file input and output.
  */
+export * from "./arrow/index.ts";
 export { AtomicSink, sweepTemporaries, writeFileAtomic, writeJsonAtomic } from "./atomic-file.ts";
 export {
   GateError,
@@ -11,9 +12,23 @@ export {
   UsageError,
 } from "./errors.ts";
 export { readProblem, writeProblem } from "./file-errors.ts";
+export { narrowFloat16, widenBfloat16, widenFloat16 } from "./half.ts";
 export { sha256, sha256File } from "./hash.ts";
 export { type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
+export { type ArrowSummary, inspectFile, type SafetensorsSummary } from "./inspect-file.ts";
 export { decodeUtf8, parseJson, readJson } from "./json.ts";
+export { JsonlLog, type JsonlLogOptions, readJsonl } from "./jsonl.ts";
+export { acquireLock, type RunLock } from "./lock.ts";
+export {
+  changedArtefacts,
+  type ManifestStage,
+  manifestVersion,
+  type RunManifest,
+  readManifest,
+  type StageState,
+  withArtefacts,
+  writeManifest,
+} from "./manifest.ts";
 export {
   decodeSafetensors,
   encodeSafetensors,
