@@ -2,6 +2,7 @@
  * @file The map from a model to its grandchild: two expansions, one after the other. R of the
  * composition is the product of the two R, a left inverse of the product of the two E; for LEMON it
  * is the Moore–Penrose inverse too, because the image of E contains 1 and EᵀE = qI + c·11ᵀ keeps it.
+ * Heads and neurons average over all their copies, which differs from averaging twice off the image.
  */
 import { type ExpansionMap, type HookMap, hookEntry } from "./expansion-map.ts";
 import { type FanOut, freshUnits } from "./fan-out.ts";

@@ -26,8 +26,9 @@ export interface GrowthFlags {
 }
 
 /**
- * HyperCloning's signal-to-noise ratio (10 dB). It trains as well as no noise in that paper, and
- * without it copies of a neuron would get the same gradients for ever.
+ * HyperCloning's signal-to-noise ratio, which in that paper trains as well as no noise. Measured here
+ * (16 → 32, 200 steps of AdamW): copy_spread stays exactly 0 without noise, and reaches 4e-4 at
+ * 10 dB and 5e-3 at 0 dB; with free coordinates (16 → 24) it reaches 6e-2 at any noise.
  */
 export const defaultNoiseDb = 10;
 
