@@ -32,6 +32,16 @@ export function parseJson(text: string, where: string): unknown {
   return value;
 }
 
+/** A JSON value in a few words, for the `got` of an error; nested values are not followed. */
+export function describeJson(value: unknown): string {
+  if (value === undefined) return "nothing";
+  if (Array.isArray(value)) {
+    const flat = value.every((item) => typeof item !== "object" || item === null);
+    return flat ? JSON.stringify(value.slice(0, 20)) : "a nested list";
+  }
+  return typeof value === "object" && value !== null ? "an object" : JSON.stringify(value);
+}
+
 const largest = 256 * 2 ** 20; // bytes; a string holds at most 512 Mi characters
 
 /** Reads a JSON file of at most 256 MB. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { writeFileAtomic } from "./atomic-file.ts";
 import { UsageError } from "./errors.ts";
 import { sha256File } from "./hash.ts";
-import { readJson } from "./json.ts";
+import { describeJson, readJson } from "./json.ts";
 
 export type StageState = "pending" | "running" | "done";
 
@@ -42,7 +42,7 @@ export function readManifest(runDir: string): RunManifest {
   const path = join(runDir, fileName);
   const manifest = readJson(path);
   const bad = (field: string, expected: string, value: unknown): UsageError => {
-    const got = value === undefined ? "nothing" : JSON.stringify(value);
+    const got = describeJson(value);
     return new UsageError({ code: "manifest", where: `${path}: ${field}`, expected, got });
   };
   if (!isObject(manifest) || manifest.format !== "sae-carry/run") {
@@ -55,7 +55,7 @@ export function readManifest(runDir: string): RunManifest {
       code: "manifest-version",
       where: `${path}: version`,
       expected: `format version ${manifestVersion}, which this sae-carry writes`,
-      got: `format version ${JSON.stringify(version)}, written by sae-carry ${JSON.stringify(tool)}`,
+      got: `format version ${describeJson(version)}, written by sae-carry ${describeJson(tool)}`,
       hint: "Go on with the version of sae-carry that began the run, or begin a new run",
     });
   }

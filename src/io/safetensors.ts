@@ -10,7 +10,7 @@ import { RunError, UsageError } from "./errors.ts";
 import { readProblem } from "./file-errors.ts";
 import { widenBfloat16, widenFloat16 } from "./half.ts";
 import { type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
-import { decodeUtf8, parseJson } from "./json.ts";
+import { decodeUtf8, describeJson, parseJson } from "./json.ts";
 
 /** What a file holds. */
 export interface Safetensors {
@@ -164,7 +164,7 @@ function readHeader(read: ReadRange, size: number, where: string): SafetensorsHe
   }
   const text = decodeUtf8(read(8, Number(length)), where);
   const json = parseJson(text, where);
-  if (!isObject(json)) throw bad("header", where, "an object as the header", describe(json));
+  if (!isObject(json)) throw bad("header", where, "an object as the header", describeJson(json));
   const tensors: TensorInfo[] = [];
   let metadata: Record<string, string> = {};
   for (const [name, value] of Object.entries(json)) {
@@ -178,10 +178,10 @@ function readHeader(read: ReadRange, size: number, where: string): SafetensorsHe
 
 function checkedMetadata(value: unknown, where: string): Record<string, string> {
   const place = `${where}: __metadata__`;
-  if (!isObject(value)) throw bad("metadata", place, "an object of strings", describe(value));
+  if (!isObject(value)) throw bad("metadata", place, "an object of strings", describeJson(value));
   for (const [key, text] of Object.entries(value)) {
     if (typeof text !== "string") {
-      throw bad("metadata", `${place}.${key}`, "a string", describe(text));
+      throw bad("metadata", `${place}.${key}`, "a string", describeJson(text));
     }
   }
   return value as Record<string, string>;
@@ -189,7 +189,7 @@ function checkedMetadata(value: unknown, where: string): Record<string, string> 
 
 function checkedTensor(name: string, value: unknown, where: string): TensorInfo {
   const place = `${where}: tensor ${name}`;
-  if (!isObject(value)) throw bad("header", place, "an object", describe(value));
+  if (!isObject(value)) throw bad("header", place, "an object", describeJson(value));
   const { dtype, shape, data_offsets: offsets, ...rest } = value;
   const extra = Object.keys(rest)[0];
   if (extra !== undefined) {
@@ -197,13 +197,13 @@ function checkedTensor(name: string, value: unknown, where: string): TensorInfo 
   }
   const width = typeof dtype === "string" ? widths.get(dtype) : undefined;
   if (typeof dtype !== "string" || width === undefined) {
-    throw bad("dtype", place, `a dtype of ${[...widths.keys()].join(", ")}`, describe(dtype));
+    throw bad("dtype", place, `a dtype of ${[...widths.keys()].join(", ")}`, describeJson(dtype));
   }
   if (!isSizes(shape)) {
-    throw bad("shape", place, "a shape of non-negative integers", describe(shape));
+    throw bad("shape", place, "a shape of non-negative integers", describeJson(shape));
   }
   if (!isSizes(offsets) || offsets.length !== 2 || offsets[0] > offsets[1]) {
-    throw bad("offsets", place, "data_offsets [begin, end]", describe(offsets));
+    throw bad("offsets", place, "data_offsets [begin, end]", describeJson(offsets));
   }
   const [begin, end] = offsets;
   if (sizeOf(shape) * width !== end - begin) {
@@ -325,10 +325,6 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
-}
-
-function describe(value: unknown): string {
-  return value === undefined ? "nothing" : JSON.stringify(value).slice(0, 80);
 }
 
 function bad(code: string, where: string, expected: string, got: string): UsageError {
