@@ -1,0 +1,171 @@
+// Persistence of the features of one SAE in another (methods.md §4–5), start to end: prepare the
+// parent, draw the nulls and set the thresholds, look for the parent's latents in every arm, ask the
+// witnesses, judge, and sum up. Host mathematics only; the same input and seed give the same output.
+import { resample, sequenceBlocks } from "./bootstrap.ts";
+import { childFreshRate, childVerdicts } from "./child-side.ts";
+import { withLevels } from "./containment.ts";
+import { type Directions, directions, transposed, whitened } from "./cosine.ts";
+import type { PersistenceDocument } from "./document.ts";
+import { armVerdicts, type Context, type MeasuredArm, mappedDecoder, sized } from "./evaluate.ts";
+import { firingCount, firingsOf } from "./firings.ts";
+import { reappearance } from "./fresh.ts";
+import { functionMatches, functionShares, prepareSide } from "./function-matches.ts";
+import {
+  type ArmInput,
+  type ArmRole,
+  type Dictionary,
+  type PersistenceInput,
+  persistenceDefaults,
+  validateInput,
+} from "./input.ts";
+import { readability } from "./readability.ts";
+import { type FramedPair, type PersistenceRows, persistenceRows } from "./rows.ts";
+import { summarise } from "./summary.ts";
+import { measureThresholds } from "./thresholds.ts";
+
+/** What a comparison gives: persistence.json and the columns of persistence/<name>.arrow. */
+export interface Persistence {
+  readonly document: PersistenceDocument;
+  readonly rows: PersistenceRows;
+}
+
+/**
+ * Compares a parent's dictionary with that of its grown child under all the arms given. Errors: a
+ * UsageError for dictionaries that do not fit together, values that are not finite, or activations
+ * that miss rows.
+ */
+export async function comparePersistence(input: PersistenceInput): Promise<Persistence> {
+  validateInput(input);
+  const options = { ...persistenceDefaults, ...input.options };
+  const { minFirings, redundancy, containment } = options;
+  const carriedInput = input.arms.find(({ role }) => role === "carried")!;
+  const parent = prepareSide(input.parent.codes, "parent: codes", minFirings, redundancy);
+  const child = prepareSide(carriedInput.codes, codesOf(carriedInput), minFirings, redundancy);
+  const mapped = mappedDecoder(input.parent, carriedInput);
+  const decoder = directions(carriedInput.W_dec, carriedInput.d_in);
+
+  const thresholds = measureThresholds(
+    parent,
+    child,
+    mapped,
+    decoder,
+    input.sequenceLength,
+    options,
+    input.rng,
+  );
+  const blocks = sequenceBlocks(parent.firings.nTokens, input.sequenceLength, options.blocks);
+  const groupSizes = Float64Array.from(parent.groups.members, (members) => members.length);
+  const resampling = resample(blocks, groupSizes, options.replicates, input.rng.fork("bootstrap"));
+
+  const arms = input.arms.map((arm): MeasuredArm => {
+    const firings =
+      arm === carriedInput ? child.firings : withLevels(firingsOf(arm.codes, codesOf(arm)));
+    const { tau } = thresholds;
+    const matches = functionMatches(parent, arm.codes, firings, tau, containment);
+    return {
+      input: arm,
+      matches,
+      shares: functionShares(parent, firings, matches, tau, containment, resampling),
+      firings: Int32Array.from({ length: firings.nLatents }, (_, j) => firingCount(firings, j)),
+    };
+  });
+  const withRole = (role: ArmRole): MeasuredArm[] => arms.filter((arm) => arm.input.role === role);
+  const carried = withRole("carried")[0];
+
+  // Neighbouring sequences are fitted or scored together, both halves spread over all the text.
+  const half = blocks.blockOf.map((block) => block % 2);
+  const probes =
+    input.probes &&
+    (await readability(
+      input.probes,
+      input.parent,
+      carriedInput,
+      Uint8Array.from(half),
+      options.ridge,
+    ));
+  const freshParents = withRole("fresh-parent");
+  const context: Context = {
+    parent,
+    rule: { ...options, cosine: thresholds.cosine },
+    tau: thresholds.tau,
+    shifts: thresholds.shifts,
+    freshRate: reappearance(withRole("fresh").map(({ matches }) => matches.found)),
+    parentSeedRate: reappearance(freshParents.map(({ matches }) => matches.found)),
+    judgeStability: freshParents.length >= options.stabilitySeeds,
+    probe: (i) => probes?.parent[i] ?? null,
+  };
+  const judged = armVerdicts(input.parent, carried, context);
+  const childRate = childFreshRate(
+    child,
+    withRole("fresh").map(({ input: arm }) => arm),
+    thresholds.correlation,
+    containment,
+  );
+  const children = childVerdicts({
+    parent,
+    child,
+    matches: carried.matches,
+    verdicts: judged.verdicts,
+    correlationThreshold: thresholds.correlation,
+    freshRate: childRate,
+    probe: (j) => probes?.child[j] ?? null,
+    rule: context.rule,
+    resampling,
+  });
+
+  const framed = mapped && { parent: mapped, child: decoder };
+  return {
+    document: summarise({
+      input,
+      options,
+      arms,
+      context,
+      thresholds,
+      judged,
+      children,
+      resampling,
+      rng: input.rng.fork("seeds"),
+    }),
+    rows: persistenceRows({
+      parent,
+      child,
+      matches: carried.matches,
+      verdicts: judged.verdicts,
+      childVerdicts: children,
+      minFirings,
+      decoder: framed,
+      whitened: framed && probes && whitenedPair(framed, probes.covariance, options.ridge),
+      encoder: encoderPair(input.parent, carriedInput),
+      lineage: { parent: input.parent.lineage, child: carriedInput.lineage },
+      shifts: thresholds.shifts,
+      cosineNull: thresholds.cosineNull,
+      p: judged.p,
+      q: judged.q,
+      freshRate: { parent: context.freshRate, child: childRate },
+      parentSeedRate: context.parentSeedRate,
+      probe: {
+        parent: probes && Float64Array.from(probes.parent, ({ other }) => other),
+        child: probes && Float64Array.from(probes.child, ({ other }) => other),
+      },
+    }),
+  };
+}
+
+function whitenedPair(pair: FramedPair, covariance: Float64Array, shrinkage: number): FramedPair {
+  const white = (vectors: Directions): Directions => whitened(vectors, covariance, shrinkage);
+  return { parent: white(pair.parent), child: white(pair.child) };
+}
+
+function encoderPair(parent: Dictionary, arm: ArmInput): FramedPair | null {
+  if (!arm.frame?.encoder) return null;
+  const rows = transposed(parent.W_enc, parent.d_in, parent.codes.dSae);
+  const mapped = sized(arm.frame.encoder(rows), parent.codes.dSae * arm.d_in, arm.arm);
+  return {
+    parent: directions(mapped, arm.d_in),
+    child: directions(transposed(arm.W_enc, arm.d_in, arm.codes.dSae), arm.d_in),
+  };
+}
+
+function codesOf({ arm }: ArmInput): string {
+  return `arm ${arm}: codes`;
+}

@@ -1,0 +1,114 @@
+// The contract of persistence.json (`compare` prints the same): shares are fractions, intervals
+// [low, high] at 95%, and null means that it was not measured or could not be reported.
+
+import type { CellName, Estimate } from "./estimands.ts";
+import type { ArmRole, BeforeAfter } from "./input.ts";
+import type { CurvePoint } from "./tokens-ratio.ts";
+
+/** An arm as it is listed. */
+export interface ArmDocument {
+  readonly arm: string;
+  readonly role: ArmRole;
+  readonly sae: string;
+  readonly seed: number;
+  readonly l0: number | null;
+  readonly fvu: number | null;
+  readonly ce_loss_score_zero: number | null;
+  /** Whether L0 and FVU are within 5% of the carried arm's; null where they are not known. */
+  readonly matched: boolean | null;
+  /** Share of eligible parent latents with a function match in this arm, and with a match at τ. */
+  readonly function: number | null;
+  readonly match: number | null;
+}
+
+/** A threshold max(floor, 99th percentile of the null). */
+export interface ThresholdDocument {
+  readonly floor: number;
+  readonly null_p99: number | null;
+  readonly used: number;
+}
+
+/** One cell of the 2×2 or a ceiling; `ci` is that of `function`. */
+export interface CellDocument {
+  readonly function: number | null;
+  readonly match: number | null;
+  readonly ci: readonly [number, number] | null;
+}
+
+/** How many latents got each verdict; split, absorbed and merged are not computed yet (null). */
+export interface VerdictCounts {
+  readonly unknown: number;
+  readonly persisted: number;
+  readonly carried_only: number;
+  readonly split: number | null;
+  readonly absorbed: number | null;
+  readonly merged: number | null;
+  readonly drifted_direction: number;
+  readonly drifted_meaning: number;
+  readonly uncertain: number;
+  readonly died: number;
+  readonly lost_by_sae: number;
+  /** Child latents. */
+  readonly born: number;
+  /** Child latents. */
+  readonly uncovered: number;
+}
+
+/** persistence.json. */
+export interface PersistenceDocument {
+  readonly format: "sae-carry/compare";
+  readonly version: 1;
+  readonly stage: string;
+  readonly name: string;
+  /** Held-out token rows compared. */
+  readonly tokens: number;
+  readonly arms: readonly ArmDocument[];
+  readonly thresholds: {
+    readonly cosine: ThresholdDocument;
+    /** null_p99 and used are the largest over the firing-frequency bins; the table has each latent's. */
+    readonly correlation: ThresholdDocument;
+    readonly containment: number;
+  };
+  readonly counts: VerdictCounts;
+  /** Parent latents that are not unknown: the denominator of the headline. */
+  readonly eligible: number;
+  readonly persisted: Estimate;
+  /** The same rule on the re-initialised child: a working rule stays below .05. */
+  readonly reinit_persisted: Estimate;
+  /** Share persisted or carried_only before any training: a working rule stays above .99. */
+  readonly start_kept: Estimate;
+  /** Share of eligible parent latents whose heir's decoder has a cosine ≥ τ to where it started. */
+  readonly inertia: {
+    readonly carried: number | null;
+    readonly carried_scratch: number | null;
+    readonly reinit: number | null;
+  };
+  readonly cells: Readonly<Record<CellName, CellDocument | null>>;
+  readonly corrected: Estimate;
+  readonly inheritance: Estimate & { readonly of_findable: number | null };
+  readonly carry_bonus: Estimate;
+  readonly tokens_ratio: number | null;
+  readonly off_image: BeforeAfter | null;
+  readonly copy_spread: BeforeAfter | null;
+  /** Counts of eligible latents by best correlation, and by cosine to their own start; the null's are draws. */
+  readonly histograms: {
+    readonly edges: readonly number[];
+    readonly correlation: {
+      readonly carried: readonly number[];
+      /** All fresh seeds together. */
+      readonly fresh: readonly number[];
+      readonly null: readonly number[];
+    };
+    readonly cosine: {
+      readonly carried: readonly number[];
+      readonly reinit: readonly number[];
+      readonly null: readonly number[];
+    };
+  };
+  /** Held-in FVU while the SAEs trained. */
+  readonly curves?: {
+    readonly carried: readonly CurvePoint[];
+    readonly fresh: readonly (readonly CurvePoint[])[];
+  };
+  readonly warnings: readonly string[];
+}

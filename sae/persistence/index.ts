@@ -1,0 +1,31 @@
+// Persistence of features between two dictionaries on the same tokens: what other parts may use.
+export { benjaminiHochberg } from "./benjamini-hochberg.ts";
+export { comparePersistence, type Persistence } from "./compare.ts";
+export { type LevelledFirings, type PairOverlap, pairOverlap, withLevels } from "./containment.ts";
+export { correlationMatches, type Matches, type MatchOptions } from "./correlation.ts";
+export type {
+  ArmDocument,
+  CellDocument,
+  PersistenceDocument,
+  ThresholdDocument,
+  VerdictCounts,
+} from "./document.ts";
+export { type CellName, cellNames, type Estimate } from "./estimands.ts";
+export { type Firings, firingCount, firingsOf } from "./firings.ts";
+export {
+  type ArmInput,
+  type ArmRole,
+  type BeforeAfter,
+  type Dictionary,
+  type Frame,
+  identityFrame,
+  type LatentLineage,
+  type PersistenceInput,
+  type PersistenceOptions,
+  type ProbeInput,
+  persistenceDefaults,
+} from "./input.ts";
+export type { ActivationStream } from "./probe.ts";
+export type { PersistenceRows } from "./rows.ts";
+export { type CurvePoint, smoothedCurve, tokensRatio } from "./tokens-ratio.ts";
+export { type ChildVerdict, type ParentVerdict, parentVerdicts } from "./verdicts.ts";

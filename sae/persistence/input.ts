@@ -1,0 +1,188 @@
+// What a comparison is made from: the parent's dictionary, the arms, and where probes and training
+// curves come from. Every dictionary is given with its codes on the same held-out token rows.
+import type { Rng } from "../../src/engine/index.ts";
+import { UsageError } from "../../src/io/index.ts";
+import type { SparseCodes } from "../sae.ts";
+import type { ActivationStream } from "./probe.ts";
+import type { CurvePoint } from "./tokens-ratio.ts";
+
+/** Where each latent of an SAE comes from: the stage it first appeared in, its latent in the stage before (−1: appended). */
+export interface LatentLineage {
+  readonly stage: readonly string[];
+  readonly parent: Int32Array;
+}
+
+/** One SAE on the held-out rows. */
+export interface Dictionary {
+  readonly codes: SparseCodes;
+  /** Width of the activations it reads. */
+  readonly d_in: number;
+  readonly W_dec: Float32Array; // [d_sae, d_in]
+  readonly W_enc: Float32Array; // [d_in, d_sae]
+  readonly lineage: LatentLineage | null;
+}
+
+/** How parent directions look in an arm's activations; from the expansion map of the arm's model. */
+export interface Frame {
+  /** E applied to decoder rows, [n, d] → [n, D]. */
+  readonly decoder: (rows: Float32Array) => Float32Array;
+  /** Rᵀ applied to encoder rows, [n, d] → [n, D]; null: encoder cosines are not measured. */
+  readonly encoder: ((rows: Float32Array) => Float32Array) | null;
+}
+
+/** The frame of arms on the parent's own model. */
+export const identityFrame: Frame = { decoder: (rows) => rows, encoder: (rows) => rows };
+
+/**
+ * What an arm is for (methods.md §5). `carried-start` is the carried SAE on the child right after the
+ * expansion, before any training: a check of the rule. `frozen` is the same SAE on the trained child.
+ */
+export type ArmRole =
+  | "carried"
+  | "carried-start"
+  | "frozen"
+  | "fresh"
+  | "scratch"
+  | "carried-scratch"
+  | "same-model"
+  | "fresh-parent"
+  | "reinit"
+  | "no-expand";
+
+/** One trajectory's SAE. */
+export interface ArmInput extends Dictionary {
+  readonly role: ArmRole;
+  /** Its name in the run, such as fresh-0. */
+  readonly arm: string;
+  readonly sae: string;
+  readonly seed: number;
+  /** Null where no map leads to this model (scratch): no cosine then. */
+  readonly frame: Frame | null;
+  /** The decoder it started from, before training [d_sae, d_in]; null: the parent's rows in `frame`. */
+  readonly start: Float32Array | null;
+  readonly l0: number | null;
+  readonly fvu: number | null;
+  readonly ce_loss_score_zero: number | null;
+}
+
+/** Activations for the probes; each stream is read once. */
+export interface ProbeInput {
+  readonly parent: ActivationStream;
+  readonly child: ActivationStream;
+  /** A model of the child's size with random weights (the reinit arm's): the null of readability. */
+  readonly random: ActivationStream | null;
+}
+
+/** A measure at the moment of expansion and after training on. */
+export interface BeforeAfter {
+  readonly after_expansion: number;
+  readonly after_training: number;
+}
+
+/** The input of {@link comparePersistence}. */
+export interface PersistenceInput {
+  readonly stage: string;
+  /** Name of the SAE that is tracked, such as resid. */
+  readonly name: string;
+  readonly parent: Dictionary;
+  /** Exactly one has the role `carried`; the others may be any of the rest, in any number. */
+  readonly arms: readonly ArmInput[];
+  /** Token rows per sequence: the context less the first tokens left out. */
+  readonly sequenceLength: number;
+  readonly probes: ProbeInput | null;
+  readonly curves: {
+    readonly carried: readonly CurvePoint[];
+    readonly fresh: readonly (readonly CurvePoint[])[];
+  } | null;
+  readonly off_image: BeforeAfter | null;
+  readonly copy_spread: BeforeAfter | null;
+  readonly rng: Rng;
+  readonly options?: Partial<PersistenceOptions>;
+}
+
+/** The constants of the method; the defaults are those of methods.md §4–5. */
+export interface PersistenceOptions {
+  /** A latent that fires less in the held-out tokens is unknown. */
+  readonly minFirings: number;
+  readonly correlationFloor: number;
+  readonly cosineFloor: number;
+  /** Strong containment, both ways. */
+  readonly containment: number;
+  /** Correlation from which a direction that is kept has drifted in meaning. */
+  readonly meaningFloor: number;
+  /** Correlation within the parent from which latents are redundant. */
+  readonly redundancy: number;
+  readonly freshShare: number;
+  readonly probeShare: number;
+  /** R² above the random-weights null from which a probe counts. */
+  readonly probeMargin: number;
+  /** Ridge penalty and whitening shrinkage, in units of tr(Σ)/D. */
+  readonly ridge: number;
+  readonly q: number;
+  readonly replicates: number;
+  readonly blocks: number;
+  /** Shifted latents per firing-frequency bin. */
+  readonly shiftDraws: number;
+  /** Arms whose L0 or FVU differ by more, relatively, are not matched. */
+  readonly matchedWithin: number;
+  /** Fresh parent seeds from which "never seed-stable" means anything. */
+  readonly stabilitySeeds: number;
+}
+
+/** Defaults of {@link PersistenceOptions}. */
+export const persistenceDefaults: PersistenceOptions = {
+  minFirings: 50,
+  correlationFloor: 0.5,
+  cosineFloor: 0.7,
+  containment: 0.7,
+  meaningFloor: 0.2,
+  redundancy: 0.95,
+  freshShare: 0.5,
+  probeShare: 0.8,
+  probeMargin: 0.1,
+  ridge: 1e-3,
+  q: 0.05,
+  replicates: 400,
+  blocks: 100,
+  shiftDraws: 500,
+  matchedWithin: 0.05,
+  stabilitySeeds: 3,
+};
+
+/** Throws a UsageError unless there is one carried arm and every dictionary has its shape, finite weights and the parent's rows. */
+export function validateInput(input: PersistenceInput): void {
+  const fail = (where: string, expected: string, got: string): never => {
+    throw new UsageError({ code: "persistence-input", where, expected, got });
+  };
+  const carried = input.arms.filter(({ role }) => role === "carried").length;
+  if (carried !== 1) fail("arms", "one carried arm", String(carried));
+  if (!(Number.isInteger(input.sequenceLength) && input.sequenceLength >= 1)) {
+    fail("sequenceLength", "a positive integer", String(input.sequenceLength));
+  }
+  const { nTokens } = input.parent.codes;
+  for (const [name, dictionary] of [
+    ["parent", input.parent] as const,
+    ...input.arms.map((arm) => [`arm ${arm.arm}`, arm] as const),
+  ]) {
+    const { codes, d_in, W_dec, W_enc, lineage } = dictionary;
+    if (codes.nTokens !== nTokens) {
+      fail(`${name}: codes`, `${nTokens} rows, as the parent has`, String(codes.nTokens));
+    }
+    for (const [field, weights] of Object.entries({ W_dec, W_enc })) {
+      const size = codes.dSae * d_in;
+      if (weights.length !== size) {
+        fail(`${name}: ${field}`, `${size} numbers`, String(weights.length));
+      }
+      const bad = weights.findIndex((value) => !Number.isFinite(value));
+      if (bad >= 0) fail(`${name}: ${field}`, "finite numbers", `${weights[bad]} at ${bad}`);
+    }
+    if (lineage !== null && lineage.parent.length !== codes.dSae) {
+      fail(`${name}: lineage`, `${codes.dSae} latents`, String(lineage.parent.length));
+    }
+  }
+  for (const { arm, start, W_dec } of input.arms) {
+    if (start !== null && start.length !== W_dec.length) {
+      fail(`arm ${arm}: start`, `${W_dec.length} numbers`, String(start.length));
+    }
+  }
+}

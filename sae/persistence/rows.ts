@@ -1,0 +1,198 @@
+// The table of persistence/<name>.arrow: one row for each latent of the parent, then one for each of
+// the child (the carried SAE). A member of a redundancy group has its own figures against the group's
+// child and shares the group's verdict. NaN in a float column = not measured (stored as null).
+import { pairOverlap } from "./containment.ts";
+import { type Directions, rowCosine } from "./cosine.ts";
+import { firingCount } from "./firings.ts";
+import type { FunctionMatches, Side } from "./function-matches.ts";
+import type { LatentLineage } from "./input.ts";
+import type { ShiftNull } from "./shift-null.ts";
+import type { Verdict } from "./verdicts.ts";
+
+/** The columns, all of one length. */
+export interface PersistenceRows {
+  readonly side: readonly ("parent" | "child")[];
+  readonly latent: Int32Array;
+  readonly verdict: readonly string[];
+  readonly verdict_detail: readonly string[];
+  /** The latents of the other side that the row's figures are about. */
+  readonly matches: readonly (readonly number[])[];
+  /** Empty where the SAE has no lineage. */
+  readonly lineage_stage: readonly string[];
+  readonly lineage_parent: readonly (number | null)[];
+  /** Firings of the pair; 0 for a side that has no partner. */
+  readonly firings_parent: Int32Array;
+  readonly firings_child: Int32Array;
+  readonly cos: Float32Array;
+  readonly cos_whitened: Float32Array;
+  readonly enc_cos: Float32Array;
+  readonly corr: Float32Array;
+  readonly jaccard: Float32Array;
+  readonly wjaccard: Float32Array;
+  readonly contain_pc: Float32Array;
+  readonly contain_cp: Float32Array;
+  /** Latent scaling and ablation effects are not measured yet. */
+  readonly beta: Float32Array;
+  readonly effect_cos: Float32Array;
+  readonly effect_ratio: Float32Array;
+  readonly null_cos_p99: Float32Array;
+  readonly null_corr_p99: Float32Array;
+  readonly p: Float32Array;
+  readonly q: Float32Array;
+  readonly fresh_rate: Float32Array;
+  readonly parent_seed_rate: Float32Array;
+  /** Held-out R² of the probe on the other side's model. */
+  readonly probe_r2: Float32Array;
+}
+
+/** A pair of directions in one frame; null = not measured. */
+export interface FramedPair {
+  readonly parent: Directions;
+  readonly child: Directions;
+}
+
+/** What the rows are filled from. */
+export interface RowsInput {
+  readonly parent: Side;
+  readonly child: Side;
+  readonly matches: FunctionMatches;
+  readonly verdicts: readonly Verdict[]; // [parent groups]
+  readonly childVerdicts: readonly Verdict<string>[]; // [nChild]
+  readonly minFirings: number;
+  readonly decoder: FramedPair | null;
+  readonly whitened: FramedPair | null;
+  readonly encoder: FramedPair | null;
+  readonly lineage: { readonly parent: LatentLineage | null; readonly child: LatentLineage | null };
+  readonly shifts: ShiftNull;
+  readonly cosineNull: number;
+  readonly p: Float64Array; // [nParent]
+  readonly q: Float64Array; // [nParent]
+  /** By parent group, and by child latent. */
+  readonly freshRate: { readonly parent: Float64Array | null; readonly child: Float64Array | null };
+  readonly parentSeedRate: Float64Array | null; // [parent groups]
+  /** R² of the probe on the other side's model. */
+  readonly probe: { readonly parent: Float64Array | null; readonly child: Float64Array | null };
+}
+
+type FloatColumn = {
+  [Name in keyof PersistenceRows]: PersistenceRows[Name] extends Float32Array ? Name : never;
+}[keyof PersistenceRows];
+
+const floatColumns: readonly FloatColumn[] = [
+  "cos",
+  "cos_whitened",
+  "enc_cos",
+  "corr",
+  "jaccard",
+  "wjaccard",
+  "contain_pc",
+  "contain_cp",
+  "beta",
+  "effect_cos",
+  "effect_ratio",
+  "null_cos_p99",
+  "null_corr_p99",
+  "p",
+  "q",
+  "fresh_rate",
+  "parent_seed_rate",
+  "probe_r2",
+];
+
+/** Fills the table. */
+export function persistenceRows(input: RowsInput): PersistenceRows {
+  const { parent, child, matches, verdicts } = input;
+  const nParent = parent.firings.nLatents;
+  const nChild = child.firings.nLatents;
+  const n = nParent + nChild;
+  const floats = Object.fromEntries(
+    floatColumns.map((name) => [name, new Float32Array(n).fill(Number.NaN)]),
+  ) as Record<FloatColumn, Float32Array>;
+  const side: ("parent" | "child")[] = [];
+  const latent = new Int32Array(n);
+  const verdict: string[] = [];
+  const detail: string[] = [];
+  const partners: number[][] = [];
+  const stage: string[] = [];
+  const ancestor: (number | null)[] = [];
+  const firingsParent = new Int32Array(n);
+  const firingsChild = new Int32Array(n);
+
+  const addPair = (row: number, i: number, j: number): void => {
+    if (i >= 0) firingsParent[row] = firingCount(parent.firings, i);
+    if (j >= 0) firingsChild[row] = firingCount(child.firings, j);
+    if (i < 0 || j < 0) return;
+    const overlap = pairOverlap(parent.firings, i, child.firings, j);
+    floats.corr[row] = overlap.correlation;
+    floats.jaccard[row] = overlap.jaccard;
+    floats.wjaccard[row] = overlap.wjaccard;
+    floats.contain_pc[row] = overlap.containPc;
+    floats.contain_cp[row] = overlap.containCp;
+    floats.cos[row] = cosineOf(input.decoder, i, j);
+    floats.cos_whitened[row] = cosineOf(input.whitened, i, j);
+    floats.enc_cos[row] = cosineOf(input.encoder, i, j);
+    if (input.decoder !== null) floats.null_cos_p99[row] = input.cosineNull;
+  };
+  const addLineage = (lineage: LatentLineage | null, i: number): void => {
+    stage.push(lineage?.stage[i] ?? "");
+    ancestor.push(lineage === null || lineage.parent[i] < 0 ? null : lineage.parent[i]);
+  };
+
+  for (let i = 0; i < nParent; i++) {
+    const g = parent.groups.of[i];
+    const j = g < 0 ? matches.matches.child[i * matches.matches.top] : matches.groups.child[g];
+    side.push("parent");
+    latent[i] = i;
+    partners.push(j < 0 ? [] : [j]);
+    addPair(i, i, j);
+    addLineage(input.lineage.parent, i);
+    if (g < 0) {
+      verdict.push("unknown");
+      detail.push(`fires ${firingsParent[i]} times, ${input.minFirings} are needed`);
+      continue;
+    }
+    const members = parent.groups.members[g];
+    verdict.push(verdicts[g].verdict);
+    detail.push(
+      members.length === 1
+        ? verdicts[g].detail
+        : `one of ${members.length} redundant latents, judged by ${matches.groups.leader[g]}: ${verdicts[g].detail}`,
+    );
+    const bin = input.shifts.binOf[i];
+    if (bin >= 0) floats.null_corr_p99[i] = input.shifts.bins[bin].p99;
+    floats.p[i] = input.p[i];
+    floats.q[i] = input.q[i];
+    floats.fresh_rate[i] = input.freshRate.parent?.[g] ?? Number.NaN;
+    floats.parent_seed_rate[i] = input.parentSeedRate?.[g] ?? Number.NaN;
+    floats.probe_r2[i] = input.probe.parent?.[i] ?? Number.NaN;
+  }
+  for (let j = 0; j < nChild; j++) {
+    const row = nParent + j;
+    const i = matches.matches.relative[j];
+    side.push("child");
+    latent[row] = j;
+    partners.push(i < 0 ? [] : [i]);
+    addPair(row, i, j);
+    addLineage(input.lineage.child, j);
+    verdict.push(input.childVerdicts[j].verdict);
+    detail.push(input.childVerdicts[j].detail);
+    floats.fresh_rate[row] = input.freshRate.child?.[j] ?? Number.NaN;
+    floats.probe_r2[row] = input.probe.child?.[j] ?? Number.NaN;
+  }
+  return {
+    side,
+    latent,
+    verdict,
+    verdict_detail: detail,
+    matches: partners,
+    lineage_stage: stage,
+    lineage_parent: ancestor,
+    firings_parent: firingsParent,
+    firings_child: firingsChild,
+    ...floats,
+  };
+}
+
+function cosineOf(pair: FramedPair | null, i: number, j: number): number {
+  return pair === null ? Number.NaN : rowCosine(pair.parent, i, pair.child, j);
+}

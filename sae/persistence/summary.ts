@@ -1,0 +1,291 @@
+// persistence.json from what was measured: counts of verdicts, shares by arm, the 2×2 and its
+// estimands, inertia, histograms, and warnings in words for everything a reader must not overlook.
+import type { Rng } from "../../src/engine/index.ts";
+import { meanOverSeeds, type Resampling, type Sample, shareOf } from "./bootstrap.ts";
+import type { ArmDocument, CellDocument, PersistenceDocument, VerdictCounts } from "./document.ts";
+import {
+  type CellName,
+  type CellSample,
+  cellNames,
+  type Estimate,
+  estimands,
+  estimate,
+} from "./estimands.ts";
+import {
+  type ArmVerdicts,
+  armVerdicts,
+  type Context,
+  cosineToStart,
+  type MeasuredArm,
+  mappedDecoder,
+} from "./evaluate.ts";
+import type { Side } from "./function-matches.ts";
+import { histogram, unitEdges } from "./histogram.ts";
+import type { ArmInput, ArmRole, PersistenceInput, PersistenceOptions } from "./input.ts";
+import type { Thresholds } from "./thresholds.ts";
+import { tokensRatio } from "./tokens-ratio.ts";
+import type { ChildVerdict, Verdict } from "./verdicts.ts";
+
+const cellRoles: Readonly<Record<CellName, ArmRole>> = {
+  CG: "carried",
+  FG: "fresh",
+  CS: "carried-scratch",
+  FS: "scratch",
+  CP: "same-model",
+  FP: "fresh-parent",
+};
+
+/** What the summary is made from. */
+export interface Measured {
+  readonly input: PersistenceInput;
+  readonly options: PersistenceOptions;
+  readonly arms: readonly MeasuredArm[];
+  readonly context: Context;
+  readonly thresholds: Thresholds;
+  /** Verdicts of the carried arm. */
+  readonly judged: ArmVerdicts;
+  readonly children: readonly Verdict<ChildVerdict>[]; // [nChild]
+  readonly resampling: Resampling;
+  readonly rng: Rng;
+}
+
+/** Builds the document. */
+export function summarise(measured: Measured): PersistenceDocument {
+  const { input, options, arms, context, thresholds, judged, children, resampling } = measured;
+  const { parent } = context;
+  // A single block of sequences has no spread: no interval then, and no ratio.
+  const hasInterval = resampling.nBlocks > 1;
+  const withRole = (role: ArmRole): MeasuredArm[] => arms.filter((arm) => arm.input.role === role);
+  const carried = withRole("carried")[0];
+  const eligibleLatents = Array.from(parent.eligible.keys()).filter(
+    (i) => parent.eligible[i] === 1,
+  );
+
+  const overSeeds = (role: ArmRole, sample: (arm: MeasuredArm) => Sample): Sample | null => {
+    const seeds = withRole(role).map(sample);
+    return seeds.length === 0 ? null : meanOverSeeds(seeds, measured.rng.fork(role));
+  };
+  const cells = byCell((name): CellSample | null => {
+    const share = overSeeds(cellRoles[name], ({ shares }) => shares.function);
+    const match = overSeeds(cellRoles[name], ({ shares }) => shares.match);
+    return share && match && { function: share, match };
+  });
+  const sums = estimands(cells, hasInterval);
+
+  /** Share of known latents that pass `mask` and are a function match in the arm. */
+  const judgedShare = (role: ArmRole, mask: (verdicts: ArmVerdicts) => Uint8Array): Estimate =>
+    estimate(
+      overSeeds(role, (arm) => {
+        const verdicts =
+          arm === carried ? judged : armVerdicts(input.parent, arm, measured.context);
+        const allowed = mask(verdicts);
+        const { replicates } = resampling;
+        return shareOf(
+          allowed.map((value, g) => value & arm.matches.found[g]),
+          arm.shares.foundIn.map((value, at) => value & allowed[Math.floor(at / replicates)]),
+          resampling,
+          verdicts.known,
+        );
+      }),
+      hasInterval,
+    );
+
+  const toStart = (role: ArmRole): Float64Array[] =>
+    withRole(role).flatMap(({ input: arm }) => {
+      const mapped = mappedDecoder(input.parent, arm);
+      const cosines = cosineToStart(arm, mapped, parent.firings.nLatents);
+      return cosines === null ? [] : [Float64Array.from(eligibleLatents, (i) => cosines[i])];
+    });
+  const inertia = (role: ArmRole): number | null => {
+    const all = concat(toStart(role));
+    return all.length === 0
+      ? null
+      : all.filter((cosine) => cosine >= thresholds.cosine).length / all.length;
+  };
+  const bestCorrelations = (role: ArmRole): Float64Array =>
+    concat(
+      withRole(role).map(({ matches: { matches } }) =>
+        Float64Array.from(eligibleLatents, (i) => matches.correlation[i * matches.top]),
+      ),
+    );
+
+  const counts = verdictCounts(parent, judged, children);
+  const partial = {
+    format: "sae-carry/compare",
+    version: 1,
+    stage: input.stage,
+    name: input.name,
+    tokens: parent.firings.nTokens,
+    arms: arms.map((arm) => armDocument(arm, carried.input, options.matchedWithin)),
+    thresholds: {
+      cosine: {
+        floor: options.cosineFloor,
+        null_p99: finiteOrNull(thresholds.cosineNull),
+        used: thresholds.cosine,
+      },
+      correlation: {
+        floor: options.correlationFloor,
+        null_p99: finiteOrNull(thresholds.correlationNull),
+        used: thresholds.correlation,
+      },
+      containment: options.containment,
+    },
+    counts,
+    eligible: parent.firings.nLatents - counts.unknown,
+    persisted: judgedShare("carried", ({ persistsIfFound }) => persistsIfFound),
+    reinit_persisted: judgedShare("reinit", ({ persistsIfFound }) => persistsIfFound),
+    start_kept: judgedShare("carried-start", ({ keptIfFound }) => keptIfFound),
+    inertia: {
+      carried: inertia("carried"),
+      carried_scratch: inertia("carried-scratch"),
+      reinit: inertia("reinit"),
+    },
+    cells: byCell((name) => cellDocument(cells[name], hasInterval)),
+    corrected: sums.corrected,
+    inheritance: sums.inheritance,
+    carry_bonus: sums.carry_bonus,
+    tokens_ratio: input.curves && tokensRatio(input.curves.carried, input.curves.fresh),
+    off_image: input.off_image,
+    copy_spread: input.copy_spread,
+    histograms: {
+      edges: unitEdges,
+      correlation: {
+        carried: histogram(bestCorrelations("carried"), unitEdges),
+        fresh: histogram(bestCorrelations("fresh"), unitEdges),
+        null: histogram(concat(thresholds.shifts.bins.map(({ maxima }) => maxima)), unitEdges),
+      },
+      cosine: {
+        carried: histogram(concat(toStart("carried")), unitEdges),
+        reinit: histogram(concat(toStart("reinit")), unitEdges),
+        null: histogram(thresholds.cosineDraws, unitEdges),
+      },
+    },
+    ...(input.curves && { curves: input.curves }),
+  } as const satisfies Omit<PersistenceDocument, "warnings">;
+  return { ...partial, warnings: [...warningsOn(partial, input, options), ...sums.warnings] };
+}
+
+function warningsOn(
+  document: Omit<PersistenceDocument, "warnings">,
+  { arms, probes }: PersistenceInput,
+  { matchedWithin, minFirings }: PersistenceOptions,
+): string[] {
+  const warnings: string[] = [];
+  const seeds = (role: ArmRole): number => arms.filter((arm) => arm.role === role).length;
+  const carried = arms.find(({ role }) => role === "carried")!;
+  if (document.eligible === 0) {
+    warnings.push(`no parent latent fires ${minFirings} times in these tokens: nothing to compare`);
+  }
+  if (carried.frame === null) {
+    warnings.push("no expansion map was given: directions are not compared, drift can't be seen");
+  }
+  if (seeds("fresh") === 0 && probes === null) {
+    warnings.push(
+      "no fresh SAE and no probe was given: nothing can witness that a latent persisted",
+    );
+  } else if (probes !== null && probes.random === null) {
+    warnings.push("no random-weights model was given: probes have no null and count as no witness");
+  }
+  for (const role of ["fresh", "scratch", "fresh-parent"] as const) {
+    if (seeds(role) === 1) {
+      warnings.push(`one ${role} seed: intervals leave out how much seeds differ`);
+    }
+  }
+  const unmatched = document.arms.filter(({ matched }) => matched === false);
+  if (unmatched.length > 0) {
+    warnings.push(
+      `L0 or FVU differ by more than ${matchedWithin * 100}% from the carried arm: ${unmatched.map(({ arm }) => arm).join(", ")}`,
+    );
+  }
+  if ((document.reinit_persisted.value ?? 0) > 0.05) {
+    warnings.push(
+      "more than 5% persist in a model with random weights: the verdicts can't be trusted",
+    );
+  }
+  if ((document.start_kept.value ?? 1) < 0.99) {
+    warnings.push("less than 99% are kept before any training: the verdicts can't be trusted");
+  }
+  return warnings;
+}
+
+function verdictCounts(
+  parent: Side,
+  { verdicts, known }: ArmVerdicts,
+  children: readonly Verdict<ChildVerdict>[],
+): VerdictCounts {
+  const { nLatents } = parent.firings;
+  let eligible = 0;
+  const count = { ...noVerdicts, unknown: 0 };
+  verdicts.forEach(({ verdict }, g) => {
+    const size = parent.groups.members[g].length;
+    if (known[g] === 1) eligible += size;
+    if (verdict !== "unknown") count[verdict] += size;
+  });
+  return {
+    ...count,
+    unknown: nLatents - eligible,
+    split: null,
+    absorbed: null,
+    merged: null,
+    born: children.filter(({ verdict }) => verdict === "born").length,
+    uncovered: children.filter(({ verdict }) => verdict === "uncovered").length,
+  };
+}
+
+const noVerdicts = {
+  persisted: 0,
+  carried_only: 0,
+  drifted_direction: 0,
+  drifted_meaning: 0,
+  uncertain: 0,
+  died: 0,
+  lost_by_sae: 0,
+};
+
+function armDocument(
+  { input, shares }: MeasuredArm,
+  carried: ArmInput,
+  matchedWithin: number,
+): ArmDocument {
+  const { arm, role, sae, seed, l0, fvu, ce_loss_score_zero } = input;
+  const near = (a: number, b: number): boolean => Math.abs(a - b) <= matchedWithin * Math.abs(b);
+  return {
+    arm,
+    role,
+    sae,
+    seed,
+    l0,
+    fvu,
+    ce_loss_score_zero,
+    matched:
+      l0 === null || fvu === null || carried.l0 === null || carried.fvu === null
+        ? null
+        : near(l0, carried.l0) && near(fvu, carried.fvu),
+    function: finiteOrNull(shares.function.value),
+    match: finiteOrNull(shares.match.value),
+  };
+}
+
+function cellDocument(cell: CellSample | null, hasInterval: boolean): CellDocument | null {
+  if (cell === null) return null;
+  const { value, ci } = estimate(cell.function, hasInterval);
+  return { function: value, match: finiteOrNull(cell.match.value), ci };
+}
+
+function byCell<Value>(of: (name: CellName) => Value): Record<CellName, Value> {
+  return Object.fromEntries(cellNames.map((name) => [name, of(name)])) as Record<CellName, Value>;
+}
+
+function concat(parts: readonly Float64Array[]): Float64Array {
+  const all = new Float64Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+function finiteOrNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
