@@ -234,7 +234,7 @@ export function scoreAtExpansion(
   const dictionary = sae ? saeDictionary(sae) : null;
   const setting = patchSetting(circuitModel(model), splitPrompts(set).evaluation, dictionary);
   const { nodes } = mapNodes(document.nodes, map, dictionary?.layer ?? null);
-  return score(setting, nodes, rng.fork("mapped"));
+  return score(setting, nodes, rng.fork("scores"));
 }
 
 interface ChildFindings {
@@ -264,8 +264,8 @@ function describeMapped(
     nodes,
     parent_faithfulness: document.scores?.faithfulness.value ?? null,
     at_expansion: atExpansion,
-    ...scoreCircuit(evaluation, nodes, ranked, draws, rng.fork("mapped")),
-    rediscovered: score(evaluation, rediscovered, rng.fork("rediscovered")),
+    ...scoreCircuit(evaluation, nodes, ranked, draws, rng.fork("scores")),
+    rediscovered: score(evaluation, rediscovered, rng.fork("scores")),
     jaccard: nodeJaccard(nodes, rediscovered),
     jaccard_floor: overlaps.includes(null) ? null : mean(overlaps as number[]),
     jaccard_ceiling: nodeJaccard(rediscovered, otherHalf),

@@ -44,7 +44,9 @@ export function answerNerf(input: FiveQuestionsInput): Answer {
       ? "No, by this run growing beat training from scratch"
       : costs.every((cost, i) => cost <= 0 && within(differences[i]))
         ? "No cost was seen"
-        : "Not decided by this run";
+        : costs[0] * costs[costs.length - 1] < 0
+          ? "Not one answer: it depends on whether tokens or compute are matched"
+          : "Not decided by this run";
   const about = `the grown model's held-out loss is ${differences
     .map(({ value, matched }) => `${signed(value)} nats per token at matched ${label(matched)}`)
     .join(" and ")} against a model of its size trained from scratch`;
@@ -74,14 +76,14 @@ export function answerBump(input: FiveQuestionsInput): Answer {
     : gains[0] > 0 && differences.length > 1
       ? "Growing bought capability per token, but none is shown per FLOP"
       : gains.every((gain) => gain < 0)
-        ? "No bump: the unexpanded model, trained on, did better"
+        ? "No bump: the unexpanded parent, trained on, did better"
         : "No bump is shown by this run";
   return {
     answer: `${verdict}: the grown model's held-out loss is ${differences
       .map(({ value, matched }) => `${signed(-value)} nats per token at matched ${label(matched)}`)
       .join(
         " and ",
-      )} against the unexpanded model trained on${caveat(differences, "unexpanded model")}.`,
+      )} against its unexpanded parent (${input.stages[input.stages.length - 2].stage}) trained on${caveat(differences, "unexpanded model")}.`,
     value: headline.value,
     ci: interval(headline),
     unit,
@@ -126,9 +128,9 @@ function comparison(
   return { differences, evidence };
 }
 
-/** End points that an arm shares with the real trajectory: `no-expand` goes on from the base model. */
+/** End points that an arm shares with the real trajectory: `no-expand` goes on from the last stage's parent. */
 function shared({ stages }: FiveQuestionsInput, arm: string): ModelEvidence[] {
-  return arm === "no-expand" ? [stages[0].eval.model] : [];
+  return arm === "no-expand" ? [stages[stages.length - 2].eval.model] : [];
 }
 
 function differencesOf(

@@ -31,16 +31,14 @@ export function lossCurve(
   arm: string,
   ends: readonly ModelEvidence[],
 ): LossCurve {
-  const points = lines
-    .filter((line) => line.arm === arm && line.phase === "lm" && line.held_out_loss != null)
-    .map(({ tokens, flops, held_out_loss }) => ({
-      tokens,
-      flops: flops ?? null,
-      loss: held_out_loss!,
-    }));
-  for (const { held_out_loss, tokens_trained, flops_trained } of ends) {
-    if (held_out_loss === null || tokens_trained === null) continue;
-    points.push({ tokens: tokens_trained, flops: flops_trained, loss: held_out_loss });
+  const points = ends.flatMap(({ held_out_loss, tokens_trained, flops_trained }) =>
+    held_out_loss === null || tokens_trained === null
+      ? []
+      : [{ tokens: tokens_trained, flops: flops_trained, loss: held_out_loss }],
+  );
+  for (const { arm: of, phase, tokens, flops, held_out_loss } of lines) {
+    if (of !== arm || phase !== "lm" || held_out_loss == null) continue;
+    points.push({ tokens, flops: flops ?? null, loss: held_out_loss });
   }
   return points.sort((a, b) => a.tokens - b.tokens);
 }

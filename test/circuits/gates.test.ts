@@ -8,9 +8,7 @@ test("a held-out loss at the maximum passes, above it fails", () => {
   expect(at).toMatchObject({ value: 4.2, threshold: 4.2, passed: true });
   const document = evaluateGates("s", [{ kind: "held_out_loss", max: 4.1 }], evidence);
   expect(document.passed).toBe(false);
-  expect(document.gates[0].message).toBe(
-    "held-out loss 4.200 is above 4.100 nats per token (max)",
-  );
+  expect(document.gates[0].message).toBe("held-out loss 4.200 is above 4.100 nats per token (max)");
 });
 
 test("max_increase is measured from the parent, and the tighter of both thresholds holds", () => {

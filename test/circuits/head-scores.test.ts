@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from "vitest";
-import { headScores } from "../../circuits/index.ts";
 import { diagonalMeans, repeatedSequences } from "../../circuits/head-scores.ts";
+import { headScores } from "../../circuits/index.ts";
 import { createRng, useBackend } from "../../src/engine/index.ts";
 import { gpt2Config, initGpt2, placeModel } from "../../src/models/index.ts";
 
