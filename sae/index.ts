@@ -21,6 +21,7 @@ export {
   saeConfig,
   validateSae,
 } from "./sae.ts";
+export { loadSae, type SaveSaeOptions, saveSae } from "./saelens.ts";
 export { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./training/options.ts";
 export type { SaeStepFigures } from "./training/step.ts";
 export {

@@ -58,7 +58,7 @@ export function saeConfig(shape: SaeShape & Partial<SaeConfig>): SaeConfig {
     model_name: "unknown",
     context_size: 0,
     first_tokens_excluded: 1,
-    aux_coefficient: 1 / 32,
+    aux_coefficient: 1,
     ...shape,
   };
 }

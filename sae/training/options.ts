@@ -22,11 +22,11 @@ export interface SaeTrainOptions {
 
 /** Defaults for runs of some hundred steps of about 2,000 tokens. */
 export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
-  lr: 2e-3,
+  lr: 4e-3,
   warmup: 0.05,
   decay: 0.3,
   beta1: 0.9,
-  beta2: 0.999,
+  beta2: 0.99,
   deadAfterTokens: 40_000,
   kAux: null,
   thresholdRate: 0.02,
