@@ -92,7 +92,7 @@ export const expandDefaults: ExpandPlan = {
   method: "lemon",
   depth_method: "identity",
   positions: "interleaved",
-  noise_db: 20,
+  noise_db: 10,
 };
 
 /** A stage's `carry:`. */

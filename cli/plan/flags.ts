@@ -3,15 +3,16 @@
  * them) win over the plan. On a run that exists, `--expand` lists its stages from the first on: those
  * it has are left as they are, further ones are appended, so the same command can be repeated.
  */
-import { statSync } from "node:fs";
 import { resolve } from "node:path";
-import { UsageError } from "../../src/io/errors.ts";
+import { corpusSpecOf } from "../../src/data/index.ts";
+import { UsageError } from "../../src/io/index.ts";
 import { nearest } from "../suggest.ts";
 import { checkPlan, keyName } from "./parse.ts";
 import { resolvePlan } from "./resolve.ts";
 import type {
   BackendOption,
   ControlsPlan,
+  DataPlan,
   ExpandPlan,
   PlanInput,
   ResolvedPlan,
@@ -106,9 +107,7 @@ function applyGlobals(plan: PlanInput, flags: PlanFlags): PlanInput {
     data: {
       ...plan.data,
       ...given({ context: flags.context }),
-      ...(flags.text === undefined
-        ? {}
-        : { corpus: corpusKind(flags.text), path: resolve(flags.text) }),
+      ...(flags.text === undefined ? {} : corpusFlag(flags.text)),
     },
     tokenizer: { ...plan.tokenizer, ...given({ vocab_size: flags.vocab }) },
     model: {
@@ -162,9 +161,9 @@ function withStageFlags(stage: StageInput, flags: PlanFlags): StageInput {
   return { ...stage, train, carry };
 }
 
-function corpusKind(path: string): "text" | "jsonl" | "folder" {
-  if (/\.(jsonl|ndjson)$/i.test(path)) return "jsonl";
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ? "folder" : "text";
+function corpusFlag(text: string): Partial<DataPlan> {
+  const { kind, path } = corpusSpecOf(text);
+  return { corpus: kind, path: path === undefined ? null : resolve(path) };
 }
 
 const expandKeys: Readonly<Record<string, keyof ExpandPlan>> = {

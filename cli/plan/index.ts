@@ -1,10 +1,11 @@
 /** @file What the commands and the run use of plans. */
 
+export { type DryRun, estimateRun } from "./estimate.ts";
 export type { PlanFlags } from "./flags.ts";
-export { baseFolder, stageFolder } from "./folders.ts";
 export { type LoadedPlan, type LoadOptions, loadPlan } from "./load.ts";
 export { parsePlan, readPlan } from "./parse.ts";
 export { resolvePlan } from "./resolve.ts";
+export { stageConfigs } from "./sizes.ts";
 export { checkAgainstStored, planPath, planText, readStoredPlan, writePlan } from "./store.ts";
 export type {
   Arm,

@@ -22,11 +22,16 @@ export function planJsonSchema(): KeySchema {
   return cached;
 }
 
-/** Names of the keys that may stand at `path` (`["saes", 0]`); empty where no keys may stand. */
-export function planKeys(path: readonly PropertyKey[]): string[] {
+/** The schema at `path` (`["saes", 0, "k"]`); undefined where nothing may stand. */
+export function schemaAt(path: readonly PropertyKey[]): KeySchema | undefined {
   let schema: KeySchema | undefined = planJsonSchema();
   for (const key of path) {
     schema = typeof key === "number" ? schema?.items : schema?.properties?.[String(key)];
   }
-  return Object.keys(schema?.properties ?? {});
+  return schema;
+}
+
+/** Names of the keys that may stand at `path` (`["saes", 0]`); empty where no keys may stand. */
+export function planKeys(path: readonly PropertyKey[]): string[] {
+  return Object.keys(schemaAt(path)?.properties ?? {});
 }

@@ -2,9 +2,9 @@
  * @file What `train` and `expand-and-track` were asked to do: the resolved plan and its run folder,
  * from a plan file, a run folder or flags alone. A plan that no longer matches its run is refused.
  */
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, dirname, extname, join, resolve } from "node:path";
-import { UsageError } from "../../src/io/errors.ts";
+import { readManifest, UsageError } from "../../src/io/index.ts";
 import { applyFlags, applyFlagsToRun, type PlanFlags } from "./flags.ts";
 import { readPlan } from "./parse.ts";
 import { resolvePlan } from "./resolve.ts";
@@ -45,13 +45,21 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
   }
   const named = join("runs", basename(resolve(source), extname(source)));
   const runDir = isRun ? runFolder(target, out) : (out ?? named);
-  const stored = force && !isRun ? null : await readStoredPlan(runDir);
-  if (stored === null && !force && isFolder(runDir) && existsSync(join(runDir, "manifest.json"))) {
+  // A run of another version is named as such, before its plan is found fault with.
+  if (existsSync(join(runDir, "manifest.json"))) readManifest(runDir);
+  const stored = await readStoredPlan(runDir);
+  if (
+    !isRun &&
+    isFolder(runDir) &&
+    readdirSync(runDir).length > 0 &&
+    !existsSync(planPath(runDir))
+  ) {
     throw new UsageError({
       code: "not-a-run",
-      where: planPath(runDir),
-      expected: "the plan of the run",
-      got: "no such file",
+      where: runDir,
+      expected: "a new or empty folder, or a run (with plan.yaml)",
+      got: "a folder with other files",
+      hint: "give another --out",
     });
   }
   let plan: ResolvedPlan;
@@ -74,7 +82,7 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
     plan = resolvePlan(applyFlags(input, flags), folder, target ?? "the command line");
   }
   // `train` makes the base stage only, so it may leave out the stages that the run has by now.
-  if (stored && command === "train" && plan.stages.length === 0) {
+  if (stored && !force && command === "train" && plan.stages.length === 0) {
     plan = { ...plan, stages: stored.stages };
   }
   if (stored && !force) checkAgainstStored(stored, plan, runDir);

@@ -9,7 +9,7 @@ import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml
 import type { z } from "zod";
 import { decodeUtf8, UsageError } from "../../src/io/index.ts";
 import { nearest } from "../suggest.ts";
-import { planKeys } from "./keys.ts";
+import { planKeys, schemaAt } from "./keys.ts";
 import { planSchema } from "./schema.ts";
 import type { PlanInput } from "./types.ts";
 
@@ -57,6 +57,15 @@ export function parsePlan(text: string, where: string): PlanInput {
     });
   }
   visit(document, {
+    Pair(_, { key }) {
+      if (isScalar(key)) return;
+      throw new UsageError({
+        code: "plan-malformed",
+        where,
+        expected: "keys that are words",
+        got: "a list or a mapping as a key",
+      });
+    },
     Scalar(_, node) {
       if (typeof node.value === "number" && node.source?.startsWith("+")) node.value = node.source;
     },
@@ -108,13 +117,13 @@ function planProblem(
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0];
     const known = planKeys(issue.path);
+    const elsewhere = keyElsewhere(key);
     const meant = nearest(key, known);
-    const elsewhere = meant === undefined ? keyElsewhere(key) : undefined;
     const hint =
-      meant !== undefined
-        ? `did you mean \`${meant}\`?`
-        : elsewhere !== undefined
-          ? `\`${key}\` belongs under \`${elsewhere}\``
+      elsewhere !== undefined
+        ? `\`${key}\` belongs under \`${elsewhere}\``
+        : meant !== undefined
+          ? `did you mean \`${meant}\`?`
           : "";
     return new UsageError({
       code: "plan-unknown-key",
@@ -137,6 +146,7 @@ function planProblem(
 function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case "invalid_type":
+      if (schemaAt(issue.path)?.type === "integer") return "a whole number";
       return (
         { int: "a whole number", number: "a number", array: "a list", object: "keys and values" }[
           issue.expected as string

@@ -204,10 +204,6 @@ function resolveSaes(
     if (sae.warmup + sae.decay > 1) {
       fail(`saes[${i}].decay`, "warmup + decay of at most 1", `${sae.warmup} + ${sae.decay}`);
     }
-    const layer = /^blocks\.(\d+)\./.exec(sae.hook)?.[1];
-    if (layer !== undefined && Number(layer) >= model.layers) {
-      fail(`saes[${i}].hook`, `a layer from 0 to ${model.layers - 1}`, sae.hook);
-    }
   }
   return saes;
 }
@@ -216,7 +212,8 @@ function resolveStages(inputs: readonly StageInput[], base: TrainPlan, fail: Fai
   const stages: StagePlan[] = [];
   for (const [i, input] of inputs.entries()) {
     const expand = { ...expandDefaults, ...defined(input.expand) };
-    if ([expand.width, expand.layers, expand.heads, expand.mlp].every((size) => size === null)) {
+    const sizes = [expand.width, expand.layers, expand.heads, expand.mlp];
+    if (sizes.every((size) => size === null) && typeof expand.positions === "string") {
       fail(`stages[${i}].expand`, "width, layers, heads or mlp", "nothing that grows");
     }
     const taken = new Set(["base", ...stages.map((stage) => folded(stage.name))]);

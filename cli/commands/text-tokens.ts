@@ -1,0 +1,77 @@
+/** @file A text as sequences of a model's tokens, all of it: for measuring, where nothing is held out. */
+import { join } from "node:path";
+import {
+  corpusSpecOf,
+  openCorpus,
+  Tokenizer,
+  type TokenSet,
+  tokenizeCorpus,
+} from "../../src/data/index.ts";
+import { UsageError } from "../../src/io/index.ts";
+import type { Gpt2Config } from "../../src/models/index.ts";
+
+/** A tokenized text. */
+export interface TextTokens {
+  readonly set: TokenSet;
+  readonly tokenizer: Tokenizer;
+  /** Names of the documents that `set.doc` counts. */
+  readonly documents: readonly string[];
+  /** SHA-256 of what the documents are made of. */
+  readonly fingerprint: string;
+}
+
+/** Longest sequence that is cut where the model would allow longer ones. */
+const longestContext = 256;
+
+/**
+ * The first `maxTokens` tokens of the corpus at `text`, cut into sequences of the model's context, with
+ * the tokenizer beside the model. Errors: UsageError for files that are missing, empty or too short.
+ */
+export async function tokensOfText(
+  modelDir: string,
+  config: Gpt2Config,
+  text: string,
+  maxTokens: number,
+): Promise<TextTokens> {
+  const tokenizer = Tokenizer.load(join(modelDir, "tokenizer.json"));
+  if (tokenizer.vocabSize > config.vocab_size) {
+    throw new UsageError({
+      code: "tokenizer-mismatch",
+      where: join(modelDir, "tokenizer.json"),
+      expected: `at most the model's ${config.vocab_size} tokens`,
+      got: `${tokenizer.vocabSize}`,
+    });
+  }
+  const corpus = openCorpus({ ...corpusSpecOf(text), order: "file" });
+  const context = Math.min(config.n_positions, longestContext);
+  const { train, heldOut, documents } = await tokenizeCorpus(corpus, tokenizer, {
+    context,
+    maxTokens: Math.max(maxTokens, 2 * context),
+  });
+  return {
+    set: merge(train, heldOut),
+    tokenizer,
+    documents,
+    fingerprint: await corpus.fingerprint(),
+  };
+}
+
+// Both sides of the split, in the order of the documents.
+function merge(a: TokenSet, b: TokenSet): TokenSet {
+  const { context } = a;
+  const rows = [
+    ...Array.from(a.doc, (doc, i) => ({ set: a, doc, i })),
+    ...Array.from(b.doc, (doc, i) => ({ set: b, doc, i })),
+  ].sort((x, y) => x.doc - y.doc || x.set.start[x.i] - y.set.start[y.i]);
+  const ids = new Int32Array(rows.length * context);
+  rows.forEach(({ set, i }, row) => {
+    ids.set(set.ids.subarray(i * context, (i + 1) * context), row * context);
+  });
+  return {
+    ids,
+    doc: Int32Array.from(rows, ({ doc }) => doc),
+    start: Int32Array.from(rows, ({ set, i }) => set.start[i]),
+    nSeq: rows.length,
+    context,
+  };
+}

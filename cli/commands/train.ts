@@ -1,0 +1,84 @@
+/** @file `train` and `expand-and-track`: resolve the plan, run it, print what came out. */
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { acquireLock } from "../../src/io/index.ts";
+import type { Context } from "../context.ts";
+import { formatBytes, formatDuration, formatNumber, type Row } from "../output.ts";
+import { type DryRun, estimateRun, loadPlan, type PlanFlags, stageConfigs } from "../plan/index.ts";
+
+/** Runs the command. Errors: those of plans and runs. */
+export async function train(
+  command: "train" | "expand-and-track",
+  target: string | undefined,
+  flags: Omit<PlanFlags, "seed" | "backend" | "threads" | "workers">,
+  context: Context,
+): Promise<void> {
+  const { seed, backend, threads, workers, out, force } = context;
+  const planFlags: PlanFlags = { ...flags, seed, backend, threads, workers };
+  const { plan, runDir, stored } = await loadPlan(planFlags, { command, target, out, force });
+  const where = target ?? "the command line";
+  if (context.dryRun) {
+    const flopsPerSecond = await measureRate(plan.backend, threads);
+    const estimate = estimateRun(plan, { command, out: runDir, where, flopsPerSecond });
+    context.print(estimate, estimateRows(estimate));
+    return;
+  }
+  for (const note of stageConfigs(plan, where).notes) context.progress.log(note);
+  const { runPlan } = await import("../run/index.ts");
+  const { summarizeRun, summaryRows } = await import("../run-summary.ts");
+  if (force && stored) discardRun(runDir);
+  await runPlan(plan, {
+    runDir,
+    only: command === "train" ? "train" : undefined,
+    progress: context.progress,
+    resume: `sae-carry ${command} ${shellWord(runDir)}`,
+  });
+  context.progress.end();
+  const summary = summarizeRun(runDir, plan);
+  context.print({ format: `sae-carry/${command}`, version: 1, ...summary }, summaryRows(summary));
+}
+
+// What the run wrote goes; a run that another process works on is refused.
+function discardRun(runDir: string): void {
+  const lock = acquireLock(runDir);
+  try {
+    for (const name of readdirSync(runDir)) {
+      if (name !== ".lock") rmSync(join(runDir, name), { recursive: true });
+    }
+  } finally {
+    lock.release();
+  }
+}
+
+function shellWord(text: string): string {
+  return /^[\w./@%+=:-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+// Training reaches about a third of the rate of a large product, by the demo's own run.
+const efficiency = 1 / 3;
+
+async function measureRate(
+  backend: Context["backend"],
+  threads: number | undefined,
+): Promise<number> {
+  const { defaultWorkers, measureGflops, useBackend } = await import("../../src/engine/index.ts");
+  const { name } = await useBackend(backend ?? "auto", { threads });
+  return (await measureGflops()) * 1e9 * efficiency * defaultWorkers(name);
+}
+
+function estimateRows({ out, stages, total, notes }: DryRun): Row[] {
+  return [
+    ["run", out],
+    ...stages.map(
+      ({ stage, n_layer, d_model, n_head, params, lm_tokens, sae_tokens, saes }): Row => [
+        stage,
+        `${n_layer} layers × ${d_model}, ${n_head} heads, ${formatNumber(params)} parameters; ${formatNumber(lm_tokens)} model tokens, ${formatNumber(sae_tokens)} SAE tokens for ${saes} SAEs`,
+      ],
+    ),
+    ["operations", total.flops.toExponential(1)],
+    ["memory", `${formatBytes(total.memory_bytes)} per process`],
+    ["disk", formatBytes(total.disk_bytes)],
+    ["time", total.seconds === null ? null : `about ${formatDuration(total.seconds)}`],
+    ...notes.map((note): Row => ["note", note]),
+  ];
+}

@@ -1,0 +1,421 @@
+/**
+ * @file Every document that a command prints under --json, and those of the run folder that the
+ * contract names, as zod: one file, from which docs/json.md is generated. Ratios are fractions, what
+ * was not measured or is not finite is null, intervals are [lo, hi].
+ */
+import { z } from "zod";
+
+const count = z.int().min(0);
+const measured = z.number().nullable();
+const interval = z.tuple([z.number(), z.number()]).nullable();
+const text = z.string();
+const estimate = z
+  .strictObject({ value: measured, ci: interval })
+  .describe("a share and its interval");
+
+function header<T extends string>(format: T) {
+  return { format: z.literal(`sae-carry/${format}`), version: z.literal(1) };
+}
+
+const sizes = z.strictObject({
+  d_model: count,
+  n_layer: count,
+  n_head: count,
+  d_mlp: count,
+  params: count,
+});
+
+const exactness = z
+  .strictObject({
+    max_abs_dlogit: measured.describe("largest difference of a logit"),
+    kl: measured.describe("mean KL(parent ‖ child) per token, nats"),
+    boundaries: z
+      .array(z.strictObject({ hook_from: text, hook_to: text, rel_err: measured }))
+      .describe("relative error of h_big = E h_small on the worst token, per boundary"),
+    tokens: count.optional(),
+  })
+  .describe("how far the child's function is from its parent's");
+
+const density = z.strictObject({
+  log10_edges: z.array(z.number()),
+  counts: z.array(count),
+});
+
+const evaluation = {
+  sae: text,
+  hook_name: text,
+  tokens: count,
+  first_tokens_excluded: z.boolean(),
+  l0: measured,
+  fvu: measured.describe("E‖x−x̂‖² / (E‖x‖² − ‖Ex‖²)"),
+  explained_variance: measured,
+  ce_orig: measured.describe("loss of the model, nats"),
+  ce_sae: measured.describe("with the SAE's reconstruction in place of the activations"),
+  ce_zero: measured,
+  ce_mean: measured,
+  ce_loss_score_zero: measured,
+  ce_loss_score_mean: measured,
+  kl_div_score: measured,
+  l2_ratio: measured,
+  relative_reconstruction_bias: measured,
+  dead_fraction: measured,
+  density,
+};
+
+const expand = z.strictObject({
+  ...header("expand"),
+  method: text,
+  exact: z.boolean(),
+  parent: sizes,
+  child: sizes,
+  exactness: exactness.nullable(),
+  off_image: measured.describe("‖(I − E E⁺)H‖²/‖H‖² right after the expansion"),
+  copy_spread: measured,
+  fit_r2: measured.describe("for methods that are not exact"),
+  out: text,
+  notes: z.array(text).describe("how relative sizes were rounded"),
+});
+
+const carry = z.strictObject({
+  ...header("carry"),
+  out: text,
+  d_in: count,
+  d_sae: count,
+  carried: count,
+  appended: count,
+  hook_name: text,
+  check: z
+    .strictObject({
+      same_latents: measured.describe("share of (token, latent) firings that are the same"),
+      fvu_parent: measured,
+      fvu_parent_frame: measured.describe(
+        "of the carried SAE, pulled back into the parent's frame",
+      ),
+    })
+    .nullable()
+    .describe("null without --text and --model"),
+});
+
+const evaluate = z.strictObject({ ...header("eval"), ...evaluation });
+
+const doctor = z.strictObject({
+  ...header("doctor"),
+  node: text,
+  platform: text,
+  cpus: count,
+  memory_bytes: count,
+  chosen: text.nullable(),
+  reason: text,
+  backends: z.array(
+    z.strictObject({
+      name: text,
+      available: z.boolean(),
+      reason: text,
+      advice: text.nullable(),
+      gflops: measured.describe("of a 512³ product"),
+    }),
+  ),
+  checks: z
+    .array(
+      z.strictObject({ name: text, passed: z.boolean(), error: measured, tolerance: z.number() }),
+    )
+    .nullable()
+    .describe("null without --check"),
+});
+
+const threshold = z.strictObject({ floor: z.number(), null_p99: measured, used: z.number() });
+const cell = z.strictObject({ function: measured, match: measured, ci: interval });
+const histogram = z.record(
+  text,
+  z.union([z.array(z.number()), z.record(text, z.array(z.number()))]),
+);
+
+const compare = z.looseObject({
+  format: text,
+  version: z.literal(1),
+  stage: text,
+  tokens: count,
+  arms: z.array(
+    z.looseObject({
+      arm: text,
+      sae: text,
+      seed: z.int().nullable(),
+      l0: measured,
+      fvu: measured,
+      ce_loss_score_zero: measured,
+      matched: measured,
+    }),
+  ),
+  thresholds: z.looseObject({
+    cosine: threshold,
+    correlation: threshold,
+    containment: z.union([z.number(), threshold]),
+  }),
+  counts: z.record(
+    z.enum([
+      "unknown",
+      "persisted",
+      "carried_only",
+      "split",
+      "absorbed",
+      "merged",
+      "drifted_direction",
+      "drifted_meaning",
+      "uncertain",
+      "died",
+      "lost_by_sae",
+      "born",
+      "uncovered",
+    ]),
+    count.nullable(),
+  ),
+  eligible: count,
+  persisted: estimate,
+  reinit_persisted: estimate.nullable(),
+  inertia: z.looseObject({ carried: measured, carried_scratch: measured, reinit: measured }),
+  cells: z.record(z.enum(["CG", "FG", "CS", "FS", "CP", "FP"]), cell.nullable()),
+  corrected: estimate.nullable(),
+  inheritance: z.looseObject({ value: measured, ci: interval, of_findable: measured }).nullable(),
+  carry_bonus: estimate.nullable(),
+  tokens_ratio: measured,
+  off_image: measured,
+  copy_spread: measured,
+  warnings: z.array(text),
+  histograms: histogram.optional(),
+});
+
+const fiveQuestions = z.looseObject({
+  questions: z
+    .array(
+      z.looseObject({
+        id: z.int().min(1).max(5),
+        answer: text,
+        value: measured,
+        ci: interval,
+        unit: text.nullable(),
+        evidence: z.array(z.unknown()),
+        confident: z.boolean(),
+      }),
+    )
+    .length(5),
+});
+
+const map = z.looseObject({
+  format: z.literal("sae-carry/map"),
+  version: z.literal(1),
+  method: text,
+  exact: z.boolean(),
+  hooks: z.array(z.strictObject({ from: text, to: z.array(text), tensor: text, r2: measured })),
+  layers: z.record(text, z.array(count)).describe("layers of the child by layer of the parent"),
+  heads: z.record(text, text).describe("names of tensors in map.safetensors"),
+  neurons: z.record(text, text),
+  experts: z.record(text, text).nullable(),
+  fresh: z.array(text),
+  exactness: exactness.nullable(),
+});
+
+const runSae = z.strictObject({
+  arm: text,
+  sae: text,
+  hook_name: text.nullable(),
+  l0: measured,
+  fvu: measured,
+  ce_loss_score_zero: measured,
+});
+
+const runStage = z.strictObject({
+  stage: text,
+  model: sizes,
+  tokens_trained: measured,
+  held_out_loss: measured.describe("nats per token"),
+  held_out_se: measured,
+  unigram_entropy: measured,
+  loss_after_expansion: measured,
+  pca_fvu: measured.describe("FVU of PCA at the rank of the SAE's L0"),
+  exactness: exactness.nullable(),
+  saes: z.array(runSae),
+  persistence: z
+    .array(
+      z.strictObject({
+        sae: text,
+        eligible: count,
+        persisted: estimate,
+        reinit_persisted: estimate.nullable(),
+        corrected: estimate.nullable(),
+      }),
+    )
+    .nullable()
+    .describe("null for the base stage"),
+  gates: z.array(z.unknown()).nullable(),
+});
+
+const runFields = {
+  run: text,
+  seed: count,
+  backend: text.nullable(),
+  complete: z.boolean().describe("every stage of the plan is done"),
+  report: text.nullable(),
+  stages: z.array(runStage),
+  five_questions: z.array(z.unknown()).nullable(),
+};
+
+const train = z.strictObject({ ...header("train"), ...runFields });
+const expandAndTrack = z.strictObject({ ...header("expand-and-track"), ...runFields });
+
+const report = z.strictObject({ ...header("report"), run: text, out: text, bytes: count });
+
+const dump = z.strictObject({
+  ...header("dump"),
+  out: text,
+  files: z.array(text),
+  layout: z.enum(["tokens", "saelens"]),
+  rows: count,
+  hooks: z.array(z.strictObject({ name: text, width: count })),
+  saes: z.array(text),
+  bytes: count,
+});
+
+const inspect = z.discriminatedUnion("kind", [
+  z.strictObject({
+    ...header("inspect"),
+    path: text,
+    kind: z.literal("model"),
+    model: sizes,
+    vocab_size: count,
+    n_positions: count,
+    hooks: z.array(text),
+    tokenizer: z.boolean(),
+  }),
+  z.strictObject({
+    ...header("inspect"),
+    path: text,
+    kind: z.literal("sae"),
+    architecture: text,
+    d_in: count,
+    d_sae: count,
+    k: count.nullable(),
+    hook_name: text,
+    model_name: text,
+    lineage: z.record(text, count).nullable().describe("latents by the stage they came from"),
+  }),
+  z.strictObject({
+    ...header("inspect"),
+    path: text,
+    kind: z.literal("arrow"),
+    rows: count,
+    batches: count,
+    columns: z.array(z.strictObject({ name: text, type: text })),
+    metadata: z.record(text, text),
+  }),
+  z.strictObject({
+    ...header("inspect"),
+    path: text,
+    kind: z.literal("map"),
+    method: text,
+    exact: z.boolean(),
+    parent: sizes,
+    child: sizes,
+    hooks: count,
+    fresh: z.array(text),
+    exactness: exactness.nullable(),
+  }),
+  z.strictObject({ ...header("inspect"), path: text, kind: z.literal("run"), ...runFields }),
+]);
+
+const dryRun = z.strictObject({
+  ...header("dry-run"),
+  command: text,
+  out: text,
+  stages: z.array(
+    z.strictObject({
+      stage: text,
+      ...sizes.shape,
+      lm_tokens: count.describe("over all arms"),
+      sae_tokens: count.describe("over all arms"),
+      saes: count.describe("SAEs trained"),
+      flops: z.number(),
+    }),
+  ),
+  total: z.strictObject({
+    lm_tokens: count,
+    sae_tokens: count,
+    flops: z.number(),
+    memory_bytes: count.describe("of one process"),
+    disk_bytes: count,
+    seconds: measured.describe("an order of magnitude"),
+  }),
+  notes: z.array(text),
+});
+
+const bench = z.strictObject({
+  name: text,
+  ours: z.number(),
+  peer: measured,
+  peer_name: text.nullable(),
+  unit: text,
+  ratio: measured,
+  spread: interval,
+  repeats: count,
+  peak_mb: measured,
+  peer_peak_mb: measured,
+  sizes: z.record(text, z.number()),
+  threads: count,
+  backend: text,
+  machine: text,
+});
+
+const failure = z.strictObject({
+  error: z.strictObject({
+    code: text,
+    where: text,
+    expected: text,
+    got: text,
+    hint: text.nullable(),
+  }),
+});
+
+/** A document's schema and what it is. */
+export interface JsonDocument {
+  readonly title: string;
+  readonly about: string;
+  readonly schema: z.ZodType;
+}
+
+/** Every document of the contract, by name. */
+export const jsonDocuments: Readonly<Record<string, JsonDocument>> = {
+  train: { title: "train", about: "what `train --json` prints", schema: train },
+  "expand-and-track": {
+    title: "expand-and-track",
+    about: "what `expand-and-track --json` prints",
+    schema: expandAndTrack,
+  },
+  "dry-run": {
+    title: "--dry-run",
+    about: "what `train` and `expand-and-track` print with `--dry-run --json`",
+    schema: dryRun,
+  },
+  report: { title: "report", about: "what `report --json` prints", schema: report },
+  expand: { title: "expand", about: "what `expand --json` prints", schema: expand },
+  carry: { title: "carry", about: "what `carry --json` prints", schema: carry },
+  eval: { title: "eval", about: "what `eval --json` prints", schema: evaluate },
+  dump: { title: "dump", about: "what `dump --json` prints", schema: dump },
+  inspect: {
+    title: "inspect",
+    about: "what `inspect --json` prints; `kind` says which of the forms",
+    schema: inspect,
+  },
+  doctor: { title: "doctor", about: "what `doctor --json` prints", schema: doctor },
+  compare: {
+    title: "persistence.json",
+    about: "the summary of a comparison, in each stage after the base",
+    schema: compare,
+  },
+  "five-questions": {
+    title: "five-questions.json",
+    about: "the essay's five questions, at the root of a run",
+    schema: fiveQuestions,
+  },
+  map: { title: "map.json", about: "an expansion map, beside map.safetensors", schema: map },
+  bench: { title: "bench", about: "one line per benchmark", schema: bench },
+  error: { title: "errors", about: "any command that ends badly under `--json`", schema: failure },
+};

@@ -1,0 +1,57 @@
+/**
+ * @file The configurations of the models that a plan makes, worked out before anything runs: so an
+ * impossible width, a child smaller than its parent or a hook that the model lacks is refused at once.
+ */
+import { childConfig } from "../../src/expansion/index.ts";
+import { UsageError } from "../../src/io/index.ts";
+import { type Gpt2Config, gpt2Config, hookWidth } from "../../src/models/index.ts";
+import { plannedGrowth } from "../run/planned-growth.ts";
+import type { ResolvedPlan } from "./types.ts";
+
+/**
+ * One configuration per stage, the base first. Notes say how relative sizes were rounded.
+ * Errors: UsageError that names the plan's key.
+ */
+export function stageConfigs(
+  plan: ResolvedPlan,
+  where: string,
+): { readonly configs: Gpt2Config[]; readonly notes: string[] } {
+  const { model, tokenizer, data } = plan;
+  let config = gpt2Config(
+    {
+      vocab_size: tokenizer.vocab_size,
+      n_positions: data.context,
+      n_embd: model.d_model,
+      n_layer: model.layers,
+      n_head: model.heads,
+      n_inner: model.mlp,
+    },
+    `${where} model`,
+  );
+  for (const [i, sae] of plan.saes.entries()) {
+    named(`${where} saes[${i}].hook`, () => hookWidth(config, sae.hook));
+  }
+  const configs = [config];
+  const notes: string[] = [];
+  for (const [i, stage] of plan.stages.entries()) {
+    const parent = config;
+    config = named(`${where} stages[${i}].expand`, () => {
+      const growth = plannedGrowth(plan, i + 1, parent);
+      notes.push(...growth.notes.map((note) => `${stage.name}: ${note}`));
+      return childConfig(parent, growth.options);
+    });
+    configs.push(config);
+  }
+  return { configs, notes };
+}
+
+// The parts below speak of flags and hooks; the plan's key is put before what they say.
+function named<T>(key: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    const { code, where, expected, got, hint } = error;
+    throw new UsageError({ code, where: `${key} (${where})`, expected, got, hint, cause: error });
+  }
+}

@@ -1,0 +1,230 @@
+// Resolving a plan: every default spelled out, and the same plan again after it was stored and read back.
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expandDefaults } from "../../../cli/plan/defaults.ts";
+import { parsePlan } from "../../../cli/plan/parse.ts";
+import { resolvePlan } from "../../../cli/plan/resolve.ts";
+import { planText } from "../../../cli/plan/store.ts";
+import type { PlanInput } from "../../../cli/plan/types.ts";
+import { defaultNoiseDb } from "../../../src/expansion/index.ts";
+import type { UsageError } from "../../../src/io/index.ts";
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "plan-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const resolve = (input: PlanInput) => resolvePlan(input, folder, "plan.yaml");
+
+function problemOf(input: PlanInput): UsageError {
+  try {
+    resolve(input);
+  } catch (error) {
+    return error as UsageError;
+  }
+  throw new Error("the plan was accepted");
+}
+
+describe("resolvePlan", () => {
+  test("an empty plan is the demo's corpus, a 2-layer model and one BatchTopK SAE in its middle", () => {
+    const plan = resolve({});
+    expect(plan.data).toMatchObject({ corpus: "sotu", path: null, context: 64 });
+    expect(plan.model).toMatchObject({ d_model: 64, layers: 2, heads: 4, mlp: 256 });
+    expect(plan.saes).toHaveLength(1);
+    expect(plan.saes[0]).toMatchObject({
+      name: "resid",
+      hook: "blocks.0.hook_resid_post",
+      architecture: "batchtopk",
+      k: 16,
+    });
+    expect(plan.stages).toEqual([]);
+    expect(plan.controls.arms).toContain("carried-scratch");
+  });
+
+  test("no key of a resolved plan is undefined", () => {
+    const plan = resolve({
+      stages: [{ expand: { width: "1.5x" }, gates: [{ kind: "held_out_loss", max: 4 }] }],
+    });
+    const walk = (value: unknown): void => {
+      expect(value).not.toBeUndefined();
+      if (typeof value === "object" && value !== null) Object.values(value).forEach(walk);
+    };
+    walk(plan);
+  });
+
+  test("a stage's training is as the base's except tokens and rate", () => {
+    const plan = resolve({
+      model: { train: { batch_tokens: 512, lr: 0.01, tokens: 1000, clip: 2 } },
+      stages: [{ expand: { layers: 4 } }, { expand: { layers: 6 }, train: { lr: 0.005 } }],
+    });
+    expect(plan.stages[0].train).toMatchObject({
+      batch_tokens: 512,
+      clip: 2,
+      tokens: 400_000,
+      lr: 1e-3,
+    });
+    expect(plan.stages[1].train.lr).toBe(0.005);
+  });
+
+  test("stages are named by what they change, each once", () => {
+    const { stages } = resolve({
+      stages: [
+        { expand: { width: "1.5x" } },
+        { expand: { layers: "+2" } },
+        { expand: { heads: 8 } },
+        { expand: { width: 128, layers: 6 } },
+        { expand: { mlp: "2x" } },
+      ],
+    });
+    expect(stages.map(({ name }) => name)).toEqual([
+      "wider",
+      "deeper",
+      "wider-2",
+      "bigger",
+      "more-neurons",
+    ]);
+  });
+
+  test("a preset fills the arms; what is given stays", () => {
+    expect(resolve({ controls: { preset: "quick" } }).controls).toEqual({
+      preset: "quick",
+      fresh_seeds: 1,
+      arms: ["frozen", "fresh", "reinit"],
+    });
+    expect(resolve({ controls: { preset: "full", arms: ["fresh"] } }).controls).toEqual({
+      preset: "full",
+      fresh_seeds: 4,
+      arms: ["fresh"],
+    });
+  });
+
+  test("a path alone makes a text corpus, read from the plan's folder", () => {
+    expect(resolve({ data: { path: "my.txt" } }).data).toMatchObject({
+      corpus: "text",
+      path: join(folder, "my.txt"),
+    });
+  });
+
+  test("the noise default is the one of expand", () => {
+    expect(expandDefaults.noise_db).toBe(defaultNoiseDb);
+  });
+
+  test("contradictions between keys are errors that name one of them", () => {
+    expect(problemOf({ model: { d_model: 64, heads: 5 } }).where).toBe("plan.yaml model.heads");
+    expect(problemOf({ saes: [{ k: 17, d_sae: 16 }] }).where).toBe("plan.yaml saes[0].k");
+    expect(problemOf({ saes: [{}, {}] }).where).toBe("plan.yaml saes[1].name");
+    expect(problemOf({ saes: [{ name: "A" }, { name: "a" }] }).where).toBe(
+      "plan.yaml saes[1].name",
+    );
+    expect(problemOf({ stages: [{}] }).where).toBe("plan.yaml stages[0].expand");
+    expect(problemOf({ stages: [{ name: "base", expand: { layers: 3 } }] }).where).toBe(
+      "plan.yaml stages[0].name",
+    );
+    expect(
+      problemOf({ stages: [{ expand: { layers: 3 }, gates: [{ kind: "held_out_loss" }] }] }).where,
+    ).toBe("plan.yaml stages[0].gates[0]");
+    expect(problemOf({ data: { corpus: "jsonl" } }).where).toBe("plan.yaml data.path");
+    expect(problemOf({ data: { corpus: "sotu", path: "x" } }).where).toBe("plan.yaml data.path");
+  });
+
+  describe("with a checkpoint", () => {
+    beforeAll(() => {
+      mkdirSync(join(folder, "gpt2"));
+      const config = {
+        model_type: "gpt2",
+        n_embd: 48,
+        n_layer: 3,
+        n_head: 6,
+        n_positions: 32,
+        vocab_size: 500,
+      };
+      writeFileSync(join(folder, "gpt2", "config.json"), JSON.stringify(config));
+      writeFileSync(join(folder, "gpt2", "tokenizer.json"), "{}");
+    });
+
+    test("sizes are the checkpoint's, and it isn't trained unless asked for", () => {
+      const plan = resolve({ model: { path: "gpt2" }, data: { context: 32 } });
+      expect(plan.model).toMatchObject({ d_model: 48, layers: 3, heads: 6, mlp: 192 });
+      expect(plan.model.train.tokens).toBe(0);
+      expect(plan.tokenizer).toEqual({
+        path: join(folder, "gpt2", "tokenizer.json"),
+        vocab_size: 500,
+      });
+      expect(plan.saes[0].hook).toBe("blocks.1.hook_resid_post");
+    });
+
+    test("sizes that differ from it, and contexts beyond it, are errors", () => {
+      expect(problemOf({ model: { path: "gpt2", d_model: 64 }, data: { context: 32 } }).where).toBe(
+        "plan.yaml model.d_model",
+      );
+      expect(problemOf({ model: { path: "gpt2" }, data: { context: 64 } }).where).toBe(
+        "plan.yaml data.context",
+      );
+      expect(problemOf({ model: { path: "nothing" } }).code).toBe("cannot-read");
+    });
+  });
+});
+
+const train = fc.record(
+  {
+    tokens: fc.nat(1e6),
+    lr: fc.double({ min: 1e-6, max: 1, noNaN: true }),
+    batch_tokens: fc.integer({ min: 1, max: 1e5 }),
+  },
+  { requiredKeys: [] },
+);
+const plans: fc.Arbitrary<PlanInput> = fc.record(
+  {
+    seed: fc.nat(2 ** 32 - 1),
+    workers: fc.constantFrom("auto" as const, 1, 3),
+    data: fc.oneof(
+      fc.constant({}),
+      fc.record({
+        path: fc.stringMatching(/^[a-z #:'"-]{1,12}$/),
+        context: fc.integer({ min: 4, max: 512 }),
+      }),
+    ),
+    model: fc.record({ train }, { requiredKeys: [] }),
+    saes: fc.uniqueArray(
+      fc.record({ name: fc.stringMatching(/^[a-z0-9]{1,8}$/), k: fc.integer({ min: 1, max: 64 }) }),
+      { minLength: 1, maxLength: 3, selector: ({ name }) => name },
+    ),
+    stages: fc.array(
+      fc.record({
+        expand: fc.record({
+          width: fc.constantFrom(null, 96, "1.5x", "+32"),
+          layers: fc.constantFrom("+2", 4, "2x"),
+          positions: fc.constantFrom("top" as const, [0, 3]),
+          noise_db: fc.constantFrom(null, 12.5),
+        }),
+        train,
+        gates: fc.array(
+          fc.record({ kind: fc.constant("held_out_loss" as const), max: fc.constant(4) }),
+        ),
+      }),
+      { maxLength: 3 },
+    ),
+    report: fc.record({
+      title: fc.string({ minLength: 1, maxLength: 50 }).filter((s) => s.trim() === s && s !== ""),
+    }),
+  },
+  { requiredKeys: [] },
+);
+
+test("a resolved plan that is stored and read back is itself, with the same bytes", () => {
+  fc.assert(
+    fc.property(plans, (input) => {
+      const plan = resolve(input);
+      const run = join(folder, "runs", "x");
+      const text = planText(plan, run);
+      const again = resolvePlan(parsePlan(text, "plan.yaml"), run, "plan.yaml");
+      expect(again).toEqual(plan);
+      expect(planText(again, run)).toBe(text);
+      expect(text).not.toContain(folder);
+    }),
+  );
+});
