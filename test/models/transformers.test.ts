@@ -1,0 +1,73 @@
+// A checkpoint of ours in Hugging Face transformers: the same logits.
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeAll, expect } from "vitest";
+import { createRng, tf, useBackend } from "../../src/engine/index.ts";
+import {
+  forwardLogits,
+  gpt2Config,
+  type HostModel,
+  initGpt2,
+  loadModel,
+  placeModel,
+  saveModel,
+} from "../../src/models/index.ts";
+import { python } from "../support/python.ts";
+
+const script = `
+import sys, json, torch
+from transformers import AutoModelForCausalLM
+folder, ids = sys.argv[1], json.loads(open(sys.argv[2]).read())
+model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True)
+assert not info["missing_keys"] and not info["unexpected_keys"], info
+with torch.no_grad():
+    print(json.dumps(model(torch.tensor(ids)).logits.flatten().tolist()))
+`;
+
+/** Weights far from zero, so that a wrong gain, bias or transposition can't hide. */
+function roughModel(): HostModel {
+  const config = gpt2Config({
+    vocab_size: 61,
+    n_positions: 12,
+    n_embd: 24,
+    n_layer: 3,
+    n_head: 3,
+    n_inner: 40,
+    layer_norm_epsilon: 1e-3,
+  });
+  const rng = createRng("rough");
+  const { weights } = initGpt2(config, rng);
+  return {
+    config,
+    weights: new Map(
+      [...weights].map(([name, { shape, data }]) => [
+        name,
+        {
+          shape,
+          data: Float32Array.from(data as Float32Array, (x) => x * 5 + rng.normal() * 0.1),
+        },
+      ]),
+    ),
+  };
+}
+
+beforeAll(async () => {
+  await useBackend("wasm");
+});
+
+python.test(
+  "transformers loads a checkpoint of ours and computes the same logits within 1e-4",
+  async (run) => {
+    const dir = mkdtempSync(join(tmpdir(), "sae-carry-"));
+    saveModel(dir, roughModel());
+    const rng = createRng(3);
+    const ids = Int32Array.from({ length: 5 * 11 }, () => rng.int(61));
+    const rows = Array.from({ length: 5 }, (_, b) => [...ids.subarray(b * 11, (b + 1) * 11)]);
+    writeFileSync(join(dir, "ids.json"), JSON.stringify(rows));
+    const theirs = JSON.parse(await run(script, [dir, join(dir, "ids.json")])) as number[];
+    const model = placeModel(loadModel(dir));
+    const logits = tf.tidy(() => forwardLogits(model, ids, 5));
+    expect(await logits.data()).toBeAllclose(theirs, { rtol: 0, atol: 1e-4 });
+  },
+);
