@@ -63,6 +63,7 @@ export class AtomicSink {
   }
 
   write(chunk: Uint8Array): void {
+    if (this.fd < 0) throw new Error(`internal: ${this.path} is closed`);
     this.guarded(() => writeFully(this.fd, chunk));
     this.written += chunk.byteLength;
   }

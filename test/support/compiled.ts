@@ -16,12 +16,13 @@ export function compiled(folder: string): () => string {
     mkdirSync(out, { recursive: true });
     const config = {
       extends: join(root, "tsconfig.json"),
-      compilerOptions: { outDir: out, rootDir: root, declaration: false },
+      compilerOptions: { outDir: out, rootDir: root },
       include: [join(root, folder)],
     };
     writeFileSync(join(out, "tsconfig.json"), JSON.stringify(config));
     writeFileSync(join(out, "package.json"), '{"type":"module"}');
-    const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
+    const typescript = createRequire(import.meta.url).resolve("typescript/package.json");
+    const tsc = join(dirname(typescript), "bin", "tsc");
     execFileSync(process.execPath, [tsc, "-p", out], { stdio: "pipe" });
   });
   afterAll(() => rmSync(out, { recursive: true, force: true }));
