@@ -7,11 +7,22 @@ export {
   rowActivations,
   type Sequences,
 } from "./activations.ts";
+export { type CarriedSae, carrySae } from "./carry.ts";
+export { type CarryCheck, type CarryCheckOptions, checkCarry } from "./carry-check.ts";
 export { decode } from "./decode.ts";
 export { encode, encodeAsync, preActivations } from "./encode.ts";
 export { equaliseThresholds, fold, foldDecoderNorms } from "./fold.ts";
 export { activationScale, scaleFrame } from "./frame.ts";
+export { appendLatents, growSae } from "./grow.ts";
 export { initialiseSae } from "./initialise.ts";
+export {
+  type Ancestor,
+  appendLineage,
+  freshLineage,
+  type Lineage,
+  readLineage,
+  writeLineage,
+} from "./lineage.ts";
 export {
   type Sae,
   type SaeArchitecture,

@@ -1,0 +1,140 @@
+/**
+ * @file Whether a carry came out as the algebra says, measured on text right after an expansion:
+ * the same latents fire, and in the parent's frame (pulled back through R) the carried SAE leaves
+ * the same fraction of variance unexplained. Sums in f64.
+ */
+import { tf } from "../src/engine/index.ts";
+import { type ExpansionMap, hookEntry, pullBack } from "../src/expansion/index.ts";
+import { activationsAt, type Model } from "../src/models/index.ts";
+import type { Sequences } from "./activations.ts";
+import type { CarriedSae } from "./carry.ts";
+import { decode } from "./decode.ts";
+import { encodeAsync } from "./encode.ts";
+import type { Sae, SparseCodes } from "./sae.ts";
+
+/** What `carry --json` prints under `check`. */
+export interface CarryCheck {
+  /** Firings (token, latent) that both SAEs have, over those that either has. */
+  readonly same_latents: number;
+  /** FVU of the parent's SAE on the parent's activations. */
+  readonly fvu_parent: number;
+  /** FVU of R x̂' against R h', the carried SAE's reconstruction and the child's activations. */
+  readonly fvu_parent_frame: number;
+}
+
+/** Options of `checkCarry`. */
+export interface CarryCheckOptions {
+  /** Leading tokens of each sequence to leave out. Default: those the SAE was not trained on. */
+  readonly firstTokensExcluded?: number;
+  /** Sequences per forward pass. Default 32. */
+  readonly batchSequences?: number;
+}
+
+/** Runs both models on the sequences; `sae` reads the parent at its hook, `carried` the child. */
+export async function checkCarry(
+  sae: Sae,
+  carried: CarriedSae,
+  map: ExpansionMap,
+  parent: Model,
+  child: Model,
+  set: Sequences,
+  {
+    firstTokensExcluded = sae.cfg.first_tokens_excluded,
+    batchSequences = 32,
+  }: CarryCheckOptions = {},
+): Promise<CarryCheck> {
+  const hook = sae.cfg.hook_name;
+  const tensor = hookEntry(map, hook)?.tensor;
+  if (tensor === undefined) throw new Error(`internal: the expansion map has no hook ${hook}`);
+  const d = sae.cfg.d_in;
+  const small = new Variance(d);
+  const frame = new Variance(d);
+  let both = 0;
+  let either = 0;
+  for (let start = 0; start < set.nSeq; start += batchSequences) {
+    const batch = Math.min(batchSequences, set.nSeq - start);
+    const ids = set.ids.subarray(start * set.context, (start + batch) * set.context);
+    const rows = (model: Model, name: string, width: number) =>
+      keptRows(activationsAt(model, ids, batch, name), set.context, firstTokensExcluded, width);
+    const h = await rows(parent, hook, d);
+    const H = await rows(child, carried.hook_name, carried.sae.cfg.d_in);
+    const codes = await encodeRows(sae, h);
+    const carriedCodes = await encodeRows(carried.sae, H);
+    small.add(h, decode(sae, codes));
+    const pulled = pullBack(map, tensor, H);
+    frame.add(pulled, pullBack(map, tensor, decode(carried.sae, carriedCodes)));
+    const overlap = countShared(codes, carriedCodes);
+    both += overlap;
+    either += codes.latent.length + carriedCodes.latent.length - overlap;
+  }
+  return {
+    same_latents: either === 0 ? 1 : both / either,
+    fvu_parent: small.fvu(),
+    fvu_parent_frame: frame.fvu(),
+  };
+}
+
+async function keptRows(
+  activations: tf.Tensor2D,
+  context: number,
+  excluded: number,
+  width: number,
+): Promise<Float32Array> {
+  const values = (await activations.data()) as Float32Array;
+  const sequences = values.length / (context * width);
+  const kept = (context - excluded) * width;
+  const rows = new Float32Array(sequences * kept);
+  for (let s = 0; s < sequences; s++) {
+    const from = (s * context + excluded) * width;
+    rows.set(values.subarray(from, from + kept), s * kept);
+  }
+  activations.dispose();
+  return rows;
+}
+
+async function encodeRows(sae: Sae, rows: Float32Array): Promise<SparseCodes> {
+  const x = tf.tensor2d(rows, [rows.length / sae.cfg.d_in, sae.cfg.d_in]);
+  const codes = await encodeAsync(sae, x);
+  x.dispose();
+  return codes;
+}
+
+/** Firings that both have; latents ascend within a row. */
+function countShared(a: SparseCodes, b: SparseCodes): number {
+  let shared = 0;
+  for (let row = 0; row < a.nTokens; row++) {
+    let j = b.rowStart[row];
+    for (let i = a.rowStart[row]; i < a.rowStart[row + 1]; i++) {
+      while (j < b.rowStart[row + 1] && b.latent[j] < a.latent[i]) j++;
+      if (j < b.rowStart[row + 1] && b.latent[j] === a.latent[i]) shared++;
+    }
+  }
+  return shared;
+}
+
+/** Accumulates E‖x − x̂‖² / (E‖x‖² − ‖Ex‖²) over rows. */
+class Variance {
+  private readonly sum: Float64Array;
+  private squares = 0;
+  private error = 0;
+  private count = 0;
+
+  constructor(d: number) {
+    this.sum = new Float64Array(d);
+  }
+
+  add(x: Float32Array, reconstruction: Float32Array): void {
+    const d = this.sum.length;
+    for (let i = 0; i < x.length; i++) {
+      this.sum[i % d] += x[i];
+      this.squares += x[i] ** 2;
+      this.error += (x[i] - reconstruction[i]) ** 2;
+    }
+    this.count += x.length / d;
+  }
+
+  fvu(): number {
+    const mean = this.sum.reduce((total, value) => total + (value / this.count) ** 2, 0);
+    return this.error / this.count / (this.squares / this.count - mean);
+  }
+}

@@ -1,0 +1,87 @@
+/**
+ * @file Carrying an SAE through an expansion map: W_enc' = Rᵀ W_enc, W_dec' = E W_dec, b_dec' = E b_dec,
+ * b_enc and thresholds unchanged. On the image of E the pre-activations, and so the latents, are the
+ * same and the reconstruction is E x̂. Decoder norms change per latent (under LEMON with r > 0,
+ * ‖E w‖² = q‖w‖² + r·mean(w)²) and are left so: folding them into the encoder would change which
+ * latents a TopK or BatchTopK SAE selects. Training on holds them where they are.
+ */
+import {
+  type ExpansionMap,
+  grownWidth,
+  hookEntry,
+  mapReadouts,
+  mapVectors,
+  parentWidth,
+  vectorMap,
+} from "../src/expansion/index.ts";
+import { UsageError } from "../src/io/index.ts";
+import { transposeInto } from "./kernels/transpose.ts";
+import type { Sae } from "./sae.ts";
+
+/** An SAE in the child's frame. */
+export interface CarriedSae {
+  readonly sae: Sae;
+  /** The child's hook that it reads: the later one where an identity block made two of one boundary. */
+  readonly hook_name: string;
+  /** Other hooks of the child with the same activations right after the expansion, the earliest first. */
+  readonly also: readonly string[];
+}
+
+/**
+ * Carries `sae`, which reads the parent's hook `fromHook`. Errors: UsageError when the map lacks the
+ * hook or the SAE's width is not the parent's there.
+ */
+export function carrySae(
+  sae: Sae,
+  map: ExpansionMap,
+  fromHook: string = sae.cfg.hook_name,
+): CarriedSae {
+  const entry = hookEntry(map, fromHook);
+  if (entry === undefined) {
+    throw new UsageError({
+      code: "hook-not-in-map",
+      where: `hook ${fromHook}`,
+      expected: "a hook that the expansion map carries",
+      got: fromHook,
+      hint: `The parent has ${map.parent.n_layer} layers; the map has ${map.hooks
+        .map(({ from }) => from)
+        .filter((from) => from.endsWith(fromHook.split(".").pop() ?? ""))
+        .join(", ")}`,
+    });
+  }
+  const linear = vectorMap(map, entry.tensor);
+  const { d_in, d_sae } = sae.cfg;
+  const width = parentWidth(linear) ?? identityWidth(map, fromHook);
+  if (d_in !== width) {
+    throw new UsageError({
+      code: "sae-width",
+      where: `SAE at ${fromHook}`,
+      expected: `d_in ${width}, the parent's width there`,
+      got: `d_in ${d_in}`,
+      hint: "The SAE belongs to another model than the expansion.",
+    });
+  }
+  const D = grownWidth(linear, d_in);
+  const encoder = new Float32Array(sae.W_enc.length); // [d_sae, d_in]
+  transposeInto(sae.W_enc, d_in, d_sae, encoder);
+  const grown = mapReadouts(map, entry.tensor, encoder); // [d_sae, D]
+  const W_enc = new Float32Array(grown.length);
+  transposeInto(grown, d_sae, D, W_enc);
+  const [hook_name, ...also] = entry.to;
+  return {
+    sae: {
+      cfg: { ...sae.cfg, d_in: D, hook_name },
+      W_enc,
+      b_enc: sae.b_enc.slice(),
+      W_dec: mapVectors(map, entry.tensor, sae.W_dec),
+      b_dec: mapVectors(map, entry.tensor, sae.b_dec),
+      threshold: sae.threshold?.slice() ?? null,
+    },
+    hook_name,
+    also,
+  };
+}
+
+function identityWidth({ parent }: ExpansionMap, hook: string): number {
+  return hook.endsWith("mlp.hook_post") ? parent.d_mlp : parent.d_model;
+}
