@@ -3,7 +3,9 @@
  * first is merged first, the leftmost of equals; words met before come from a cache. `<|endoftext|>` and
  * other special tokens are never read from text: a text that spells one is data, as in the Hugging Face
  * library with `split_special_tokens=True`. Decoding gives bytes back, so decode(encode(s)) = s for
- * every s of valid Unicode; ids that end inside a character decode to U+FFFD there.
+ * every s of valid Unicode; ids that end inside a character decode to U+FFFD there. Why not
+ * `@huggingface/tokenizers` alone: on the State of the Union it encodes 1.6 MB/s where this does 21 (one
+ * core), and it takes JavaScript's idea of white space, which gives other ids at U+FEFF and U+0085.
  */
 import { bytesOfToken, charOfByte } from "./byte-alphabet.ts";
 import { Heap } from "./heap.ts";

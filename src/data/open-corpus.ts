@@ -75,6 +75,14 @@ function openSource(spec: CorpusSpec): Source {
     };
   }
   if (stats.isDirectory()) throw wrongKind(path, "a file", "a folder", "folder");
+  if (!stats.isFile()) {
+    throw new UsageError({
+      code: "corpus-kind",
+      where: path,
+      expected: "a regular file (a corpus is read more than once)",
+      got: "a pipe or device",
+    });
+  }
   return {
     name: basename(path),
     files: [path],

@@ -52,10 +52,13 @@ function parseName(folder: string, file: string): Address | undefined {
   return { file, path: join(folder, file), meta: { year: Number(found[1]), president, party } };
 }
 
-function findFolder(): string {
-  for (const from of [import.meta.url, join(process.cwd(), "package.json")]) {
+/** The folder of the addresses, for modules at one of the paths `from`. Errors: the package is not installed there. */
+export function findFolder(
+  from: readonly string[] = [import.meta.url, join(process.cwd(), "package.json")],
+): string {
+  for (const path of from) {
     try {
-      const entry = createRequire(from).resolve(`${packageName}/package.json`);
+      const entry = createRequire(path).resolve(`${packageName}/package.json`);
       return join(dirname(entry), "data");
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND")) {

@@ -2,7 +2,7 @@
  * Cuts a stream of text into documents of bounded length.
  * - Where the text has the separator `<|endoftext|>`, documents are what lies between (line ends next to it left out).
  * - Otherwise documents are groups of paragraphs: a document ends at the first blank line after
- *   `groupLength` characters; where none comes within four times that, at a line end, else at white
+ *   `groupLength` characters; where none comes within twice that, at a line end, else at white
  *   space, else anywhere. So a book or a single long line can be split into training and held-out parts too.
  * Documents of nothing but white space are left out.
  */
@@ -36,12 +36,12 @@ export async function* splitAtSeparator(
   yield* inParts(trimLineEnds(rest), longest);
 }
 
-/** Groups of paragraphs of about `groupLength` characters, at most four times that. */
+/** Groups of paragraphs of about `groupLength` characters, at most twice that. */
 export async function* splitAtParagraphs(
   blocks: AsyncIterable<string>,
   groupLength: number,
 ): AsyncGenerator<string> {
-  const longest = 4 * groupLength;
+  const longest = 2 * groupLength;
   let rest = "";
   for await (const block of blocks) {
     rest += block;
@@ -53,13 +53,11 @@ export async function* splitAtParagraphs(
     }
     rest = rest.slice(start);
   }
-  while (rest.length > groupLength) {
-    const cut = groupEnd(rest.slice(0, longest), groupLength);
-    if (cut >= rest.length) break;
+  while (rest !== "") {
+    const cut = groupEnd(rest, groupLength);
     yield rest.slice(0, cut);
     rest = rest.slice(cut);
   }
-  if (rest !== "") yield rest;
 }
 
 /** A text in parts of at most `longest` characters, cut as `splitAtSeparator` cuts. */
@@ -73,12 +71,14 @@ export function* inParts(text: string, longest: number): Generator<string> {
   if (rest !== "") yield rest;
 }
 
-// Where the group at the beginning of `text` ends: after its first blank line past `groupLength`.
+// Where the group at the beginning of `text`, of at most twice `groupLength`, ends: after its first
+// blank line past `groupLength`; where there is none, at the end of the text if it is that short.
 function groupEnd(text: string, groupLength: number): number {
   const blankLine = /\n[^\S\n]*\n\s*/g;
   blankLine.lastIndex = groupLength;
   const found = blankLine.exec(text);
-  return found === null ? cutBefore(text, text.length) : found.index + found[0].length;
+  if (found !== null) return found.index + found[0].length;
+  return text.length < 2 * groupLength ? text.length : cutBefore(text, 2 * groupLength);
 }
 
 // The last line end at or before `limit`, else the last white space, else `limit`, but never in the first half.

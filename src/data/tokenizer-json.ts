@@ -67,94 +67,112 @@ const largestId = 2 ** 22;
 
 /** Checks an untrusted `tokenizer.json`; `where` names its file in errors. Errors: anything a byte-pair tokenizer can't have. */
 export function checkTokenizer(value: unknown, where: string): CheckedTokenizer {
-  const fail = (field: string, expected: string, got: string, hint?: string): never => {
-    throw new UsageError({
-      code: "tokenizer-malformed",
-      where: field === "" ? where : `${where}: ${field}`,
-      expected,
-      got,
-      hint,
-    });
-  };
-  if (!isFields(value)) return fail("", "a JSON object (tokenizer.json)", describe(value));
-  if (!isFields(value.model)) return fail("model", "an object", describe(value.model));
-  checkModelType(value.model, where);
-
-  const { vocab, merges, dropout } = value.model;
-  if (!isFields(vocab)) return fail("model.vocab", "an object of token: id", describe(vocab));
-  if (!Array.isArray(merges)) return fail("model.merges", "a list", describe(merges));
-  if (dropout !== undefined && dropout !== null && dropout !== 0) {
-    fail("model.dropout", "null (the same text must give the same ids)", describe(dropout));
+  if (!isFields(value)) {
+    throw malformed(where, "a JSON object (tokenizer.json)", describe(value));
   }
-  const steps = ["normalizer", "pre_tokenizer", "post_processor", "decoder"] as const;
-  for (const step of steps) {
+  const { model } = value;
+  if (!isFields(model)) throw malformed(`${where}: model`, "an object", describe(model));
+  checkModelType(model, where);
+  if ((model.dropout ?? 0) !== 0) {
+    const expected = "null (the same text must give the same ids)";
+    throw malformed(`${where}: model.dropout`, expected, describe(model.dropout));
+  }
+  for (const step of ["normalizer", "pre_tokenizer", "post_processor", "decoder"]) {
     const found = value[step] ?? null;
-    if (found === null) continue;
-    if (!isFields(found) || typeof found.type !== "string") {
-      fail(step, "null or an object with a type", describe(found));
+    if (found !== null && !(isFields(found) && typeof found.type === "string")) {
+      throw malformed(`${where}: ${step}`, "null or an object with a type", describe(found));
     }
   }
-  const added = value.added_tokens ?? [];
-  if (!Array.isArray(added)) return fail("added_tokens", "a list", describe(added));
+  const { vocab } = model;
+  if (!isFields(vocab)) {
+    throw malformed(`${where}: model.vocab`, "an object of token: id", describe(vocab));
+  }
+  const added = checkAddedTokens(value.added_tokens ?? [], where);
+  return {
+    json: { ...value, added_tokens: added } as unknown as TokenizerJson,
+    tokens: placeTokens(vocab, added, where),
+    merges: checkMerges(model.merges, vocab, where),
+  };
+}
 
-  const tokens: (string | undefined)[] = [];
-  const put = (token: string, id: unknown, field: string): void => {
-    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id > largestId) {
-      return fail(field, `an id from 0 to ${largestId}`, describe(id));
+function checkAddedTokens(list: unknown, where: string): AddedToken[] {
+  if (!Array.isArray(list)) throw malformed(`${where}: added_tokens`, "a list", describe(list));
+  return list.map((token: unknown, at) => {
+    const field = `${where}: added_tokens[${at}]`;
+    if (!isFields(token)) throw malformed(field, "an object", describe(token));
+    const { id, content, single_word, lstrip, rstrip, normalized, special } = token;
+    if (typeof content !== "string" || content === "") {
+      throw malformed(`${field}.content`, "a string", describe(content));
     }
+    return {
+      id: checkId(id, `${field}.id`),
+      content,
+      single_word: single_word === true,
+      lstrip: lstrip === true,
+      rstrip: rstrip === true,
+      normalized: normalized === true,
+      special: special === true,
+    };
+  });
+}
+
+// String of each id; a gap, where no token has the id, is undefined.
+function placeTokens(
+  vocab: Fields,
+  added: readonly AddedToken[],
+  where: string,
+): (string | undefined)[] {
+  const tokens: (string | undefined)[] = [];
+  const put = (token: string, id: number): void => {
     while (tokens.length < id) tokens.push(undefined);
     if (tokens[id] !== undefined && tokens[id] !== token) {
-      fail(field, "one token for each id", `id ${id} for ${quote(tokens[id])} and ${quote(token)}`);
+      const got = `id ${id} for ${quote(tokens[id])} and for ${quote(token)}`;
+      throw malformed(`${where}: model.vocab`, "an id of its own for each token", got);
     }
     tokens[id] = token;
   };
-  for (const [token, id] of Object.entries(vocab)) put(token, id, `model.vocab[${quote(token)}]`);
-  for (const [at, token] of (added as unknown[]).entries()) {
-    const field = `added_tokens[${at}]`;
-    if (!isFields(token)) return fail(field, "an object", describe(token));
-    if (typeof token.content !== "string" || token.content === "") {
-      return fail(`${field}.content`, "a string", describe(token.content));
-    }
-    put(token.content, token.id, `${field}.id`);
+  for (const [token, id] of Object.entries(vocab)) {
+    put(token, checkId(id, `${where}: model.vocab[${quote(token)}]`));
   }
-  if (tokens.length === 0) fail("model.vocab", "at least one token", "none");
+  for (const { content, id } of added) put(content, id);
+  if (tokens.length === 0) throw malformed(`${where}: model.vocab`, "at least one token", "none");
+  return tokens;
+}
 
-  const pairs = merges.map((merge: unknown, at): [string, string] => {
-    const pair = typeof merge === "string" ? merge.split(" ") : merge;
-    const field = `model.merges[${at}]`;
-    if (!isPair(pair)) return fail(field, "two tokens", describe(merge));
+function checkId(id: unknown, where: string): number {
+  if (typeof id === "number" && Number.isInteger(id) && id >= 0 && id <= largestId) return id;
+  throw malformed(where, `an id from 0 to ${largestId}`, describe(id));
+}
+
+function checkMerges(merges: unknown, vocab: Fields, where: string): [string, string][] {
+  if (!Array.isArray(merges)) throw malformed(`${where}: model.merges`, "a list", describe(merges));
+  return merges.map((merge: unknown, at) => {
+    const pair: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    const field = `${where}: model.merges[${at}]`;
+    if (!isPair(pair)) throw malformed(field, "two tokens", describe(merge));
     for (const token of [pair[0], pair[1], pair[0] + pair[1]]) {
-      if (!Object.hasOwn(vocab, token)) fail(field, "tokens of model.vocab", quote(token));
+      if (!Object.hasOwn(vocab, token))
+        throw malformed(field, "tokens of model.vocab", quote(token));
     }
     return pair;
   });
-  const json = { ...value, added_tokens: added.map(fillAddedToken) } as unknown as TokenizerJson;
-  return { json, tokens, merges: pairs };
 }
 
 function checkModelType(model: Fields, where: string): void {
   const type = model.type ?? ("merges" in model ? "BPE" : undefined);
-  if (type === "BPE") return;
+  const prefix = model.continuing_subword_prefix ?? "";
+  if (type === "BPE" && prefix === "") return;
   throw new UsageError({
     code: "tokenizer-unsupported",
-    where: `${where}: model.type`,
-    expected: '"BPE" (byte-pair encoding)',
-    got: describe(type),
+    where: `${where}: model.${type === "BPE" ? "continuing_subword_prefix" : "type"}`,
+    expected: type === "BPE" ? "none" : '"BPE" (byte-pair encoding)',
+    got: describe(type === "BPE" ? prefix : type),
     hint: "Use a model of the GPT-2, NeoX or Llama kind, or train a tokenizer on your own text",
   });
 }
 
-function fillAddedToken(token: AddedToken): AddedToken {
-  const { id, content, single_word, lstrip, rstrip, normalized, special } = token;
-  return {
-    id,
-    content,
-    single_word: single_word === true,
-    lstrip: lstrip === true,
-    rstrip: rstrip === true,
-    normalized: normalized === true,
-    special: special === true,
-  };
+function malformed(where: string, expected: string, got: string): UsageError {
+  return new UsageError({ code: "tokenizer-malformed", where, expected, got });
 }
 
 function isFields(value: unknown): value is Fields {

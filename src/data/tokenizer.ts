@@ -6,6 +6,7 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { readJson, UsageError, writeJsonAtomic } from "../io/index.ts";
+import { bytesOfToken } from "./byte-alphabet.ts";
 import { ByteLevelBpe, isByteComplete } from "./byte-level-bpe.ts";
 import { ForeignBpe } from "./foreign-bpe.ts";
 import { printableToken } from "./printable-token.ts";
@@ -70,10 +71,12 @@ export class Tokenizer {
    * (`\xE2\x80`). For showing and for Arrow dictionaries, not for decoding: two tokens may look alike.
    */
   tokenStrings(): string[] {
-    const bpe = this.#bpe;
-    return this.#checked.tokens.map((token, id) => {
-      if (token === undefined) return "";
-      return printableToken(bpe instanceof ForeignBpe ? bpe.decode([id]) : bpe.decodeBytes([id]));
+    const { json, tokens } = this.#checked;
+    const added = new Set(json.added_tokens.map(({ id }) => id));
+    const spelt = json.decoder?.type === "ByteLevel";
+    return tokens.map((token, id) => {
+      if (token === undefined || added.has(id)) return printableToken(token ?? "");
+      return printableToken((spelt && bytesOfToken(token)) || this.decode([id]));
     });
   }
 
@@ -131,7 +134,6 @@ function isPlain({ json, tokens }: CheckedTokenizer): boolean {
     pre_tokenizer?.type === "ByteLevel" &&
     pre_tokenizer.use_regex !== false &&
     decoder?.type === "ByteLevel" &&
-    !model.continuing_subword_prefix &&
     !model.end_of_word_suffix &&
     model.byte_fallback !== true &&
     added_tokens.every((token) => token.special) &&
