@@ -7,7 +7,7 @@ import { inspectFile, readArrow, readJson, readManifest, UsageError } from "../.
 import { hookNames, loadModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { formatNumber, type Row } from "../output.ts";
-import { planPath, readStoredPlan } from "../plan/index.ts";
+import { isRunFolder, readStoredPlan } from "../plan/index.ts";
 import { summarizeRun, summaryRows } from "../run-summary.ts";
 
 interface Finding {
@@ -41,7 +41,7 @@ async function find(path: string): Promise<Finding> {
 
 async function findInFolder(dir: string): Promise<Finding> {
   const holds = (name: string): boolean => existsSync(join(dir, name));
-  if (holds("plan.yaml") || holds("manifest.json")) return findRun(dir);
+  if (isRunFolder(dir)) return findRun(dir);
   if (holds("cfg.json")) return findSae(dir);
   // A folder that `expand` wrote holds the bigger model and the map to it; the map tells more.
   if (holds("map.json")) return findMap(dir);
@@ -57,14 +57,7 @@ async function findInFolder(dir: string): Promise<Finding> {
 async function findRun(dir: string): Promise<Finding> {
   if (existsSync(join(dir, "manifest.json"))) readManifest(dir);
   const plan = await readStoredPlan(dir);
-  if (plan === null) {
-    throw new UsageError({
-      code: "not-a-run",
-      where: planPath(dir),
-      expected: "the plan of the run",
-      got: "no such file",
-    });
-  }
+  if (plan === null) throw new Error("internal: a run without a plan");
   const summary = summarizeRun(dir, plan);
   return {
     document: { kind: "run", ...summary },

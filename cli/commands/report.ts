@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { UsageError, writeFileAtomic } from "../../src/io/index.ts";
 import type { Context } from "../context.ts";
 import { formatBytes } from "../output.ts";
+import { isRunFolder } from "../plan/index.ts";
 
 /** Renders the report of the run in `runDir` to --out (a file; default the run's report.html). */
 export async function report(runDir: string, context: Context): Promise<void> {
-  if (!existsSync(join(runDir, "plan.yaml"))) {
+  if (!isRunFolder(runDir)) {
     throw new UsageError({
       code: "not-a-run",
       where: runDir,
-      expected: "a run folder (with plan.yaml)",
+      expected: "a run folder",
       got: existsSync(runDir) ? "something else" : "no such folder",
     });
   }

@@ -15,7 +15,7 @@ export async function train(
 ): Promise<void> {
   const { seed, backend, threads, workers, out, force } = context;
   const planFlags: PlanFlags = { ...flags, seed, backend, threads, workers };
-  const { plan, runDir, stored } = await loadPlan(planFlags, { command, target, out, force });
+  const { plan, runDir, discard } = await loadPlan(planFlags, { command, target, out, force });
   const where = target ?? "the command line";
   if (context.dryRun) {
     const flopsPerSecond = await measureRate(plan.backend, threads);
@@ -26,7 +26,7 @@ export async function train(
   for (const note of stageConfigs(plan, where).notes) context.progress.log(note);
   const { runPlan } = await import("../run/index.ts");
   const { summarizeRun, summaryRows } = await import("../run-summary.ts");
-  if (force && stored) discardRun(runDir);
+  if (discard) discardRun(runDir);
   await runPlan(plan, {
     runDir,
     only: command === "train" ? "train" : undefined,

@@ -6,7 +6,14 @@ export { type LoadedPlan, type LoadOptions, loadPlan } from "./load.ts";
 export { parsePlan, readPlan } from "./parse.ts";
 export { resolvePlan } from "./resolve.ts";
 export { stageConfigs } from "./sizes.ts";
-export { checkAgainstStored, planPath, planText, readStoredPlan, writePlan } from "./store.ts";
+export {
+  checkAgainstStored,
+  isRunFolder,
+  planPath,
+  planText,
+  readStoredPlan,
+  writePlan,
+} from "./store.ts";
 export type {
   Arm,
   BackendOption,

@@ -8,15 +8,15 @@ import { readManifest, UsageError } from "../../src/io/index.ts";
 import { applyFlags, applyFlagsToRun, type PlanFlags } from "./flags.ts";
 import { readPlan } from "./parse.ts";
 import { resolvePlan } from "./resolve.ts";
-import { checkAgainstStored, planPath, readStoredPlan } from "./store.ts";
+import { checkAgainstStored, isRunFolder, planPath, readStoredPlan } from "./store.ts";
 import type { ResolvedPlan } from "./types.ts";
 
 /** A plan and the run folder it is for. */
 export interface LoadedPlan {
   readonly plan: ResolvedPlan;
   readonly runDir: string;
-  /** The plan that the run has already; null where there is no run yet. */
-  readonly stored: ResolvedPlan | null;
+  /** The run that is there already is to be discarded first (--force). */
+  readonly discard: boolean;
 }
 
 /** What the command line gives besides the flags that build a plan. */
@@ -45,19 +45,18 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
   }
   const named = join("runs", basename(resolve(source), extname(source)));
   const runDir = isRun ? runFolder(target, out) : (out ?? named);
-  // A run of another version is named as such, before its plan is found fault with.
-  if (existsSync(join(runDir, "manifest.json"))) readManifest(runDir);
-  const stored = await readStoredPlan(runDir);
-  if (
-    !isRun &&
-    isFolder(runDir) &&
-    readdirSync(runDir).length > 0 &&
-    !existsSync(planPath(runDir))
-  ) {
+  const discard = force && isRunFolder(runDir);
+  let stored: ResolvedPlan | null = null;
+  if (isRun || !discard) {
+    // A run of another version is named as such, before its plan is found fault with.
+    if (existsSync(join(runDir, "manifest.json"))) readManifest(runDir);
+    stored = await readStoredPlan(runDir);
+  }
+  if (stored === null && !isRun && !discard && !isFree(runDir)) {
     throw new UsageError({
       code: "not-a-run",
       where: runDir,
-      expected: "a new or empty folder, or a run (with plan.yaml)",
+      expected: "a new or empty folder, or a run",
       got: "a folder with other files",
       hint: "give another --out",
     });
@@ -68,8 +67,8 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
       throw new UsageError({
         code: "not-a-run",
         where: target,
-        expected: "a run folder (with plan.yaml) or a plan file",
-        got: "a folder without plan.yaml",
+        expected: "a run or a plan file",
+        got: "a folder that no run wrote",
       });
     }
     plan =
@@ -82,10 +81,10 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
     plan = resolvePlan(applyFlags(input, flags), folder, target ?? "the command line");
   }
   // `train` makes the base stage only, so it may leave out the stages that the run has by now.
-  if (stored && !force && command === "train" && plan.stages.length === 0) {
+  if (stored && !discard && command === "train" && plan.stages.length === 0) {
     plan = { ...plan, stages: stored.stages };
   }
-  if (stored && !force) checkAgainstStored(stored, plan, runDir);
+  if (stored && !discard) checkAgainstStored(stored, plan, runDir);
   if (command === "expand-and-track" && plan.stages.length === 0) {
     throw new UsageError({
       code: "no-stages",
@@ -94,7 +93,7 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
       got: "none",
     });
   }
-  return { plan, runDir, stored };
+  return { plan, runDir, discard };
 }
 
 function runFolder(target: string, out: string | undefined): string {
@@ -107,6 +106,11 @@ function runFolder(target: string, out: string | undefined): string {
     });
   }
   return target;
+}
+
+// What a killed process leaves (a lock, a temporary file) doesn't count.
+function isFree(dir: string): boolean {
+  return !isFolder(dir) || readdirSync(dir).every((name) => name.startsWith("."));
 }
 
 function isFolder(path: string): boolean {

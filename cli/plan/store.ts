@@ -2,13 +2,15 @@
  * @file A plan in its run folder: written with every default spelled out, read back, and compared.
  * The same plan gives the same bytes; paths are stored relative to the run folder.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { stringify } from "yaml";
 import { UsageError, writeFileAtomic } from "../../src/io/index.ts";
 import { keyName, readPlan } from "./parse.ts";
 import { resolvePlan } from "./resolve.ts";
-import type { PlanInput, ResolvedPlan } from "./types.ts";
+import type { ResolvedPlan } from "./types.ts";
+
+const firstLine = "# The resolved plan of this run: every default spelled out.";
 
 /** The plan of a run: `<run>/plan.yaml`. */
 export function planPath(runDir: string): string {
@@ -24,9 +26,8 @@ export function planText(plan: ResolvedPlan, folder: string): string {
     tokenizer: { ...tokenizer, path: storedPath(tokenizer.path, folder) },
     model: { ...model, path: storedPath(model.path, folder) },
   };
-  const head =
-    "# The resolved plan of this run: every default spelled out. Paths start at this folder.\n";
-  return head + stringify(stored, { lineWidth: 0, aliasDuplicateObjects: false });
+  const body = stringify(stored, { lineWidth: 0, aliasDuplicateObjects: false });
+  return `${firstLine} Paths start at this folder.\n${body}`;
 }
 
 /** Writes `<run>/plan.yaml`, atomically. */
@@ -34,12 +35,18 @@ export function writePlan(runDir: string, plan: ResolvedPlan): void {
   writeFileAtomic(planPath(runDir), planText(plan, runDir));
 }
 
-/** The stored plan of a run; null where the folder holds none. Errors: UsageError on a damaged file. */
+/** Whether `dir` is a run: it has a manifest, or (a run killed at once) a plan that a run wrote; not one of the user's own. */
+export function isRunFolder(dir: string): boolean {
+  if (existsSync(join(dir, "manifest.json"))) return true;
+  const path = planPath(dir);
+  return existsSync(path) && readFileSync(path, "utf8").startsWith(firstLine);
+}
+
+/** The stored plan of a run; null where the folder is none. Errors: UsageError on a missing or damaged file. */
 export async function readStoredPlan(runDir: string): Promise<ResolvedPlan | null> {
+  if (!isRunFolder(runDir)) return null;
   const path = planPath(runDir);
-  if (!existsSync(path)) return null;
-  const input: PlanInput = await readPlan(path);
-  return resolvePlan(input, runDir, path);
+  return resolvePlan(await readPlan(path), runDir, path);
 }
 
 /**

@@ -1,0 +1,96 @@
+// --dry-run: sizes and costs worked out by hand, and what can't be refused before anything runs.
+import { describe, expect, test } from "vitest";
+import { jsonDocuments } from "../../../cli/json-schemas.ts";
+import { estimateRun } from "../../../cli/plan/estimate.ts";
+import { resolvePlan } from "../../../cli/plan/resolve.ts";
+import { stageConfigs } from "../../../cli/plan/sizes.ts";
+import type { PlanInput } from "../../../cli/plan/types.ts";
+import { UsageError } from "../../../src/io/index.ts";
+
+const resolve = (input: PlanInput) => resolvePlan(input, "/", "plan.yaml");
+const estimate = (input: PlanInput, command: "train" | "expand-and-track" = "expand-and-track") =>
+  estimateRun(resolve(input), { command, out: "runs/x", where: "plan.yaml", flopsPerSecond: 1e10 });
+
+const small: PlanInput = {
+  data: { context: 8 },
+  tokenizer: { vocab_size: 300 },
+  model: { d_model: 8, layers: 1, heads: 2, train: { tokens: 1000 } },
+  saes: [{ d_sae: 32, k: 4, tokens: 500 }],
+  stages: [
+    { expand: { width: 12 }, train: { tokens: 400 }, carry: { tokens: 200, new_latents: 0 } },
+  ],
+  controls: { fresh_seeds: 2 },
+};
+
+describe("estimateRun", () => {
+  test("parameters by hand: embeddings, one block, final norm", () => {
+    const [base] = estimate(small).stages;
+    // wte 300·8 + wpe 8·8 + attention 8·24+24 + 8·8+8 + MLP 8·32+32 + 32·8+8 + three norms of 2·8
+    expect(base.params).toBe(2400 + 64 + 216 + 72 + 288 + 264 + 48);
+    expect(base).toMatchObject({ stage: "00-base", d_model: 8, n_layer: 1, n_head: 2, d_mlp: 32 });
+  });
+
+  test("tokens over all arms by hand", () => {
+    const [base, wider] = estimate(small).stages;
+    // base: its own SAE and two fresh ones on the parent
+    expect(base).toMatchObject({ lm_tokens: 1000, sae_tokens: 3 * 500, saes: 3 });
+    // carried, reinit, same-model, no-expand, carried-scratch continue; fresh and scratch have 2 seeds
+    expect(wider.sae_tokens).toBe(5 * 200 + 4 * 500);
+    expect(wider.saes).toBe(9);
+    // grown 400, from scratch 1400, unexpanded 400
+    expect(wider.lm_tokens).toBe(2200);
+  });
+
+  test("fewer arms cost less, and train costs the base stage alone", () => {
+    const quick = estimate({ ...small, controls: { preset: "quick" } });
+    expect(quick.total.flops).toBeLessThan(estimate(small).total.flops);
+    expect(estimate(small, "train").stages).toHaveLength(1);
+  });
+
+  test("time is operations over the rate, null without one", () => {
+    const { total } = estimate(small);
+    expect(total.seconds).toBeCloseTo(total.flops / 1e10);
+    const unknown = { command: "train", out: "x", where: "p", flopsPerSecond: null } as const;
+    expect(estimateRun(resolve(small), unknown).total.seconds).toBeNull();
+  });
+
+  test("the document follows its schema", () => {
+    expect(() => jsonDocuments["dry-run"].schema.parse(estimate(small))).not.toThrow();
+  });
+});
+
+describe("stageConfigs", () => {
+  const problem = (input: PlanInput): UsageError => {
+    try {
+      stageConfigs(resolve(input), "plan.yaml");
+    } catch (error) {
+      expect(error).toBeInstanceOf(UsageError);
+      return error as UsageError;
+    }
+    throw new Error("the plan was accepted");
+  };
+
+  test("a factor that no head count allows is rounded, with a note", () => {
+    const { configs, notes } = stageConfigs(
+      resolve({ stages: [{ expand: { width: "1.3x" } }, { expand: { layers: "+2" } }] }),
+      "plan.yaml",
+    );
+    expect(configs.map(({ n_embd, n_layer }) => [n_embd, n_layer])).toEqual([
+      [64, 2],
+      [80, 2],
+      [80, 4],
+    ]);
+    expect(notes[0]).toMatch(/^wider: .*80/);
+  });
+
+  test("a hook that the model lacks, an impossible width, a smaller child name their key", () => {
+    expect(problem({ saes: [{ hook: "blocks.7.hook_resid_post" }] }).where).toContain(
+      "plan.yaml saes[0].hook",
+    );
+    const odd = problem({ stages: [{ expand: { layers: 3 } }, { expand: { width: 70 } }] });
+    expect(odd.where).toContain("plan.yaml stages[1].expand");
+    expect(odd.hint).toContain("64 and 80");
+    expect(problem({ stages: [{ expand: { width: 32 } }] }).code).toBe("child-too-small");
+    expect(problem({ stages: [{ expand: { layers: 2 } }] }).code).toBe("nothing-to-grow");
+  });
+});
