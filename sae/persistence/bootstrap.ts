@@ -69,6 +69,7 @@ export interface PairReplicates {
 }
 
 const fields = 9;
+const zeros: readonly number[] = new Array(fields).fill(0);
 
 /** Sums one pair by block, so that a replicate costs nBlocks and not nTokens. */
 export function pairReplicates(
@@ -104,19 +105,27 @@ export function pairReplicates(
   }
   const correlation = new Float64Array(replicates);
   const containment = new Float64Array(replicates);
-  const s = new Float64Array(fields);
   for (let r = 0; r < replicates; r++) {
-    s.fill(0);
     let n = 0;
+    let [x, y, xx, yy, xy, strongP, hitP, strongC, hitC] = zeros;
     for (let b = 0; b < nBlocks; b++) {
       const times = blockDraws[r * nBlocks + b];
       if (times === 0) continue;
+      const at = b * fields;
       n += times * blockTokens[b];
-      for (let f = 0; f < fields; f++) s[f] += times * sums[b * fields + f];
+      x += times * sums[at];
+      y += times * sums[at + 1];
+      xx += times * sums[at + 2];
+      yy += times * sums[at + 3];
+      xy += times * sums[at + 4];
+      strongP += times * sums[at + 5];
+      hitP += times * sums[at + 6];
+      strongC += times * sums[at + 7];
+      hitC += times * sums[at + 8];
     }
-    const scale = Math.sqrt((s[2] - (s[0] * s[0]) / n) * (s[3] - (s[1] * s[1]) / n));
-    correlation[r] = scale > 0 ? (s[4] - (s[0] * s[1]) / n) / scale : Number.NaN;
-    containment[r] = Math.min(s[6] / s[5], s[8] / s[7]);
+    const scale = Math.sqrt((xx - (x * x) / n) * (yy - (y * y) / n));
+    correlation[r] = scale > 0 ? (xy - (x * y) / n) / scale : Number.NaN;
+    containment[r] = Math.min(hitP / strongP, hitC / strongC);
   }
   return { correlation, containment };
 }

@@ -23,6 +23,9 @@ import { type FramedPair, type PersistenceRows, persistenceRows } from "./rows.t
 import { summarise } from "./summary.ts";
 import { measureThresholds } from "./thresholds.ts";
 
+// Arms that the verdict rule is applied to; the others only count function matches.
+const judgedRoles: ReadonlySet<ArmRole> = new Set(["carried", "carried-start", "reinit"]);
+
 /** What a comparison gives: persistence.json and the columns of persistence/<name>.arrow. */
 export interface Persistence {
   readonly document: PersistenceDocument;
@@ -65,7 +68,15 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
     return {
       input: arm,
       matches,
-      shares: functionShares(parent, firings, matches, tau, containment, resampling),
+      shares: functionShares(
+        parent,
+        firings,
+        matches,
+        tau,
+        containment,
+        resampling,
+        judgedRoles.has(arm.role),
+      ),
       firings: Int32Array.from({ length: firings.nLatents }, (_, j) => firingCount(firings, j)),
     };
   });

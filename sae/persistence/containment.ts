@@ -29,11 +29,8 @@ export interface PairOverlap {
 
 /** Adds the levels to firings. */
 export function withLevels(firings: Firings): LevelledFirings {
-  return {
-    ...firings,
-    strongAbove: firingQuantiles(firings, 0.99).map((level) => level / 2),
-    unit: firingQuantiles(firings, 0.999),
-  };
+  const [p99, unit] = firingQuantiles(firings, [0.99, 0.999]);
+  return { ...firings, strongAbove: p99.map((level) => level / 2), unit };
 }
 
 /** All overlap measures of parent latent i and child latent j on the same rows, in one merge of their firings. */

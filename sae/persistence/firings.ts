@@ -62,12 +62,16 @@ export function firingCount(firings: Firings, i: number): number {
   return firings.start[i + 1] - firings.start[i];
 }
 
-/** For each latent, the p-quantile of its firing values (silent tokens left out); NaN where it never fires. */
-export function firingQuantiles(firings: Firings, p: number): Float64Array {
+/**
+ * For each p, the p-quantile of each latent's firing values (silent tokens left out), [nLatents];
+ * NaN where it never fires.
+ */
+export function firingQuantiles(firings: Firings, ps: readonly number[]): Float64Array[] {
   const { nLatents, start, value } = firings;
-  const quantiles = new Float64Array(nLatents); // [nLatents]
+  const quantiles = ps.map(() => new Float64Array(nLatents));
   for (let i = 0; i < nLatents; i++) {
-    quantiles[i] = quantileOfSorted(value.slice(start[i], start[i + 1]).sort(), p);
+    const sorted = value.slice(start[i], start[i + 1]).sort();
+    for (let s = 0; s < ps.length; s++) quantiles[s][i] = quantileOfSorted(sorted, ps[s]);
   }
   return quantiles;
 }

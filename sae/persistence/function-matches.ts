@@ -39,7 +39,7 @@ export interface FunctionShares {
   readonly match: Sample;
   /** 1 where the group is a function match in that replicate. */
   readonly foundIn: Uint8Array; // [nGroups, replicates]
-  /** Upper end of the 95% interval of the leader's correlation; NaN without a child. */
+  /** Upper end of the 95% interval of the leader's correlation; NaN without a child or where not asked for. */
   readonly correlationHigh: Float64Array; // [nGroups]
 }
 
@@ -91,7 +91,7 @@ export function functionMatches(
   return { matches, groups, containPc, containCp, matched, found };
 }
 
-/** The shares, and what the bootstrap makes of each pair. */
+/** The shares, and what the bootstrap makes of each pair; `everyPair` false leaves out pairs that are no mutual match. */
 export function functionShares(
   side: Side,
   firings: LevelledFirings,
@@ -99,6 +99,7 @@ export function functionShares(
   tau: Float64Array,
   containment: number,
   resampling: Resampling,
+  everyPair: boolean,
 ): FunctionShares {
   const { nGroups } = side.groups;
   const { replicates } = resampling;
@@ -107,7 +108,7 @@ export function functionShares(
   const correlationHigh = new Float64Array(nGroups).fill(Number.NaN);
   for (let g = 0; g < nGroups; g++) {
     const [i, j] = [groups.leader[g], groups.child[g]];
-    if (j < 0) continue;
+    if (j < 0 || (groups.mutual[g] === 0 && !everyPair)) continue;
     const pair = pairReplicates(side.firings, i, firings, j, resampling);
     correlationHigh[g] = upperEnd(pair.correlation);
     if (groups.mutual[g] === 0) continue;

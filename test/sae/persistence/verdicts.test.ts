@@ -1,0 +1,187 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { persistenceDefaults } from "../../../sae/persistence/input.ts";
+import {
+  type ChildEvidence,
+  childVerdict,
+  type LatentEvidence,
+  parentVerdict,
+  parentVerdicts,
+  type VerdictRule,
+} from "../../../sae/persistence/verdicts.ts";
+
+const rule: VerdictRule = { ...persistenceDefaults, cosine: 0.75 };
+
+const kept: LatentEvidence = {
+  firings: 300,
+  seedStable: null,
+  child: 7,
+  childFirings: 280,
+  mutual: true,
+  correlation: 0.9,
+  correlationHigh: 0.93,
+  correlationThreshold: 0.5,
+  q: 0.003,
+  containPc: 0.9,
+  containCp: 0.85,
+  cosine: 0.95,
+  freshRate: 0.5,
+  probe: null,
+};
+const readable = { own: 0.5, other: 0.45, random: 0.2 };
+const lost = { own: 0.5, other: 0.25, random: 0.2 };
+const verdictOf = (change: Partial<LatentEvidence>): string =>
+  parentVerdict({ ...kept, ...change }, rule).verdict;
+
+describe("parentVerdict", () => {
+  it("is persisted with match, function, direction and a witness, which it names", () => {
+    expect(parentVerdict(kept, rule)).toEqual({
+      verdict: "persisted",
+      detail: "r 0.90 to child 7, cosine 0.95; found in 50% of the fresh child SAEs",
+    });
+    expect(parentVerdict({ ...kept, freshRate: 0, probe: readable }, rule).detail).toContain(
+      "probe R² 0.45 in the child, 0.50 in the parent, 0.20 on random weights",
+    );
+  });
+
+  it("is unknown for a latent that fires too rarely, however well it matches", () => {
+    expect(verdictOf({ firings: 49 })).toBe("unknown");
+    expect(verdictOf({ firings: 50 })).toBe("persisted");
+  });
+
+  it("is unknown for a latent that no fresh parent seed found", () => {
+    expect(verdictOf({ seedStable: false })).toBe("unknown");
+    expect(verdictOf({ seedStable: true })).toBe("persisted");
+  });
+
+  it("is carried_only without a witness outside the carried dictionary", () => {
+    expect(verdictOf({ freshRate: 0.4 })).toBe("carried_only");
+    expect(verdictOf({ freshRate: null })).toBe("carried_only");
+    // Readable at all, but not .8 as well as from the parent.
+    expect(verdictOf({ freshRate: 0, probe: { ...readable, other: 0.39 } })).toBe("carried_only");
+    // As well as from the parent, but a random model is nearly as good.
+    expect(verdictOf({ freshRate: 0, probe: { ...readable, random: 0.4 } })).toBe("carried_only");
+    // Without the null a probe is no witness.
+    expect(verdictOf({ freshRate: 0, probe: { ...readable, random: Number.NaN } })).toBe(
+      "carried_only",
+    );
+  });
+
+  it("is drifted_direction when the function stays and the direction goes", () => {
+    expect(verdictOf({ cosine: 0.74 })).toBe("drifted_direction");
+    expect(verdictOf({ cosine: -0.9 })).toBe("drifted_direction");
+    expect(verdictOf({ cosine: Number.NaN })).toBe("drifted_direction");
+  });
+
+  it("is drifted_meaning when the direction stays and the correlation falls", () => {
+    const changed = { correlation: 0.3, correlationHigh: 0.35 };
+    expect(verdictOf(changed)).toBe("drifted_meaning");
+    expect(verdictOf({ ...changed, mutual: false })).toBe("drifted_meaning");
+    expect(verdictOf({ ...changed, childFirings: 49 })).toBe("died");
+    expect(verdictOf({ correlation: 0.19, correlationHigh: 0.25 })).toBe("died");
+  });
+
+  it("is uncertain when something correlates and no other verdict fits", () => {
+    expect(verdictOf({ mutual: false })).toBe("uncertain");
+    expect(verdictOf({ containPc: 0.69 })).toBe("uncertain");
+    expect(verdictOf({ q: 0.06 })).toBe("uncertain");
+    // Below τ, but the interval straddles it.
+    expect(verdictOf({ correlation: 0.48, correlationHigh: 0.52, cosine: 0.1 })).toBe("uncertain");
+  });
+
+  it("is died when nothing is left, lost_by_sae when a probe still reads it", () => {
+    const gone = { correlation: 0.1, correlationHigh: 0.15, cosine: 0.2, mutual: false };
+    expect(verdictOf(gone)).toBe("died");
+    expect(verdictOf({ ...gone, probe: lost })).toBe("died");
+    expect(verdictOf({ ...gone, probe: readable })).toBe("lost_by_sae");
+    expect(
+      parentVerdict(
+        {
+          ...kept,
+          child: -1,
+          childFirings: 0,
+          mutual: false,
+          correlation: Number.NaN,
+          cosine: null,
+          correlationHigh: Number.NaN,
+          containPc: Number.NaN,
+          containCp: Number.NaN,
+        },
+        rule,
+      ),
+    ).toEqual({ verdict: "died", detail: "fires with no child latent; no probe was run" });
+  });
+
+  it("does not ask for direction without an expansion map", () => {
+    expect(verdictOf({ cosine: null })).toBe("persisted");
+    expect(verdictOf({ cosine: null, correlation: 0.3, correlationHigh: 0.35 })).toBe("died");
+  });
+
+  it("gives exactly one of the known verdicts to any evidence, never persisted to a weak one", () => {
+    const number = fc.oneof(fc.double({ min: -1, max: 1 }), fc.constant(Number.NaN));
+    fc.assert(
+      fc.property(
+        fc.record({
+          firings: fc.nat(200),
+          mutual: fc.boolean(),
+          correlation: number,
+          correlationHigh: number,
+          q: number,
+          containPc: number,
+          containCp: number,
+          cosine: fc.option(number),
+          freshRate: fc.option(fc.double({ min: 0, max: 1, noNaN: true })),
+          probe: fc.option(fc.record({ own: number, other: number, random: number })),
+        }),
+        (evidence) => {
+          const { verdict, detail } = parentVerdict({ ...kept, ...evidence }, rule);
+          expect(parentVerdicts).toContain(verdict);
+          expect(detail).not.toBe("");
+          if (verdict !== "persisted") return;
+          expect(evidence.firings).toBeGreaterThanOrEqual(50);
+          expect(evidence.correlation).toBeGreaterThanOrEqual(0.5);
+          expect(evidence.mutual).toBe(true);
+        },
+      ),
+    );
+  });
+});
+
+describe("childVerdict", () => {
+  const stranger: ChildEvidence = {
+    firings: 100,
+    parent: 3,
+    correlation: 0.1,
+    correlationHigh: 0.15,
+    correlationThreshold: 0.5,
+    inherited: null,
+    freshRate: null,
+    probe: null,
+  };
+  const of = (change: Partial<ChildEvidence>): string =>
+    childVerdict({ ...stranger, ...change }, rule).verdict;
+
+  it("is born without an ancestor, uncovered when a probe reads it from the parent", () => {
+    expect(of({})).toBe("born");
+    expect(of({ parent: -1, correlation: Number.NaN, correlationHigh: Number.NaN })).toBe("born");
+    expect(of({ probe: lost })).toBe("born");
+    expect(of({ probe: readable })).toBe("uncovered");
+  });
+
+  it("is uncertain unless half the fresh child SAEs agree, where there are any", () => {
+    expect(of({ freshRate: 0.5 })).toBe("born");
+    expect(of({ freshRate: 0.4 })).toBe("uncertain");
+    expect(of({ correlationHigh: 0.5 })).toBe("uncertain");
+  });
+
+  it("has the verdict of the parent latent it descends from", () => {
+    expect(of({ inherited: "persisted" })).toBe("persisted");
+    expect(of({ inherited: "drifted_meaning", correlation: 0.3 })).toBe("drifted_meaning");
+    expect(of({ inherited: "died" })).toBe("born");
+  });
+
+  it("is related when its best parent latent has another match, unknown when it fires too rarely", () => {
+    expect(of({ correlation: 0.6 })).toBe("related");
+    expect(of({ firings: 49 })).toBe("unknown");
+  });
+});
