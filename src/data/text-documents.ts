@@ -16,13 +16,15 @@ export async function* splitAtSeparator(
   longest: number = longestDocument,
 ): AsyncGenerator<string> {
   let rest = "";
+  let continues = false; // whether `rest` goes on with a document of which a part was given out
   for await (const block of blocks) {
     const searched = Math.max(0, rest.length - endOfTextToken.length + 1);
     rest += block;
     let start = 0;
     let at = rest.indexOf(endOfTextToken, searched);
     while (at >= 0) {
-      yield* inParts(trimLineEnds(rest.slice(start, at)), longest);
+      yield* inParts(trimLineEnds(rest.slice(start, at), continues), longest);
+      continues = false;
       start = at + endOfTextToken.length;
       at = rest.indexOf(endOfTextToken, start);
     }
@@ -31,9 +33,10 @@ export async function* splitAtSeparator(
       const cut = cutBefore(rest, longest);
       yield rest.slice(0, cut);
       rest = rest.slice(cut);
+      continues = true;
     }
   }
-  yield* inParts(trimLineEnds(rest), longest);
+  yield* inParts(trimLineEnds(rest, continues), longest);
 }
 
 /** Groups of paragraphs of about `groupLength` characters, at most twice that. */
@@ -90,10 +93,11 @@ function cutBefore(text: string, limit: number): number {
   return wholeCharacter(text, limit);
 }
 
-function trimLineEnds(text: string): string {
+// `text` without the line ends at its end, and at its beginning unless it continues a document.
+function trimLineEnds(text: string, continues: boolean): string {
   let start = 0;
   let end = text.length;
-  while (start < end && isLineEnd(text[start])) start++;
+  while (!continues && start < end && isLineEnd(text[start])) start++;
   while (end > start && isLineEnd(text[end - 1])) end--;
   return text.slice(start, end);
 }
