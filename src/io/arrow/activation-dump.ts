@@ -267,7 +267,8 @@ export class ActivationDump {
       for (const { columns } of new ArrowReader(file).batches({ columns: [name] })) {
         const column = columns.get(name);
         if (column?.kind === "list" && rowsOf(column) > 0) {
-          return [{ name, width: column.offsets[1] - column.offsets[0] }];
+          const width = column.offsets[1] - column.offsets[0];
+          return width > 0 ? [{ name, width }] : [];
         }
       }
     }

@@ -205,6 +205,7 @@ export class ArrowReader {
   }
 
   private bytes(offset: number, length: number): Uint8Array {
+    if (this.closed) throw new Error(`internal: ${this.path} is closed`);
     if (offset + length > this.size) {
       throw new RangeError(`${this.size} bytes where at least ${offset + length} are due`);
     }

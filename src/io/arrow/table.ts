@@ -111,7 +111,7 @@ export function toInt32(
         code: "arrow-not-int32",
         where,
         expected: "integers of 32 bits",
-        got: `${value ?? "null"} in row ${i}`,
+        got: `${isValid(valid, i) ? values[i] : null} in row ${i}`,
       });
     }
     return value;
