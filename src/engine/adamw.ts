@@ -130,7 +130,12 @@ export async function globalNorm(grads: readonly tf.Tensor[]): Promise<number> {
     }
     return Math.sqrt(sum);
   }
-  const total = tf.tidy(() => tf.sqrt(tf.addN(grads.map((grad) => tf.sum(tf.square(grad))))));
+  const total = tf.tidy(() => {
+    // one by one: a single sum of many terms needs more bindings than WebGPU's shaders may have
+    let sum: tf.Tensor = tf.scalar(0);
+    for (const grad of grads) sum = tf.add(sum, tf.sum(tf.square(grad)));
+    return tf.sqrt(sum);
+  });
   const [norm] = await total.data();
   total.dispose();
   return norm;

@@ -75,7 +75,7 @@ describe("AdamW", () => {
   });
 });
 
-async function trainedLosses(backend: "wasm" | "cpu" | "webgpu"): Promise<number[]> {
+async function lossesAndNorms(backend: "wasm" | "cpu" | "webgpu"): Promise<number[]> {
   await useBackend(backend);
   const config = gpt2Config({ vocab_size: 50, n_positions: 8, n_embd: 12, n_layer: 2, n_head: 2 });
   const trainer = createLmTrainer(initGpt2(config, createRng("backends")), {
@@ -84,14 +84,17 @@ async function trainedLosses(backend: "wasm" | "cpu" | "webgpu"): Promise<number
   });
   const rng = createRng("ids");
   const ids = Int32Array.from({ length: 32 }, () => rng.int(50));
-  const losses: number[] = [];
-  for (let i = 0; i < 6; i++) losses.push((await trainer.step({ ids, context: 8 })).loss);
+  const figures: number[] = [];
+  for (let i = 0; i < 6; i++) {
+    const { loss, gradNorm } = await trainer.step({ ids, context: 8 });
+    figures.push(loss, gradNorm);
+  }
   trainer.dispose();
-  return losses;
+  return figures;
 }
 
 test("wasm and cpu train alike", async () => {
-  expect(await trainedLosses("wasm")).toBeAllclose(await trainedLosses("cpu"), { rtol: 1e-4 });
+  expect(await lossesAndNorms("wasm")).toBeAllclose(await lossesAndNorms("cpu"), { rtol: 1e-4 });
 });
 
 const webgpu = await (async () => {
@@ -109,8 +112,8 @@ describe("webgpu", () => {
   });
 
   testWith("webgpu", webgpu)("trains as wasm does, through the composite operations", async () => {
-    const want = await trainedLosses("wasm");
-    expect(await trainedLosses("webgpu")).toBeAllclose(want, { rtol: 1e-3 });
+    const want = await lossesAndNorms("wasm");
+    expect(await lossesAndNorms("webgpu")).toBeAllclose(want, { rtol: 1e-3 });
   });
 
   testWith("webgpu", webgpu)("computes attention as wasm does", async () => {

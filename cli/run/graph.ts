@@ -1,0 +1,279 @@
+/**
+ * The tasks of a plan and what each needs. Controls follow `controls.arms`; scratch, carried-scratch
+ * and no-expand are trained at the last stage only (methods: the 2×2 with its ceilings).
+ */
+import type { Arm, ResolvedPlan } from "../plan/types.ts";
+import { realArm, stageCount, stageName } from "./layout.ts";
+import type { SaeJobSpec, Task } from "./task.ts";
+
+/** The whole graph of a plan, in an order that respects its arrows. `only: "train"` keeps the base stage. */
+export function taskGraph(plan: ResolvedPlan, only?: "train"): Task[] {
+  const tasks: Task[] = [
+    { id: "data", stage: 0, title: "corpus", needs: [], cost: 2e10, spec: { kind: "data" } },
+  ];
+  const last = stageCount(plan) - 1;
+  for (let stage = 0; stage <= (only === "train" ? 0 : last); stage++) {
+    tasks.push(...(stage === 0 ? baseTasks(plan) : expansionTasks(plan, stage, stage === last)));
+  }
+  tasks.push({
+    id: "report",
+    stage: only === "train" ? 0 : last,
+    title: "report",
+    needs: tasks.map((task) => task.id),
+    cost: 2e10,
+    spec: { kind: "report" },
+  });
+  return tasks;
+}
+
+function baseTasks(plan: ResolvedPlan): Task[] {
+  const at = (what: string): string => `${stageName(plan, 0)}/${what}`;
+  const tasks: Task[] = [
+    {
+      id: at("lm"),
+      stage: 0,
+      title: "base model",
+      needs: ["data"],
+      cost: lmCost(plan, 0, plan.model.train.tokens),
+      spec: { kind: "language-model", stage: 0, arm: realArm },
+    },
+    {
+      id: at("sae"),
+      stage: 0,
+      title: "SAE on the base model",
+      needs: [at("lm")],
+      cost: saeCost(plan, 0, 1),
+      spec: {
+        kind: "sae",
+        stage: 0,
+        model: { stage: 0, arm: realArm },
+        jobs: [{ arm: realArm, start: "fresh", seed: 0 }],
+      },
+    },
+  ];
+  const siblings: string[] = [];
+  // fresh seeds of the parent are a ceiling (FP); with more stages the one before the last has its own
+  if (plan.stages.length === 1 && has(plan, "fresh-parent")) {
+    siblings.push(at("sae-fresh"));
+    tasks.push({
+      id: at("sae-fresh"),
+      stage: 0,
+      title: "fresh SAEs on the base model",
+      needs: [at("lm")],
+      cost: saeCost(plan, 0, plan.controls.fresh_seeds),
+      spec: {
+        kind: "sae",
+        stage: 0,
+        model: { stage: 0, arm: realArm },
+        jobs: freshJobs(plan, "fresh"),
+      },
+    });
+  }
+  return [...tasks, ...measuringTasks(plan, 0, [at("sae"), ...siblings])];
+}
+
+function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Task[] {
+  const name = stageName(plan, stage);
+  const at = (what: string): string => `${name}/${what}`;
+  const before = (what: string): string => `${stageName(plan, stage - 1)}/${what}`;
+  const settings = plan.stages[stage - 1];
+  const gates = stage > 1 && plan.stages[stage - 2].gates.length > 0 ? [before("gates")] : [];
+  const tasks: Task[] = [];
+  const saes: string[] = [];
+  const add = (task: Omit<Task, "stage">): string => {
+    tasks.push({ ...task, stage });
+    return task.id;
+  };
+  const train = (
+    what: string,
+    title: string,
+    model: { stage: number; arm: string },
+    needs: string[],
+    jobs: readonly SaeJobSpec[],
+  ): void => {
+    if (jobs.length === 0) return;
+    saes.push(
+      add({
+        id: at(what),
+        title,
+        needs,
+        cost: saeCost(plan, stage, jobs.length),
+        spec: { kind: "sae", stage, model, jobs },
+      }),
+    );
+  };
+
+  add({
+    id: at("expand"),
+    title: "expansion",
+    needs: [before("lm"), before("sae"), ...gates],
+    cost: 2e10,
+    spec: { kind: "expand", stage },
+  });
+  add({
+    id: at("lm"),
+    title: `${settings.name} model`,
+    needs: [at("expand")],
+    cost: lmCost(plan, stage, settings.train.tokens),
+    spec: { kind: "language-model", stage, arm: realArm },
+  });
+  const grown = { stage, arm: realArm };
+  train(
+    "sae",
+    "carried and fresh SAEs",
+    grown,
+    [at("lm")],
+    [
+      { arm: realArm, start: "carried", seed: 0 },
+      ...(has(plan, "fresh") ? freshJobs(plan, "fresh") : []),
+    ],
+  );
+  if (has(plan, "same-model")) {
+    train(
+      "sae-same-model",
+      "SAE trained on, unchanged parent",
+      { stage: stage - 1, arm: realArm },
+      [at("expand")],
+      [{ arm: "same-model", start: "parent", seed: 0 }],
+    );
+  }
+  if (has(plan, "reinit")) {
+    train(
+      "sae-reinit",
+      "SAE trained on, random weights",
+      { stage, arm: "reinit" },
+      [at("expand")],
+      [{ arm: "reinit", start: "carried", seed: 0 }],
+    );
+  }
+  if (isLast && (has(plan, "scratch") || has(plan, "carried-scratch"))) {
+    const total = plan.model.train.tokens + plan.stages.reduce((sum, s) => sum + s.train.tokens, 0);
+    add({
+      id: at("lm-scratch"),
+      title: "from-scratch model",
+      needs: ["data"],
+      cost: lmCost(plan, stage, total),
+      spec: { kind: "language-model", stage, arm: "scratch" },
+    });
+    train(
+      "sae-scratch",
+      "SAEs on the from-scratch model",
+      { stage, arm: "scratch" },
+      [at("lm-scratch"), at("expand")],
+      [
+        ...(has(plan, "carried-scratch")
+          ? [{ arm: "carried-scratch", start: "carried", seed: 0 } as const]
+          : []),
+        ...(has(plan, "scratch") ? freshJobs(plan, "scratch") : []),
+      ],
+    );
+  }
+  if (isLast && has(plan, "no-expand")) {
+    add({
+      id: at("lm-no-expand"),
+      title: "unexpanded model",
+      needs: [before("lm")],
+      cost: lmCost(plan, stage - 1, settings.train.tokens),
+      spec: { kind: "language-model", stage, arm: "no-expand" },
+    });
+    train(
+      "sae-no-expand",
+      "SAE on the unexpanded model",
+      { stage, arm: "no-expand" },
+      [at("lm-no-expand"), before("sae")],
+      [{ arm: "no-expand", start: "parent", seed: 0 }],
+    );
+  }
+  if (settings.gates.length > 0) {
+    add({
+      id: at("gates"),
+      title: "gates",
+      needs: [at("lm")],
+      cost: 1e10,
+      spec: { kind: "gates", stage },
+    });
+  }
+  return [...tasks, ...measuringTasks(plan, stage, saes)];
+}
+
+/** Evaluation, comparison and circuits of a stage, once its SAEs are trained. */
+function measuringTasks(plan: ResolvedPlan, stage: number, saes: readonly string[]): Task[] {
+  const at = (what: string): string => `${stageName(plan, stage)}/${what}`;
+  const before = stage === 0 ? [] : [`${stageName(plan, stage - 1)}/circuits`];
+  const tasks: Task[] = [
+    {
+      id: at("evaluate"),
+      stage,
+      title: "evaluation and dumps",
+      needs: [...saes],
+      cost: 8e10,
+      spec: { kind: "evaluate", stage },
+    },
+    {
+      id: at("circuits"),
+      stage,
+      title: "circuits",
+      needs: [at("sae"), ...before],
+      cost: 8e10,
+      spec: { kind: "circuits", stage },
+    },
+  ];
+  if (stage > 0) {
+    const parent = `${stageName(plan, stage - 1)}/evaluate`;
+    tasks.push({
+      id: at("compare"),
+      stage,
+      title: "persistence",
+      needs: [at("evaluate"), parent],
+      cost: 1.5e11,
+      spec: { kind: "compare", stage },
+    });
+  }
+  return tasks;
+}
+
+/** `fresh-1`, `fresh-2`, … or `scratch-1`, … */
+function freshJobs(plan: ResolvedPlan, arm: "fresh" | "scratch"): SaeJobSpec[] {
+  return Array.from({ length: plan.controls.fresh_seeds }, (_, i) => ({
+    arm: `${arm}-${i + 1}`,
+    start: "fresh",
+    seed: i + 1,
+  }));
+}
+
+function has(plan: ResolvedPlan, arm: Arm): boolean {
+  return plan.controls.arms.includes(arm);
+}
+
+/** Training operations of a language model, by its approximate size at a stage. */
+function lmCost(plan: ResolvedPlan, stage: number, tokens: number): number {
+  const { d_model, layers } = approximateSize(plan, stage);
+  return 6 * (12 * layers * d_model ** 2 + plan.tokenizer.vocab_size * d_model) * tokens;
+}
+
+/** Training operations of `jobs` SAEs fed by one stream of activations. */
+function saeCost(plan: ResolvedPlan, stage: number, jobs: number): number {
+  const { d_model, layers } = approximateSize(plan, stage);
+  let cost = 0;
+  for (const sae of plan.saes) {
+    cost += sae.tokens * (jobs * 8 * d_model * sae.d_sae + 24 * layers * d_model ** 2);
+  }
+  return cost;
+}
+
+/** Only for progress and scheduling; the true sizes are known after each expansion. */
+function approximateSize(plan: ResolvedPlan, stage: number): { d_model: number; layers: number } {
+  let { d_model, layers } = plan.model;
+  for (const { expand } of plan.stages.slice(0, stage)) {
+    d_model = grow(d_model, expand.width);
+    layers = grow(layers, expand.layers);
+  }
+  return { d_model, layers };
+}
+
+function grow(size: number, growth: number | string | null): number {
+  if (growth === null) return size;
+  if (typeof growth === "number") return growth;
+  if (growth.startsWith("+")) return size + Number(growth.slice(1));
+  return Math.round(size * Number(growth.slice(0, -1)));
+}

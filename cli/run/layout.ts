@@ -1,0 +1,61 @@
+/**
+ * Where everything of a run lies, relative to the run folder. One place, so that what writes a file
+ * and what reads it can't disagree.
+ */
+import type { ResolvedPlan } from "../plan/types.ts";
+
+/** The trajectory that the run is about. */
+export const realArm = "carried";
+
+/** The folder name of stage `index`: `00-base`, then one per expansion. */
+export function stageName(plan: ResolvedPlan, index: number): string {
+  const name = index === 0 ? "base" : plan.stages[index - 1].name;
+  return `${String(index).padStart(2, "0")}-${name}`;
+}
+
+/** How many stages a plan has, the base included. */
+export function stageCount(plan: ResolvedPlan): number {
+  return plan.stages.length + 1;
+}
+
+/** `stages/<stage>`. */
+export function stageDir(plan: ResolvedPlan, index: number): string {
+  return `stages/${stageName(plan, index)}`;
+}
+
+/** Where an arm's own files lie: the stage itself for the real one, `arms/<arm>` for a control. */
+export function armDir(plan: ResolvedPlan, index: number, arm: string): string {
+  const stage = stageDir(plan, index);
+  return arm === realArm ? stage : `${stage}/arms/${arm}`;
+}
+
+/** A model's folder. */
+export function modelDir(plan: ResolvedPlan, index: number, arm: string = realArm): string {
+  return `${armDir(plan, index, arm)}/model`;
+}
+
+/** An SAE's folder. */
+export function saeDir(
+  plan: ResolvedPlan,
+  index: number,
+  name: string,
+  arm: string = realArm,
+): string {
+  return `${armDir(plan, index, arm)}/sae/${name}`;
+}
+
+/** The SAE right after the carry, before any training. */
+export function carriedDir(plan: ResolvedPlan, index: number, name: string): string {
+  return `${stageDir(plan, index)}/carried/${name}`;
+}
+
+/** The expansion map of a stage; its `model/` is the child before any training. */
+export function expansionDir(plan: ResolvedPlan, index: number): string {
+  return `${stageDir(plan, index)}/expansion`;
+}
+
+/** Token sets and the tokenizer, shared by all stages. */
+export const dataDir = "data";
+
+/** Scratch: checkpoints of work in progress, and each task's lines of metrics.jsonl. */
+export const workDir = ".work";

@@ -1,0 +1,72 @@
+/**
+ * Task: grows the model of the stage before, measures how exact that was, and carries every SAE
+ * through the same map. Nothing is trained here: what this writes is the state right after growth.
+ */
+import { mkdirSync } from "node:fs";
+import {
+  appendLineage,
+  carrySae,
+  checkCarry,
+  loadSae,
+  readLineage,
+  saveSae,
+  writeLineage,
+} from "../../../sae/index.ts";
+import { readTokenSet } from "../../../src/data/index.ts";
+import { expandModel, measureExactness, writeMap } from "../../../src/expansion/index.ts";
+import { writeJsonAtomic } from "../../../src/io/index.ts";
+import { loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
+import { carriedDir, dataDir, expansionDir, modelDir, saeDir, stageName } from "../layout.ts";
+import { plannedGrowth } from "../planned-growth.ts";
+import type { TaskContext } from "../task-context.ts";
+import { spreadSequences } from "./token-subset.ts";
+
+/** Held-out sequences on which exactness is measured. */
+const exactnessSequences = 32;
+
+/** Runs the task. */
+export async function expandTask(context: TaskContext, stage: number): Promise<string[]> {
+  const { plan } = context;
+  const parent = loadModel(context.path(modelDir(plan, stage - 1)));
+  const { options } = plannedGrowth(plan, stage, parent.config);
+  const { child, map } = await expandModel(parent, options, context.rng(`expand ${stage}`));
+  context.progress(0.3);
+  const heldOut = spreadSequences(
+    readTokenSet(context.path(dataDir, "held-out.safetensors")),
+    exactnessSequences,
+  );
+  const [small, big] = [placeModel(parent), placeModel(child)];
+  const exactness = await measureExactness(small, big, map, heldOut.ids, heldOut.nSeq);
+  context.progress(0.6);
+  const dir = expansionDir(plan, stage);
+  mkdirSync(context.path(dir), { recursive: true });
+  writeMap(context.path(dir), { ...map, exactness });
+  saveModel(context.path(dir, "model"), child);
+  const outputs = [
+    `${dir}/map.json`,
+    `${dir}/map.safetensors`,
+    `${dir}/model/config.json`,
+    `${dir}/model/model.safetensors`,
+  ];
+  for (const { name } of plan.saes) {
+    const from = context.path(saeDir(plan, stage - 1, name));
+    const sae = loadSae(from);
+    const carried = carrySae(sae, map);
+    const to = carriedDir(plan, stage, name);
+    saveSae(context.path(to), carried.sae, {
+      metadata: { stage: stageName(plan, stage), arm: "carried", seed: plan.seed },
+    });
+    const lineage = appendLineage(readLineage(`${from}/lineage.arrow`), 0, stageName(plan, stage));
+    writeLineage(context.path(to, "lineage.arrow"), lineage);
+    writeJsonAtomic(
+      context.path(to, "check.json"),
+      await checkCarry(sae, carried, map, small, big, heldOut),
+    );
+    for (const file of ["cfg.json", "sae_weights.safetensors", "lineage.arrow", "check.json"]) {
+      outputs.push(`${to}/${file}`);
+    }
+  }
+  small.dispose();
+  big.dispose();
+  return outputs;
+}

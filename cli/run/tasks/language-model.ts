@@ -1,0 +1,226 @@
+/**
+ * Task: trains one language model of a run: the base, a grown child, or a control (`scratch`: the
+ * child's size from fresh weights with all tokens so far; `no-expand`: the parent with the child's
+ * tokens). Child and `no-expand` see the same batches in the same order.
+ */
+import { cpSync } from "node:fs";
+import { readTokenSet, Tokenizer, type TokenSet, trainingBatch } from "../../../src/data/index.ts";
+import type { HostTensor } from "../../../src/io/index.ts";
+import {
+  createLmTrainer,
+  type Gpt2Config,
+  type HostModel,
+  heldOutLoss,
+  initGpt2,
+  type LmState,
+  type LmTrainOptions,
+  loadModel,
+  placeModel,
+  saveModel,
+  trainingFlopsPerToken,
+} from "../../../src/models/index.ts";
+import type { TrainPlan } from "../../plan/types.ts";
+import { dataDir, expansionDir, modelDir, realArm, stageName } from "../layout.ts";
+import { plannedConfigs } from "../planned-growth.ts";
+import type { SavedState, TaskContext } from "../task-context.ts";
+import { batchRng } from "./data.ts";
+import { spreadSequences } from "./token-subset.ts";
+
+/** Held-out sequences that the curve is measured on (the final figure uses more). */
+const curveSequences = 96;
+/** Points of the training curve, and of its held-out companion. */
+const curvePoints = 100;
+const heldOutPoints = 10;
+
+/** What one model trains on. */
+interface Training {
+  readonly start: HostModel;
+  readonly settings: TrainPlan;
+  readonly tokens: number;
+  /** Tokens and operations spent before, by the model's ancestors. */
+  readonly before: { readonly tokens: number; readonly flops: number };
+  /** Names the order of its batches. */
+  readonly batches: string;
+}
+
+/** Runs the task. */
+export async function languageModelTask(
+  context: TaskContext,
+  stage: number,
+  arm: string,
+): Promise<string[]> {
+  const { plan } = context;
+  const train = readTokenSet(context.path(dataDir, "train.safetensors"));
+  const heldOut = spreadSequences(
+    readTokenSet(context.path(dataDir, "held-out.safetensors")),
+    curveSequences,
+  );
+  const training = plannedTraining(context, stage, arm);
+  const trained = await trainModel(context, stage, arm, training, train, heldOut);
+  const dir = modelDir(plan, stage, arm);
+  saveModel(context.path(dir), trained);
+  for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
+    cpSync(context.path(dataDir, name), context.path(dir, name));
+  }
+  context.finish();
+  return ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"].map(
+    (name) => `${dir}/${name}`,
+  );
+}
+
+async function trainModel(
+  context: TaskContext,
+  stage: number,
+  arm: string,
+  training: Training,
+  train: TokenSet,
+  heldOut: TokenSet,
+): Promise<HostModel> {
+  const { plan } = context;
+  const { settings, before, start } = training;
+  const sequences = Math.max(1, Math.round(settings.batch_tokens / train.context));
+  const batchTokens = sequences * train.context;
+  const options: LmTrainOptions = {
+    steps: Math.ceil(training.tokens / batchTokens),
+    lr: settings.lr,
+    warmup: settings.warmup,
+    minLrRatio: settings.min_lr_ratio,
+    weightDecay: settings.weight_decay,
+    clip: settings.clip,
+    beta1: settings.beta1,
+    beta2: settings.beta2,
+  };
+  const left = context.begin();
+  const saved = left && lmState(left, start.config);
+  const trainer = createLmTrainer(saved ?? start, options);
+  const rng = batchRng(plan, training.batches);
+  const flopsPerToken = trainingFlopsPerToken(start.config, train.context);
+  const logEvery = Math.max(1, Math.floor(options.steps / curvePoints));
+  const measureEvery = Math.max(1, Math.floor(options.steps / heldOutPoints));
+  const log = (step: number, fields: Record<string, number>): void =>
+    context.logMetrics({
+      stage: stageName(plan, stage),
+      arm,
+      phase: "lm",
+      step,
+      tokens: before.tokens + step * batchTokens,
+      flops: before.flops + step * batchTokens * flopsPerToken,
+      ...fields,
+    });
+  const measure = async (): Promise<number> => {
+    const placed = placeModel(await trainer.model());
+    try {
+      return (await heldOutLoss(placed, heldOut.ids, heldOut.context)).loss;
+    } finally {
+      placed.dispose();
+    }
+  };
+  try {
+    if (!saved) log(0, { held_out_loss: await measure() });
+    const started = performance.now();
+    const startedAt = trainer.taken;
+    while (trainer.taken < options.steps) {
+      const ids = trainingBatch(train, sequences, trainer.taken, rng);
+      const { step, loss, lr } = await trainer.step({ ids, context: train.context });
+      const isLast = step === options.steps;
+      if (step % measureEvery === 0 || isLast)
+        log(step, { loss, lr, held_out_loss: await measure() });
+      else if (step % logEvery === 0) log(step, { loss, lr });
+      const seconds = (performance.now() - started) / 1000;
+      context.progress(step / options.steps, {
+        loss,
+        "tokens/s": ((step - startedAt) * batchTokens) / seconds,
+      });
+      await context.breathe(async () => saveLmState(context, await trainer.state()));
+    }
+    return await trainer.model();
+  } finally {
+    trainer.dispose();
+  }
+}
+
+/** Where a model starts and how long it trains. */
+function plannedTraining(context: TaskContext, stage: number, arm: string): Training {
+  const { plan } = context;
+  const none = { tokens: 0, flops: 0 };
+  if (arm === "scratch") {
+    return {
+      start: initGpt2(stageConfigs(context)[stage], context.rng("scratch weights")),
+      settings: plan.model.train,
+      tokens: plan.model.train.tokens + plan.stages.reduce((sum, s) => sum + s.train.tokens, 0),
+      before: none,
+      batches: "scratch",
+    };
+  }
+  if (stage === 0) {
+    return {
+      start:
+        plan.model.path === null
+          ? initGpt2(stageConfigs(context)[0], context.rng("base weights"))
+          : loadModel(plan.model.path),
+      settings: plan.model.train,
+      tokens: plan.model.train.tokens,
+      before: none,
+      batches: stageName(plan, 0),
+    };
+  }
+  const settings = plan.stages[stage - 1].train;
+  const from = arm === realArm ? `${expansionDir(plan, stage)}/model` : modelDir(plan, stage - 1);
+  return {
+    start: loadModel(context.path(from)),
+    settings,
+    tokens: settings.tokens,
+    before: spentBefore(context, stage),
+    batches: stageName(plan, stage),
+  };
+}
+
+/** The configuration of every stage's model, from the plan and the run's tokenizer. */
+export function stageConfigs(context: TaskContext): Gpt2Config[] {
+  const tokenizer = Tokenizer.load(context.path(dataDir, "tokenizer.json"));
+  return plannedConfigs(context.plan, {
+    size: tokenizer.vocabSize,
+    endOfText: tokenizer.endOfText,
+  });
+}
+
+/** Tokens and training operations of all stages before `stage`. */
+export function spentBefore(
+  context: TaskContext,
+  stage: number,
+): { tokens: number; flops: number } {
+  const { plan } = context;
+  const spent = { tokens: 0, flops: 0 };
+  for (let index = 0; index < stage; index++) {
+    const { tokens } = index === 0 ? plan.model.train : plan.stages[index - 1].train;
+    const { config } = loadModel(context.path(modelDir(plan, index)));
+    spent.tokens += tokens;
+    spent.flops += tokens * trainingFlopsPerToken(config, plan.data.context);
+  }
+  return spent;
+}
+
+function saveLmState(context: TaskContext, state: LmState): void {
+  const tensors = new Map<string, HostTensor>();
+  for (const [name, tensor] of state.model.weights) {
+    const { shape } = tensor;
+    tensors.set(`weight/${name}`, tensor);
+    tensors.set(`m/${name}`, { shape, data: state.optimizer.m.get(name) as Float32Array });
+    tensors.set(`v/${name}`, { shape, data: state.optimizer.v.get(name) as Float32Array });
+  }
+  context.save(tensors, { step: String(state.optimizer.step) });
+}
+
+function lmState({ tensors, metadata }: SavedState, config: Gpt2Config): LmState {
+  const weights = new Map<string, HostTensor>();
+  const m = new Map<string, Float32Array>();
+  const v = new Map<string, Float32Array>();
+  for (const [key, tensor] of tensors) {
+    const slash = key.indexOf("/");
+    const name = key.slice(slash + 1);
+    const part = key.slice(0, slash);
+    if (part === "weight") weights.set(name, tensor);
+    else (part === "m" ? m : v).set(name, tensor.data as Float32Array);
+  }
+  return { model: { config, weights }, optimizer: { step: Number(metadata.step), m, v } };
+}
