@@ -242,13 +242,12 @@ function addCarry(program: Command, output: Output): void {
   });
   addFlag(command, "--text <file>", "check on this text that the latents are the same");
   addFlag(command, "--model <dir>", "the parent model, for that check");
-  addFlag(command, "--child <dir>", "the grown model, for that check");
   command
     .addHelpText(
       "after",
       examples(
         "carry sae --expansion wider --out carried",
-        "carry sae --expansion wider --out carried --text my.txt --model model --child wider",
+        "carry sae --expansion wider --out carried --text my.txt --model model",
       ),
     )
     .action(

@@ -1,9 +1,9 @@
 /** @file `inspect`: says what a checkpoint, SAE, Arrow file, expansion map or run holds. */
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { loadSae } from "../../sae/index.ts";
+import { loadSae, readLineage } from "../../sae/index.ts";
 import { readMap, sizeInfo } from "../../src/expansion/index.ts";
-import { inspectFile, readArrow, readJson, readManifest, UsageError } from "../../src/io/index.ts";
+import { inspectFile, readJson, readManifest, UsageError } from "../../src/io/index.ts";
 import { hookNames, loadModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { formatNumber, type Row } from "../output.ts";
@@ -97,7 +97,7 @@ function findModel(dir: string): Finding {
 
 function findSae(dir: string): Finding {
   const { cfg } = loadSae(dir);
-  const lineage = readLineage(join(dir, "lineage.arrow"));
+  const lineage = lineageCounts(join(dir, "lineage.arrow"));
   return {
     document: {
       kind: "sae",
@@ -121,13 +121,11 @@ function findSae(dir: string): Finding {
   };
 }
 
-function readLineage(path: string): Record<string, number> | null {
+// Latents by the stage they first appeared in.
+function lineageCounts(path: string): Record<string, number> | null {
   if (!existsSync(path)) return null;
   const counts = new Map<string, number>();
-  for (const stage of readArrow(path).strings("stage")) {
-    const name = stage ?? "unknown";
-    counts.set(name, (counts.get(name) ?? 0) + 1);
-  }
+  for (const stage of readLineage(path).stage) counts.set(stage, (counts.get(stage) ?? 0) + 1);
   return Object.fromEntries(counts);
 }
 

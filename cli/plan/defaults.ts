@@ -71,11 +71,11 @@ export const saeDefaults: Omit<SaePlan, "hook"> = {
   k: 16,
   tokens: 600_000,
   batch_tokens: 2048,
-  lr: 1e-3,
+  lr: 4e-3,
   warmup: 0.05,
-  decay: 0.2,
-  aux_coefficient: 1 / 32,
-  dead_after_tokens: 100_000,
+  decay: 0.3,
+  aux_coefficient: 1,
+  dead_after_tokens: 40_000,
 };
 
 /** The residual stream after the middle of the model. */

@@ -4,7 +4,7 @@ import { planSchema } from "./schema.ts";
 
 /** The part of JSON Schema that the plan's schema uses. */
 export interface KeySchema {
-  readonly type?: string;
+  readonly type?: string | readonly string[];
   readonly description?: string;
   readonly properties?: Readonly<Record<string, KeySchema>>;
   readonly items?: KeySchema;

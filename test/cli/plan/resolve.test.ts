@@ -9,8 +9,10 @@ import { parsePlan } from "../../../cli/plan/parse.ts";
 import { resolvePlan } from "../../../cli/plan/resolve.ts";
 import { planText } from "../../../cli/plan/store.ts";
 import type { PlanInput } from "../../../cli/plan/types.ts";
+import { saeConfig, saeTrainDefaults } from "../../../sae/index.ts";
 import { defaultNoiseDb } from "../../../src/expansion/index.ts";
 import type { UsageError } from "../../../src/io/index.ts";
+import { lmTrainDefaults } from "../../../src/models/index.ts";
 
 let folder = "";
 beforeAll(() => {
@@ -109,8 +111,29 @@ describe("resolvePlan", () => {
     });
   });
 
-  test("the noise default is the one of expand", () => {
+  test("defaults that the library has too are the same there", () => {
     expect(expandDefaults.noise_db).toBe(defaultNoiseDb);
+    const { model, saes } = resolve({});
+    const { lr, warmup, min_lr_ratio, weight_decay, clip, beta1, beta2 } = model.train;
+    expect({
+      lr,
+      warmup,
+      minLrRatio: min_lr_ratio,
+      weightDecay: weight_decay,
+      clip,
+      beta1,
+      beta2,
+    }).toEqual(lmTrainDefaults);
+    const [sae] = saes;
+    expect(saeTrainDefaults).toMatchObject({
+      lr: sae.lr,
+      warmup: sae.warmup,
+      decay: sae.decay,
+      deadAfterTokens: sae.dead_after_tokens,
+    });
+    const { architecture, d_sae, k, hook, aux_coefficient } = sae;
+    const cfg = saeConfig({ architecture, d_in: 64, d_sae, k, hook_name: hook });
+    expect(cfg.aux_coefficient).toBe(aux_coefficient);
   });
 
   test("contradictions between keys are errors that name one of them", () => {

@@ -1,0 +1,176 @@
+/** @file `carry`: carries one SAE through a written expansion map; checks it on text; may append latents. */
+import { existsSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import {
+  appendLineage,
+  type CarriedSae,
+  type CarryCheck,
+  carrySae,
+  checkCarry,
+  freshLineage,
+  growSae,
+  loadSae,
+  modelActivations,
+  readLineage,
+  type Sae,
+  saveSae,
+  writeLineage,
+} from "../../sae/index.ts";
+import { createRng, useBackend } from "../../src/engine/index.ts";
+import { type ExpansionMap, readMap, sizeInfo } from "../../src/expansion/index.ts";
+import { UsageError } from "../../src/io/index.ts";
+import { loadModel, type Model, placeModel } from "../../src/models/index.ts";
+import type { Context } from "../context.ts";
+import { claimFolder, writeFolder } from "../out-folder.ts";
+import { tokensOfText } from "./text-tokens.ts";
+
+/** Flags of `carry`. */
+export interface CarryFlags {
+  readonly expansion?: string;
+  readonly newLatents?: number;
+  readonly text?: string;
+  /** The parent. */
+  readonly model?: string;
+}
+
+const checkedTokens = 20_000;
+const lineageFile = "lineage.arrow";
+
+/** Carries the SAE in `dir` into --out. Errors: UsageError naming file or flag. */
+export async function carry(dir: string, flags: CarryFlags, context: Context): Promise<void> {
+  const { expansion, newLatents = 0, text, model } = flags;
+  if (expansion === undefined) {
+    throw new UsageError({
+      code: "no-expansion",
+      where: "--expansion",
+      expected: "the folder of an expansion (map.json, map.safetensors)",
+      got: "nothing",
+    });
+  }
+  if ((text === undefined) !== (model === undefined) || (newLatents > 0 && text === undefined)) {
+    throw new UsageError({
+      code: "bad-flag",
+      where: newLatents > 0 ? "--new-latents" : "--text and --model",
+      expected: "--text FILE and --model PARENT, both",
+      got:
+        text === undefined ? (model === undefined ? "neither" : "--model alone") : "--text alone",
+    });
+  }
+  const sae = loadSae(dir);
+  const map = readMap(expansion);
+  const carried = carrySae(sae, map);
+  if (context.dryRun) {
+    print(context, { out: context.out ?? "", sae, carried, appended: newLatents, check: null });
+    return;
+  }
+  const out = claimFolder({ out: context.out, force: context.force, marker: "cfg.json" });
+  const measured =
+    text === undefined || model === undefined
+      ? null
+      : await measure(
+          { sae, map, carried, text, parentDir: model, expansion, newLatents },
+          context,
+        );
+  const grown = measured?.grown ?? carried.sae;
+  const stage = basename(resolve(out));
+  const former = join(dir, lineageFile);
+  const lineage = existsSync(former)
+    ? readLineage(former)
+    : freshLineage(sae.cfg.d_sae, basename(resolve(dir)));
+  await writeFolder(out, (folder) => {
+    saveSae(folder, grown, { metadata: { carried_through: map.method } });
+    writeLineage(join(folder, lineageFile), appendLineage(lineage, newLatents, stage));
+  });
+  print(context, { out, sae, carried, appended: newLatents, check: measured?.check ?? null });
+}
+
+interface Measuring {
+  readonly sae: Sae;
+  readonly map: ExpansionMap;
+  readonly carried: CarriedSae;
+  readonly text: string;
+  readonly parentDir: string;
+  readonly expansion: string;
+  readonly newLatents: number;
+}
+
+// The check is of the carry alone; latents are appended after it.
+async function measure(
+  { sae, map, carried, text, parentDir, expansion, newLatents }: Measuring,
+  { backend = "auto", threads, seed = 0, progress }: Context,
+): Promise<{ check: CarryCheck; grown: Sae }> {
+  await useBackend(backend, { threads });
+  const parent = placeChecked(parentDir, map, "parent");
+  const { set } = await tokensOfText(parentDir, parent.config, text, checkedTokens);
+  const child = placeChecked(childFolder(expansion), map, "child");
+  progress.update({ label: "checking the carried SAE", done: null });
+  const check = await checkCarry(sae, carried, map, parent, child, set);
+  progress.update({ label: "appending latents", done: null });
+  const rng = createRng(`seed ${seed}`).fork("carry");
+  const source = modelActivations(child, carried.hook_name, set, {
+    batchSize: 1024,
+    rng: rng.fork("activations"),
+    firstTokensExcluded: sae.cfg.first_tokens_excluded,
+  });
+  const grown = await growSae(carried.sae, source, newLatents, rng.fork("latents"));
+  source.dispose();
+  parent.dispose();
+  child.dispose();
+  return { check, grown };
+}
+
+// `expand` writes the child beside the map, a run into model/ under it.
+function childFolder(expansion: string): string {
+  return existsSync(join(expansion, "config.json")) ? expansion : join(expansion, "model");
+}
+
+function placeChecked(dir: string, map: ExpansionMap, side: "parent" | "child"): Model {
+  const model = loadModel(dir);
+  const { params, n_layer, d_model } = sizeInfo(model.config);
+  const wanted = map[side];
+  if (params !== wanted.params || n_layer !== wanted.n_layer || d_model !== wanted.d_model) {
+    throw new UsageError({
+      code: "wrong-model",
+      where: dir,
+      expected: `the expansion's ${side}: ${wanted.n_layer} layers × ${wanted.d_model}, ${wanted.params} parameters`,
+      got: `${n_layer} layers × ${d_model}, ${params} parameters`,
+    });
+  }
+  return placeModel(model);
+}
+
+interface Answer {
+  readonly out: string;
+  readonly sae: Sae;
+  readonly carried: CarriedSae;
+  readonly appended: number;
+  readonly check: CarryCheck | null;
+}
+
+function print(context: Context, { out, sae, carried, appended, check }: Answer): void {
+  const { hook_name, d_in } = carried.sae.cfg;
+  const latents = sae.cfg.d_sae;
+  context.print(
+    {
+      format: "sae-carry/carry",
+      version: 1,
+      out,
+      d_in,
+      d_sae: latents + appended,
+      carried: latents,
+      appended,
+      hook_name,
+      check,
+    },
+    [
+      ["hook", hook_name],
+      ["width", `${sae.cfg.d_in} → ${d_in}`],
+      ["latents carried", latents],
+      ["latents appended", appended],
+      ["same latents", check?.same_latents],
+      ["FVU of the parent's SAE", check?.fvu_parent],
+      ["FVU in the parent's frame", check?.fvu_parent_frame],
+      ["out", out],
+    ],
+  );
+}

@@ -1,0 +1,251 @@
+/** @file `dump`: runs a text through a model and writes its activations as Arrow, one batch in memory at a time. */
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { encodeAsync, loadSae, type Sae } from "../../sae/index.ts";
+import type { Tokenizer, TokenSet } from "../../src/data/index.ts";
+import { tf, useBackend } from "../../src/engine/index.ts";
+import {
+  type DumpBatch,
+  type DumpCodes,
+  type DumpHook,
+  sha256File,
+  UsageError,
+  writeActivationDump,
+  writeSaelensDump,
+} from "../../src/io/index.ts";
+import {
+  forwardHidden,
+  hookWidth,
+  loadModel,
+  type Model,
+  placeModel,
+} from "../../src/models/index.ts";
+import type { Context } from "../context.ts";
+import { claimFolder, writeFolder } from "../out-folder.ts";
+import { formatBytes, type Row } from "../output.ts";
+import { isRunFolder, readStoredPlan } from "../plan/index.ts";
+import { modelDir, stageCount } from "../run/layout.ts";
+import { tokenRows } from "../token-rows.ts";
+import { tokensOfText } from "./text-tokens.ts";
+
+/** Flags of `dump`. */
+export interface DumpFlags {
+  readonly hook?: readonly string[];
+  readonly text?: string;
+  readonly sae?: readonly string[];
+  readonly tokens?: number;
+  readonly dtype?: "float32" | "float16";
+  readonly layout?: "tokens" | "saelens";
+}
+
+const batchSequences = 32;
+
+/** Dumps activations of the model (or of the last model of the run) at `target`. Errors: UsageError. */
+export async function dump(target: string, flags: DumpFlags, context: Context): Promise<void> {
+  const { hook: hookNames = [], text, dtype = "float32", layout = "tokens", tokens } = flags;
+  const dir = await modelFolder(target);
+  const host = loadModel(dir);
+  const saes = (flags.sae ?? []).map(readNamedSae);
+  if (hookNames.length === 0 && saes.length === 0) {
+    throw missing("--hook", "the name of a hook, such as blocks.0.hook_resid_post");
+  }
+  if (text === undefined) throw missing("--text", "a text to run through the model");
+  if (layout === "saelens" && (saes.length > 0 || dtype === "float16")) {
+    throw new UsageError({
+      code: "bad-flag",
+      where: "--layout saelens",
+      expected: "float32 activations alone, as SAELens caches them",
+      got: saes.length > 0 ? "--sae" : "--dtype float16",
+    });
+  }
+  const hooks = hookNames.map((name) => ({ name, width: hookWidth(host.config, name) }));
+  for (const { name, sae } of saes)
+    checkWidth(name, sae, hookWidth(host.config, sae.cfg.hook_name));
+  const out = claimOut(layout, context);
+
+  const { backend = "auto", threads, progress } = context;
+  const limit = tokens ?? Number.MAX_SAFE_INTEGER;
+  const source = await tokensOfText(dir, host.config, text, limit);
+  await useBackend(backend, { threads });
+  const model = placeModel(host);
+  const recording: Recording = { model, set: source.set, hooks, saes, progress };
+  const files =
+    layout === "saelens"
+      ? await writeSequences(out, recording)
+      : await writeActivationDump(
+          out,
+          {
+            hooks,
+            saes: saes.map(({ name }) => name),
+            vocab: vocabulary(source.tokenizer, host.config.vocab_size),
+            metadata: {
+              model_sha256: sha256File(join(dir, "model.safetensors")),
+              hooks: hooks.map(({ name }) => name).join(" "),
+              corpus: basename(resolve(text)),
+              corpus_sha256: source.fingerprint,
+              context: String(source.set.context),
+              seed: String(context.seed ?? 0),
+            },
+            dtype,
+          },
+          record(recording),
+        );
+  model.dispose();
+  const rows = source.set.ids.length;
+  const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
+  context.print(
+    {
+      format: "sae-carry/dump",
+      version: 1,
+      out,
+      files,
+      layout,
+      rows,
+      hooks,
+      saes: saes.map(({ name }) => name),
+      bytes,
+    },
+    [
+      ["out", out],
+      ["tokens", rows],
+      ...hooks.map(({ name, width }): Row => [name, `${width} numbers per token`]),
+      ["size", formatBytes(bytes)],
+    ],
+  );
+}
+
+async function modelFolder(target: string): Promise<string> {
+  if (!isRunFolder(target)) return target;
+  const plan = await readStoredPlan(target);
+  if (plan === null) throw new Error("internal: a run without a plan");
+  for (let stage = stageCount(plan) - 1; stage >= 0; stage--) {
+    const dir = join(target, modelDir(plan, stage));
+    if (existsSync(join(dir, "config.json"))) return dir;
+  }
+  throw new UsageError({
+    code: "no-model",
+    where: target,
+    expected: "a run with a trained model",
+    got: "a run whose base model is not done",
+  });
+}
+
+function readNamedSae(dir: string): NamedSae {
+  return { name: basename(resolve(dir)), sae: loadSae(dir) };
+}
+
+function checkWidth(name: string, { cfg }: Sae, width: number): void {
+  if (cfg.d_in === width) return;
+  throw new UsageError({
+    code: "wrong-model",
+    where: `--sae ${name}`,
+    expected: `an SAE of this model: ${width} numbers at ${cfg.hook_name}`,
+    got: `d_in ${cfg.d_in}`,
+  });
+}
+
+function missing(flag: string, expected: string): UsageError {
+  return new UsageError({ code: "missing-flag", where: flag, expected, got: "nothing" });
+}
+
+function claimOut(layout: "tokens" | "saelens", { out, force }: Context): string {
+  if (layout === "saelens") return claimFolder({ out, force, marker: "state.json" });
+  if (out === undefined) throw missing("--out", "a file to write to, such as acts.arrow");
+  const taken = statSync(out, { throwIfNoEntry: false });
+  if (taken?.isDirectory() || (taken && !force)) {
+    throw new UsageError({
+      code: "out-exists",
+      where: out,
+      expected: "a file that is not there yet",
+      got: taken.isDirectory() ? "a folder" : "a file",
+      hint: taken.isDirectory() ? "give another --out" : "--force replaces it",
+    });
+  }
+  return out;
+}
+
+// A model may have more ids than its tokenizer has tokens.
+function vocabulary(tokenizer: Tokenizer, size: number): string[] {
+  const tokens = tokenizer.tokenStrings();
+  return Array.from({ length: size }, (_, id) => tokens[id] ?? "");
+}
+
+interface NamedSae {
+  readonly name: string;
+  readonly sae: Sae;
+}
+
+interface Recording {
+  readonly model: Model;
+  readonly set: TokenSet;
+  readonly hooks: readonly DumpHook[];
+  readonly saes: readonly NamedSae[];
+  readonly progress: Context["progress"];
+}
+
+async function writeSequences(out: string, recording: Recording): Promise<string[]> {
+  const { hooks, set } = recording;
+  await writeFolder(out, async (folder) => {
+    const sequences = async function* () {
+      for await (const { tokenId, activations } of record(recording)) {
+        yield { tokenIds: tokenId, activations };
+      }
+    };
+    await writeSaelensDump(folder, { hooks, context: set.context }, sequences());
+  });
+  return readdirSync(out)
+    .sort()
+    .map((name) => join(out, name));
+}
+
+async function* record({
+  model,
+  set,
+  hooks,
+  saes,
+  progress,
+}: Recording): AsyncGenerator<DumpBatch> {
+  const names = new Set([
+    ...hooks.map(({ name }) => name),
+    ...saes.map(({ sae }) => sae.cfg.hook_name),
+  ]);
+  for (let from = 0; from < set.nSeq; from += batchSequences) {
+    const to = Math.min(set.nSeq, from + batchSequences);
+    const rows = tokenRows(set, from, to);
+    const kept = capture(model, rows.tokenId, to - from, names);
+    const activations = new Map<string, Float32Array>();
+    for (const { name } of hooks) {
+      activations.set(name, (await tensorAt(kept, name).data()).slice() as Float32Array);
+    }
+    const latents = new Map<string, DumpCodes>();
+    for (const { name, sae } of saes) {
+      latents.set(name, await encodeAsync(sae, tensorAt(kept, sae.cfg.hook_name)));
+    }
+    tf.dispose([...kept.values()]);
+    progress.update({ label: "dump", done: to / set.nSeq });
+    yield { ...rows, activations, latents };
+  }
+}
+
+function capture(
+  model: Model,
+  ids: Int32Array,
+  batch: number,
+  names: ReadonlySet<string>,
+): Map<string, tf.Tensor2D> {
+  const kept = new Map<string, tf.Tensor2D>();
+  const keep = (value: tf.Tensor, name: string): undefined => {
+    kept.set(name, tf.keep(tf.clone(value)) as tf.Tensor2D);
+  };
+  const hooks = Object.fromEntries([...names].map((name) => [name, keep]));
+  tf.tidy(() => {
+    forwardHidden(model, ids, batch, { hooks });
+  });
+  return kept;
+}
+
+function tensorAt(kept: ReadonlyMap<string, tf.Tensor2D>, name: string): tf.Tensor2D {
+  const tensor = kept.get(name);
+  if (!tensor) throw new Error(`internal: nothing was kept at ${name}`);
+  return tensor;
+}
