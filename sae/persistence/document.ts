@@ -2,7 +2,7 @@
 // [low, high] at 95%, and null means that it was not measured or could not be reported.
 
 import type { CellName, Estimate } from "./estimands.ts";
-import type { ArmRole, BeforeAfter } from "./input.ts";
+import type { ArmRole } from "./input.ts";
 import type { CurvePoint } from "./tokens-ratio.ts";
 
 /** An arm as it is listed. */
@@ -88,8 +88,8 @@ export interface PersistenceDocument {
   readonly inheritance: Estimate & { readonly of_findable: number | null };
   readonly carry_bonus: Estimate;
   readonly tokens_ratio: number | null;
-  readonly off_image: BeforeAfter | null;
-  readonly copy_spread: BeforeAfter | null;
+  readonly off_image: number | null;
+  readonly copy_spread: number | null;
   /** Counts of eligible latents by best correlation, and by cosine to their own start; the null's are draws. */
   readonly histograms: {
     readonly edges: readonly number[];

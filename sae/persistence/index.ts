@@ -1,5 +1,6 @@
 // Persistence of features between two dictionaries on the same tokens: what other parts may use.
 export { benjaminiHochberg } from "./benjamini-hochberg.ts";
+export { persistenceColumns } from "./columns.ts";
 export { comparePersistence, type Persistence } from "./compare.ts";
 export { type LevelledFirings, type PairOverlap, pairOverlap, withLevels } from "./containment.ts";
 export { correlationMatches, type Matches, type MatchOptions } from "./correlation.ts";
@@ -15,7 +16,6 @@ export { type Firings, firingCount, firingsOf } from "./firings.ts";
 export {
   type ArmInput,
   type ArmRole,
-  type BeforeAfter,
   type Dictionary,
   type Frame,
   identityFrame,

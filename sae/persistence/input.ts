@@ -2,15 +2,13 @@
 // curves come from. Every dictionary is given with its codes on the same held-out token rows.
 import type { Rng } from "../../src/engine/index.ts";
 import { UsageError } from "../../src/io/index.ts";
+import type { Lineage } from "../lineage.ts";
 import type { SparseCodes } from "../sae.ts";
 import type { ActivationStream } from "./probe.ts";
 import type { CurvePoint } from "./tokens-ratio.ts";
 
-/** Where each latent of an SAE comes from: the stage it first appeared in, its latent in the stage before (−1: appended). */
-export interface LatentLineage {
-  readonly stage: readonly string[];
-  readonly parent: Int32Array;
-}
+/** What is needed of a lineage: the stage each latent first appeared in, and its index in the SAE before (−1: appended). */
+export type LatentLineage = Pick<Lineage, "stage" | "parent">;
 
 /** One SAE on the held-out rows. */
 export interface Dictionary {
@@ -73,12 +71,6 @@ export interface ProbeInput {
   readonly random: ActivationStream | null;
 }
 
-/** A measure at the moment of expansion and after training on. */
-export interface BeforeAfter {
-  readonly after_expansion: number;
-  readonly after_training: number;
-}
-
 /** The input of {@link comparePersistence}. */
 export interface PersistenceInput {
   readonly stage: string;
@@ -94,8 +86,9 @@ export interface PersistenceInput {
     readonly carried: readonly CurvePoint[];
     readonly fresh: readonly (readonly CurvePoint[])[];
   } | null;
-  readonly off_image: BeforeAfter | null;
-  readonly copy_spread: BeforeAfter | null;
+  /** Share of the trained child's energy off the image of E, and the spread among copies; passed on. */
+  readonly off_image: number | null;
+  readonly copy_spread: number | null;
   readonly rng: Rng;
   readonly options?: Partial<PersistenceOptions>;
 }

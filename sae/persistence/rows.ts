@@ -74,11 +74,13 @@ export interface RowsInput {
   readonly probe: { readonly parent: Float64Array | null; readonly child: Float64Array | null };
 }
 
-type FloatColumn = {
+/** A column of figures. */
+export type FloatColumn = {
   [Name in keyof PersistenceRows]: PersistenceRows[Name] extends Float32Array ? Name : never;
 }[keyof PersistenceRows];
 
-const floatColumns: readonly FloatColumn[] = [
+/** The columns that may hold nulls, in the order of the file. */
+export const floatColumns: readonly FloatColumn[] = [
   "cos",
   "cos_whitened",
   "enc_cos",
