@@ -1,8 +1,9 @@
 /**
  * Question 4: do circuits stick around? The parent's circuit, mapped through the expansion, is scored
  * in the trained child on the parent's own prompts. It stuck when it keeps at least .8 of its
- * faithfulness in the parent and its interval lies above random circuits with the same number of
- * heads, MLPs and latents. Over several expansions the worst is the answer.
+ * faithfulness in the parent and is clear of random circuits with the same number of heads, MLPs and
+ * latents: its interval of their mean, its value of their mean and two standard deviations. Over
+ * several expansions the worst is the answer.
  */
 import type { CircuitDocument, MappedCircuit } from "../circuit-document.ts";
 import {
@@ -17,6 +18,8 @@ import {
 
 /** Share of the parent's faithfulness that a circuit which stuck keeps. */
 const keptShare = 0.8;
+/** Score above its null from which a head is worth a mention. */
+const notableHead = 0.2;
 
 type Mapped = StageEvidence & { circuit: CircuitDocument & { mapped: MappedCircuit } };
 
@@ -47,7 +50,11 @@ export function answerCircuits(input: FiveQuestionsInput): Answer {
   const { faithfulness, random_same_kinds, rediscovered, jaccard, ...rest } = worst.circuit.mapped;
   const value = faithful(worst);
   const chance = random_same_kinds.mean;
-  const above = chance !== null && faithfulness.ci !== null && faithfulness.ci[0] > chance;
+  const above =
+    chance !== null &&
+    faithfulness.ci !== null &&
+    faithfulness.ci[0] > chance &&
+    value > chance + 2 * (random_same_kinds.sd ?? 0);
   const before = rest.parent_faithfulness;
   const kept = before !== null && before > 0 ? value / before : null;
   const verdict = !above
@@ -63,14 +70,21 @@ export function answerCircuits(input: FiveQuestionsInput): Answer {
     ...(rest.without_error === null
       ? []
       : [`${number(rest.without_error)} without the SAE's error node`]),
-  ];
+  ].join(", ");
+  const heads = rest.heads.flatMap(({ kind, parent, child }) =>
+    parent.score - parent.null < notableHead
+      ? []
+      : [
+          `its best ${kind.replaceAll("_", "-")} head went from ${number(parent.score)} to ${number(child?.score ?? null)}`,
+        ],
+  );
   return {
-    answer: `${verdict}: the parent's ${worst.circuit.task} circuit, mapped to ${rest.n} nodes, recovers ${facts.join(", ")}${mapped.length > 1 ? " (the worst of the expansions)" : ""}.`,
+    answer: `${verdict}: the parent's ${worst.circuit.task} circuit, mapped to ${rest.n} nodes, recovers ${[facts + (mapped.length > 1 ? " (the worst of the expansions)" : ""), ...heads].join("; ")}.`,
     value,
     ci: faithfulness.ci,
     unit: "share of the task effect recovered",
     evidence: evidenceOf(worst),
-    confident: above ? kept !== null && before! >= 0.5 : false,
+    confident: above && before !== null && before >= 0.5,
   };
 }
 

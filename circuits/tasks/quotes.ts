@@ -20,11 +20,11 @@ const fewest = 16; // spans below which the task is not applicable
 /** Up to n prompts, one for each quoted span that opens and closes inside a window of 24 tokens. */
 export function quotePrompts(source: TaskSource, n: number, rng: Rng): PromptSet | NotApplicable {
   const length = Math.min(window, source.train.context);
-  const kind = source.tokens.map(quoteKind);
+  const kinds = source.tokens.map(quoteKind);
   const word = commonestWord(source);
-  const follower = followers(source, kind);
+  const follower = followers(source, kinds);
   const spans = [source.heldOut, source.train].flatMap((rows) => {
-    const found = findSpans(rows, kind, length);
+    const found = findSpans(rows, source.tokens, kinds, length);
     const places = Int32Array.from(found.keys());
     rng.shuffle(places);
     return Array.from(places, (place) => ({ rows, ...found[place] }));
@@ -47,32 +47,38 @@ export function quotePrompts(source: TaskSource, n: number, rng: Rng): PromptSet
   return packPrompts("quote", pairs);
 }
 
-/** "open" for ` "` and `“`, "close" for `"`, `."` or `”`, null for text without a double quote, "other" for the rest. */
-export function quoteKind(token: string): "open" | "close" | "other" | null {
+/** What a token is to quotes: "open" and "close" say so themselves; "mark" is a bare `"`, which opens after a space and else closes; "other" holds a quote in some other way; null none. */
+export type QuoteKind = "open" | "close" | "mark" | "other" | null;
+
+/** The kind of a token's text. */
+export function quoteKind(token: string): QuoteKind {
   if (!/["“”]/.test(token)) return null;
+  if (token === '"') return "mark";
   if (/^(\s+["“]|“)$/.test(token)) return "open";
   return /^[.,;:!?]*["”][.,;:!?]*$/.test(token) ? "close" : "other";
 }
 
-type Kinds = readonly (string | null)[];
-
 /** Places (indices in `ids`) of spans: an opening quote, at least two tokens, a closing one, no other quote in the window. */
 function findSpans(
-  rows: TokenRows,
-  kind: Kinds,
+  { ids, nSeq, context }: TokenRows,
+  tokens: readonly string[],
+  kinds: readonly QuoteKind[],
   length: number,
 ): { open: number; close: number }[] {
+  const kindAt = (at: number): QuoteKind => {
+    const kind = kinds[ids[at]];
+    return kind === "mark" ? (/\s$/.test(tokens[ids[at - 1]]) ? "open" : "close") : kind;
+  };
   const spans: { open: number; close: number }[] = [];
-  for (let s = 0; s < rows.nSeq; s++) {
-    const start = s * rows.context;
-    for (let close = start + length; close < start + rows.context; close++) {
-      if (kind[rows.ids[close]] !== "close") continue;
+  for (let start = 0; start < nSeq * context; start += context) {
+    for (let close = start + length; close < start + context; close++) {
+      if (kindAt(close) !== "close") continue;
       const quotes: number[] = [];
       for (let at = close - length + 1; at < close; at++) {
-        if (kind[rows.ids[at]] !== null) quotes.push(at);
+        if (kinds[ids[at]] !== null) quotes.push(at);
       }
       const [open] = quotes;
-      if (quotes.length === 1 && kind[rows.ids[open]] === "open" && close - open > 2) {
+      if (quotes.length === 1 && kindAt(open) === "open" && close - open > 2) {
         spans.push({ open, close });
       }
     }
@@ -95,13 +101,16 @@ function commonestWord({ tokens, train }: TaskSource): number {
 }
 
 /** For each token, the token without a quote that follows it most often in training; −1 where none does. */
-function followers({ tokens, train, endOfText }: TaskSource, kind: Kinds): Int32Array {
+function followers(
+  { tokens, train, endOfText }: TaskSource,
+  kinds: readonly QuoteKind[],
+): Int32Array {
   const counts = new Map<number, number>();
   const best = new Int32Array(tokens.length).fill(-1);
   const most = new Float64Array(tokens.length);
   for (let i = 0; i + 1 < train.ids.length; i++) {
     const [a, b] = [train.ids[i], train.ids[i + 1]];
-    if ((i + 1) % train.context === 0 || b === endOfText || kind[b] !== null) continue;
+    if ((i + 1) % train.context === 0 || b === endOfText || kinds[b] !== null) continue;
     const key = a * tokens.length + b;
     const count = (counts.get(key) ?? 0) + 1;
     counts.set(key, count);

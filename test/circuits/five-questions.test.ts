@@ -44,12 +44,19 @@ const mapped = {
   jaccard: 0.4,
   jaccard_floor: 0.05,
   jaccard_ceiling: 0.7,
-  heads: [],
+  heads: [
+    {
+      kind: "previous_token",
+      parent: { layer: 0, index: 1, score: 0.62, null: 0.1 },
+      child: { layer: 0, index: 5, score: 0.58, null: 0.1 },
+    },
+    { kind: "induction", parent: { layer: 1, index: 0, score: 0.1, null: 0.08 }, child: null },
+  ],
   faithfulness: score(0.78, 0.7, 0.86),
   completeness: 0.2,
   without_error: 0.5,
   random,
-  random_same_kinds: { mean: 0.3, sd: 0.1, draws: 8 },
+  random_same_kinds: { mean: 0.3, sd: 0.05, draws: 8 },
 } satisfies MappedCircuit;
 
 const circuit = (value: MappedCircuit | null, task: CircuitDocument["task"] = "bigram") =>
@@ -213,6 +220,7 @@ describe("question 4", () => {
     expect(got.answer).toMatch(/^It stuck around: the parent's bigram circuit/);
     expect(got.answer).toContain("0.78 [0.70, 0.86] of the effect");
     expect(got.answer).toContain("0.30 for random circuits of the same make-up");
+    expect(got.answer).toMatch(/; its best previous-token head went from 0.62 to 0.58\.$/);
     expect(got.evidence[0]).toEqual({
       file: "stages/01-wider/circuits/bigram.json",
       field: "mapped.faithfulness",
@@ -228,6 +236,8 @@ describe("question 4", () => {
     expect(of(part).answer).toMatch(/^It stuck around in part/);
     expect(of(none).answer).toMatch(/^This run doesn't show that it did/);
     expect(of(none).confident).toBe(false);
+    const wild = { ...mapped, random_same_kinds: { mean: 0.3, sd: 0.3, draws: 8 } };
+    expect(of(wild).answer).toMatch(/^This run doesn't show that it did/);
   });
 
   test("no task, no circuit; an unstable denominator, no ratio: both say why", () => {

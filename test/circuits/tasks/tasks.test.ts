@@ -87,11 +87,11 @@ test("bigram contexts come from the held-out sequences while these have an occur
   expect(set.clean.includes(marked)).toBe(true);
 });
 
-test("tokens with double quotes are told apart as opening, closing and others", () => {
+test("tokens with double quotes are told apart as opening, closing, bare and others", () => {
   expect([' "', "“", '"', '."', '",', "”", 'x"y', " word", "'"].map(quoteKind)).toEqual([
     "open",
     "open",
-    "close",
+    "mark",
     "close",
     "close",
     "close",
@@ -121,6 +121,24 @@ test("quote prompts stop before the closing quote and lose the opening one when 
     expect(changed).toHaveLength(1);
     expect(tokens[clean[changed[0]]]).toBe(' "');
     expect(tokens[corrupted[changed[0]]]).toBe(" the");
+  }
+});
+
+test("a bare quote token opens after a space and closes after anything else", () => {
+  const words: string[] = [];
+  const rng = createRng(6);
+  for (let i = 0; i < 200; i++) {
+    for (let w = 0; w < 20; w++)
+      words.push(rng.int(2) === 0 ? " the" : [" x", " y", " z"][rng.int(3)]);
+    words.push(" ", '"', "said", ` w${rng.int(8)}`, " x", '"');
+  }
+  const source = corpus([words], 64);
+  const set = quotePrompts(source, 16, createRng(0));
+  if ("reason" in set) throw new Error(set.reason);
+  for (let row = 0; row < set.n; row++) {
+    const at = (row + 1) * set.length - 1;
+    expect(source.tokens[set.answer[row]]).toBe('"');
+    expect(source.tokens[set.clean[at]]).toBe(" x"); // never cut before an opening quote
   }
 });
 
