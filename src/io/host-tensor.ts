@@ -14,3 +14,10 @@ export interface HostTensor {
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, dimension) => product * dimension, 1);
 }
+
+/** Index of the first NaN or infinity, −1 where all is finite, as integers always are. */
+export function firstNonFinite(data: HostArray): number {
+  if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;
+  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
+  return -1;
+}

@@ -46,7 +46,7 @@ export {
 export { readProblem, writeProblem } from "./file-errors.ts";
 export { narrowFloat16, widenBfloat16, widenFloat16 } from "./half.ts";
 export { sha256, sha256File } from "./hash.ts";
-export { type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
+export { firstNonFinite, type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
 export { type ArrowSummary, inspectFile, type SafetensorsSummary } from "./inspect-file.ts";
 export { decodeUtf8, describeJson, parseJson, readJson } from "./json.ts";
 export { JsonlLog, type JsonlLogOptions, readJsonl } from "./jsonl.ts";

@@ -9,7 +9,7 @@ import { AtomicSink } from "./atomic-file.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { readProblem } from "./file-errors.ts";
 import { widenBfloat16, widenFloat16 } from "./half.ts";
-import { type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
+import { firstNonFinite, type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
 import { decodeUtf8, describeJson, parseJson } from "./json.ts";
 
 /** What a file holds. */
@@ -270,12 +270,6 @@ function typed(dtype: string, { buffer }: Uint8Array): HostArray {
 function checkBooleans(data: Uint8Array, where: string): void {
   const i = data.findIndex((value) => value > 1);
   if (i >= 0) throw bad("bool", where, "0 or 1", `${data[i]} at element ${i}`);
-}
-
-function firstNonFinite(data: HostArray): number {
-  if (!(data instanceof Float32Array || data instanceof Float64Array)) return -1;
-  for (let i = 0; i < data.length; i++) if (!Number.isFinite(data[i])) return i;
-  return -1;
 }
 
 function layOut(

@@ -4,6 +4,7 @@
  * Other programs' files are read too, when they have `doc`, `pos` and lists of floats of one length.
  */
 import { RunError, UsageError } from "../errors.ts";
+import { firstNonFinite } from "../host-tensor.ts";
 import { type Column, type NumberColumn, rowsOf } from "./column.ts";
 import { ArrowReader, type ColumnBatch } from "./reader.ts";
 import { ShardedArrowWriter, type ShardOptions, shardFiles } from "./sharded-writer.ts";
@@ -332,7 +333,7 @@ function flatActivations(column: Column, width: number, where: string): Float32A
   const numbers = column.item.values.subarray(first, first + rows * width);
   const values =
     numbers instanceof Float32Array ? numbers : Float32Array.from(numbers as Float64Array);
-  const i = values.findIndex((value) => !Number.isFinite(value));
+  const i = firstNonFinite(values);
   if (i >= 0) throw bad("finite numbers", `${values[i]} in row ${Math.floor(i / width)}`);
   return values;
 }

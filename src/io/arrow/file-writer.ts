@@ -33,6 +33,7 @@ export class ArrowFileWriter {
   private readonly writer: RecordBatchWriter;
   private readonly dictionaries = new Map<string, Data>();
   private sealed = false;
+  private written = 0;
 
   constructor(
     path: string,
@@ -61,6 +62,11 @@ export class ArrowFileWriter {
     return this.sink.bytes;
   }
 
+  /** Batches written so far. */
+  get batches(): number {
+    return this.written;
+  }
+
   /** Writes one batch: columns in the order of the fields, all of the same length. */
   write(columns: readonly Column[]): void {
     const rows = columns.length === 0 ? 0 : rowsOf(columns[0]);
@@ -76,6 +82,7 @@ export class ArrowFileWriter {
       const data = arrow.makeData({ type, length: rows, nullCount: 0, children });
       this.writer.write(new arrow.RecordBatch(this.schema, data));
     });
+    this.written++;
   }
 
   /** Writes the footer and flushes; the file has its temporary name until `commit`. */

@@ -35,7 +35,7 @@ export class ShardedArrowWriter {
     const { shardBytes = 256 * 2 ** 20 } = this.options;
     let last = this.shards[this.shards.length - 1];
     try {
-      if (last.bytes >= shardBytes) {
+      if (last.batches > 0 && last.bytes >= shardBytes) {
         last.seal();
         last = this.open();
       }

@@ -322,10 +322,10 @@ describe("another program's Arrow file", () => {
 test("writing and reading 200 MB takes a small part of that in memory", () => {
   const script = `
     import { ActivationDump, writeActivationDump } from ${JSON.stringify(io())};
-    const width = 256, n = 4096, count = 50; // 4.2 MB a batch
+    const width = 256, n = 4096; // 4.2 MB a batch
     let peak = 0;
     const note = () => { peak = Math.max(peak, process.memoryUsage().rss); };
-    function* batches() {
+    function* batches(count) {
       for (let b = 0; b < count; b++) {
         const values = new Float32Array(n * width).fill(b);
         const int = new Int32Array(n).fill(b);
@@ -333,11 +333,11 @@ test("writing and reading 200 MB takes a small part of that in memory", () => {
         note();
       }
     }
-    const spec = { hooks: [{ name: "h", width }], vocab: Array.from({ length: count }, (_, i) => "t" + i), metadata: {} };
-    await writeActivationDump("small.arrow", spec, [...batches()].slice(0, 2)); // loads what there is to load
+    const spec = { hooks: [{ name: "h", width }], vocab: Array.from({ length: 50 }, (_, i) => "t" + i), metadata: {} };
+    await writeActivationDump("small.arrow", spec, batches(2)); // loads what there is to load
     const base = process.memoryUsage().rss;
     peak = 0;
-    await writeActivationDump("x.arrow", spec, batches());
+    await writeActivationDump("x.arrow", spec, batches(50));
     const written = peak - base;
     let sum = 0;
     peak = 0;
@@ -355,8 +355,8 @@ test("writing and reading 200 MB takes a small part of that in memory", () => {
   const { written, read, sum } = JSON.parse(stdout);
   expect(statSync(file("x.arrow")).size).toBeGreaterThan(200 * 2 ** 20);
   expect(sum).toBe(2 * 1225 + 50 * 4096);
-  expect(written).toBeLessThan(80);
-  expect(read).toBeLessThan(80);
+  expect(written).toBeLessThan(100); // 37 when measured
+  expect(read).toBeLessThan(100); // 37 to 53
 });
 
 python.test("pyarrow, polars, duckdb and datasets open a dump and see its values", async (run) => {
@@ -364,6 +364,8 @@ python.test("pyarrow, polars, duckdb and datasets open a dump and see its values
   await writeActivationDump(file("s.arrow"), spec, [batchOf(0, 50), batchOf(50, 9)], {
     shardBytes: 1000,
   });
+  const half: DumpSpec = { ...spec, saes: [], dtype: "float16" };
+  await writeActivationDump(file("half.arrow"), half, [batchOf(0, 59)]);
   const out = await run(
     `
 import json, sys
@@ -390,6 +392,10 @@ lazy = pl.scan_ipc(path).filter(pl.col("doc") == 11).select("pos", pl.col(hook).
 result["polars"] = [frame.height, str(frame.schema[hook]), frame[hook].to_numpy().sum().item(), lazy.rows()]
 result["polars_tokens"] = frame["token"].cast(pl.String).to_list()[:7]
 result["shards"] = pl.read_ipc(f"{folder}/s-*.arrow")[hook].to_numpy().sum().item()
+half = pa.ipc.open_file(f"{folder}/half.arrow").read_all()
+half.validate(full=True)
+result["half"] = [str(half.schema.field(hook).type), float(half.column(hook).combine_chunks().flatten().to_numpy().sum(dtype=np.float64))]
+result["half_polars"] = pl.read_ipc(f"{folder}/half.arrow")[hook].arr.get(0).to_list()[-1]
 data = datasets.load_dataset("arrow", data_files=path, split="train", cache_dir=cache)
 result["datasets"] = [len(data), data[58][hook], data[1]["token"], data[2]["sae/resid"]]
 print(json.dumps(result))
@@ -436,6 +442,8 @@ print(json.dumps(result))
     ],
     polars_tokens: tokens,
     shards: total,
+    half: ["fixed_size_list<item: halffloat not null>[3]", total],
+    half_polars: 174,
     datasets: [59, [174, 175, 176], "Ġthe", []],
   });
 });
