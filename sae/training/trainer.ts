@@ -146,7 +146,7 @@ async function begin(source: ActivationSource, jobs: readonly SaeJob[]): Promise
   const saes = jobs.map(({ config, init, rng, pinNorms }) =>
     init
       ? enterTraining({ ...init, cfg: config }, scale, pinNorms)
-      : enterTraining(initialiseSae(config, sample, rng), scale, true),
+      : enterTraining(initialiseSae(config, sample, rng.fork("initialise")), scale, true),
   );
   return { saes, scale, taken: { step: 0, tokens: 0 } };
 }

@@ -1,0 +1,117 @@
+import fc from "fast-check";
+import { beforeAll, expect, test } from "vitest";
+import {
+  activationScale,
+  decode,
+  encode,
+  equaliseThresholds,
+  fold,
+  foldDecoderNorms,
+  type Sae,
+  scaleFrame,
+} from "../../sae/index.ts";
+import { rowNorms } from "../../sae/kernels/row-norms.ts";
+import { tf, useBackend } from "../../src/engine/index.ts";
+import { dense, draw, randomSae } from "./support/random-sae.ts";
+
+beforeAll(async () => {
+  await useBackend("wasm");
+});
+
+const d_in = 6;
+const d_sae = 15;
+const rows = draw("rows", 50 * d_in);
+
+function behaviour(sae: Sae, x: Float32Array = rows) {
+  const tensor = tf.tensor2d(x, [x.length / d_in, d_in]);
+  const codes = encode(sae, tensor);
+  tensor.dispose();
+  return { latents: [...codes.latent], f: dense(codes), xHat: decode(sae, codes) };
+}
+
+const factors = fc.array(fc.double({ min: 0.01, max: 100, noNaN: true }), {
+  minLength: d_sae,
+  maxLength: d_sae,
+});
+
+test("folding any scale per latent keeps the firing latents and the reconstruction, and scales the codes", () => {
+  fc.assert(
+    fc.property(factors, fc.integer(), (scales, seed) => {
+      const sae = randomSae({ architecture: "batchtopk", d_in, d_sae, k: 3 }, seed);
+      const before = behaviour(sae);
+      const after = behaviour(fold(sae, scales));
+      expect(after.latents).toEqual(before.latents);
+      expect(after.xHat).toBeAllclose(before.xHat, { rtol: 1e-4, atol: 1e-4 });
+      expect(after.f).toBeAllclose(
+        before.f.map((f, at) => f * scales[at % d_sae]),
+        { rtol: 1e-4, atol: 1e-4 },
+      );
+    }),
+    // seeded: a pre-activation within rounding of its threshold may go either way
+    { numRuns: 40, seed: 1 },
+  );
+});
+
+test("folding decoder norms gives unit rows and the same SAE", () => {
+  const sae = randomSae({ architecture: "batchtopk", d_in, d_sae, k: 3 });
+  const folded = foldDecoderNorms(sae);
+  expect(rowNorms(folded.W_dec, d_in)).toBeAllclose(new Float32Array(d_sae).fill(1));
+  expect(behaviour(folded).latents).toEqual(behaviour(sae).latents);
+  expect(behaviour(folded).xHat).toBeAllclose(behaviour(sae).xHat, { rtol: 1e-4, atol: 1e-5 });
+});
+
+test("a dead latent without a decoder row survives folding", () => {
+  const sae = randomSae({ architecture: "batchtopk", d_in, d_sae, k: 3 });
+  sae.W_dec.fill(0, 0, d_in);
+  expect(behaviour(foldDecoderNorms(sae)).latents).toEqual(behaviour(sae).latents);
+});
+
+test("thresholds become one and the SAE stays the same", () => {
+  const sae = randomSae({ architecture: "batchtopk", d_in, d_sae, k: 3 });
+  const equal = equaliseThresholds(sae);
+  expect(new Set(equal.threshold).size).toBe(1);
+  expect(behaviour(equal).latents).toEqual(behaviour(sae).latents);
+  expect(behaviour(equal).xHat).toBeAllclose(behaviour(sae).xHat, { rtol: 1e-4, atol: 1e-5 });
+  expect(equaliseThresholds(equal)).toBe(equal);
+});
+
+test("a TopK SAE folds by a common factor and refuses unequal ones, which would change its selection", () => {
+  const sae = randomSae({ architecture: "topk", d_in, d_sae, k: 3 });
+  const twice = fold(sae, new Float32Array(d_sae).fill(2));
+  expect(behaviour(twice).latents).toEqual(behaviour(sae).latents);
+  expect(() => foldDecoderNorms(sae)).toThrow(/changes its selection/);
+  expect(() => fold(sae, new Float32Array(d_sae))).toThrow(/not positive/);
+});
+
+test("an SAE taken into a scaled frame does there what it did, and comes back unchanged", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom("topk" as const, "batchtopk" as const),
+      fc.double({ min: 0.05, max: 20, noNaN: true }),
+      fc.integer(),
+      (architecture, s, seed) => {
+        const sae = randomSae({ architecture, d_in, d_sae, k: 3 }, seed);
+        const scaled = scaleFrame(sae, s);
+        const before = behaviour(sae);
+        const inside = behaviour(
+          scaled,
+          rows.map((x) => x * s),
+        );
+        expect(inside.latents).toEqual(before.latents);
+        expect(inside.xHat.map((x) => x / s)).toBeAllclose(before.xHat, { rtol: 1e-4, atol: 1e-4 });
+        const back = scaleFrame(scaled, 1 / s);
+        expect(back.W_enc).toEqual(sae.W_enc);
+        expect(back.b_enc).toBeAllclose(sae.b_enc, { rtol: 1e-6, atol: 1e-9 });
+        expect(back.b_dec).toBeAllclose(sae.b_dec, { rtol: 1e-6, atol: 1e-9 });
+        if (sae.threshold) expect(back.threshold).toBeAllclose(sae.threshold, { rtol: 1e-6 });
+      },
+    ),
+    // seeded: a pre-activation within rounding of its threshold may go either way
+    { numRuns: 40, seed: 1 },
+  );
+});
+
+test("the scale makes the mean norm the root of the width", () => {
+  expect(activationScale(Float32Array.of(3, 4, 0, 15), 2)).toBeCloseTo(Math.SQRT2 / 10, 12);
+  expect(() => activationScale(new Float32Array(4), 2)).toThrow(/can't be scaled/);
+});
