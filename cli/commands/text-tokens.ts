@@ -5,7 +5,7 @@ import {
   openCorpus,
   Tokenizer,
   type TokenSet,
-  tokenizeCorpus,
+  tokenizeWhole,
 } from "../../src/data/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import type { Gpt2Config } from "../../src/models/index.ts";
@@ -42,36 +42,10 @@ export async function tokensOfText(
       got: `${tokenizer.vocabSize}`,
     });
   }
-  const corpus = openCorpus({ ...corpusSpecOf(text), order: "file" });
-  const context = Math.min(config.n_positions, longestContext);
-  const { train, heldOut, documents } = await tokenizeCorpus(corpus, tokenizer, {
-    context,
-    maxTokens: Math.max(maxTokens, 2 * context),
+  const corpus = openCorpus(corpusSpecOf(text));
+  const { set, documents } = await tokenizeWhole(corpus, tokenizer, {
+    context: Math.min(config.n_positions, longestContext),
+    maxTokens,
   });
-  return {
-    set: merge(train, heldOut),
-    tokenizer,
-    documents,
-    fingerprint: await corpus.fingerprint(),
-  };
-}
-
-// Both sides of the split, in the order of the documents.
-function merge(a: TokenSet, b: TokenSet): TokenSet {
-  const { context } = a;
-  const rows = [
-    ...Array.from(a.doc, (doc, i) => ({ set: a, doc, i })),
-    ...Array.from(b.doc, (doc, i) => ({ set: b, doc, i })),
-  ].sort((x, y) => x.doc - y.doc || x.set.start[x.i] - y.set.start[y.i]);
-  const ids = new Int32Array(rows.length * context);
-  rows.forEach(({ set, i }, row) => {
-    ids.set(set.ids.subarray(i * context, (i + 1) * context), row * context);
-  });
-  return {
-    ids,
-    doc: Int32Array.from(rows, ({ doc }) => doc),
-    start: Int32Array.from(rows, ({ set, i }) => set.start[i]),
-    nSeq: rows.length,
-    context,
-  };
+  return { set, tokenizer, documents, fingerprint: await corpus.fingerprint() };
 }

@@ -14,6 +14,7 @@ export {
   type TokenizeOptions,
   tokenizeCorpus,
 } from "./tokenize-corpus.ts";
+export { type TokenizeWholeOptions, tokenizeWhole } from "./tokenize-whole.ts";
 export { Tokenizer, tokenizerConfig } from "./tokenizer.ts";
 export { endOfTextToken, type TokenizerJson } from "./tokenizer-json.ts";
 export {

@@ -115,8 +115,8 @@ export async function tokenizeCorpus(
   };
 }
 
-// Sequences of one document's tokens, [nSeq * context], each behind <|endoftext|>.
-function cutSequences(stream: Int32Array, context: number, endOfText: number): Int32Array {
+/** Sequences of one document's tokens, [nSeq * context], each behind <|endoftext|>. */
+export function cutSequences(stream: Int32Array, context: number, endOfText: number): Int32Array {
   const step = context - 1;
   const nSeq = Math.floor(stream.length / step);
   const ids = new Int32Array(nSeq * context);

@@ -1,0 +1,348 @@
+// The commands on real files: what they write, what they print, and that a failure leaves nothing behind.
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { jsonDocuments } from "../../cli/json-schemas.ts";
+import { loadSae, readLineage } from "../../sae/index.ts";
+import { readMap } from "../../src/expansion/index.ts";
+import { readArrow } from "../../src/io/index.ts";
+import { loadModel } from "../../src/models/index.ts";
+import { runCommand } from "../support/command-line.ts";
+import { makeSmallRun, type SmallRun } from "../support/small-run.ts";
+
+let folder = "";
+let small: SmallRun;
+const at = (...parts: string[]): string => join(folder, ...parts);
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "commands-"));
+  small = await makeSmallRun(folder);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs with --json on wasm and checks the document against its schema. */
+async function answer(name: string, ...args: string[]): Promise<Record<string, never>> {
+  const { code, out, err } = await runCommand(...args, "--json", "--quiet", "--backend", "wasm");
+  expect(err).toBe("");
+  expect(code, out).toBe(0);
+  const document = JSON.parse(out) as Record<string, never>;
+  jsonDocuments[name].schema.parse(document);
+  return document;
+}
+
+/** Runs with --json, expects exit code 2 and returns the error. */
+async function refusal(...args: string[]): Promise<Record<string, string>> {
+  const { code, out } = await runCommand(...args, "--json", "--backend", "wasm");
+  expect(code, out).toBe(2);
+  jsonDocuments.error.schema.parse(JSON.parse(out));
+  return (JSON.parse(out) as { error: Record<string, string> }).error;
+}
+
+describe("expand", () => {
+  test("writes the bigger checkpoint, its map and tokenizer, exact in f32 at an odd width", async () => {
+    const document = await answer(
+      "expand",
+      ...["expand", small.model, "--width", "20", "--layers", "+1", "--out", at("bigger")],
+    );
+    expect(document).toMatchObject({
+      exact: true,
+      parent: { d_model: 12, n_layer: 2, n_head: 3 },
+      child: { d_model: 20, n_layer: 3, n_head: 5 },
+    });
+    const { max_abs_dlogit, boundaries } = document.exactness as unknown as {
+      max_abs_dlogit: number;
+      boundaries: { rel_err: number }[];
+    };
+    expect(max_abs_dlogit).toBeLessThanOrEqual(1e-4);
+    expect(Math.max(...boundaries.map(({ rel_err }) => rel_err))).toBeLessThanOrEqual(1e-5);
+    expect(document.off_image).toBeLessThan(1e-10);
+    expect(readdirSync(at("bigger")).sort()).toEqual([
+      "config.json",
+      "map.json",
+      "map.safetensors",
+      "model.safetensors",
+      "tokenizer.json",
+    ]);
+    expect(loadModel(at("bigger")).config.n_embd).toBe(20);
+    expect(readMap(at("bigger")).exactness?.max_abs_dlogit).toBe(max_abs_dlogit);
+    jsonDocuments.map.schema.parse(JSON.parse(readFileSync(at("bigger", "map.json"), "utf8")));
+  });
+
+  test("the same seed gives the same bytes, another seed others", async () => {
+    const weights = (name: string): Buffer => readFileSync(at(name, "model.safetensors"));
+    for (const [name, seed] of [
+      ["a", "1"],
+      ["b", "1"],
+      ["c", "2"],
+    ]) {
+      await answer(
+        "expand",
+        "expand",
+        small.model,
+        "--width",
+        "16",
+        "--seed",
+        seed,
+        "--out",
+        at(name),
+      );
+    }
+    expect(weights("a")).toEqual(weights("b"));
+    expect(weights("a")).not.toEqual(weights("c"));
+  });
+
+  test("exactness on a text; a relative width is rounded with a note", async () => {
+    const document = await answer(
+      "expand",
+      ...["expand", small.model, "--width", "1.4x", "--text", small.text, "--out", at("texted")],
+    );
+    expect(document.child).toMatchObject({ d_model: 16 });
+    expect(document.notes[0]).toContain("16");
+  });
+
+  test("--dry-run writes nothing and needs no --out", async () => {
+    const document = await answer("expand", "expand", small.model, "--width", "16", "--dry-run");
+    expect(document.child).toMatchObject({ d_model: 16 });
+    expect(document.exactness).toBeNull();
+  });
+
+  test("people read sizes and exactness", async () => {
+    const { out } = await runCommand(
+      ...["expand", small.model, "--layers", "+1", "--out", at("readable"), "--quiet"],
+    );
+    expect(out).toMatch(/^child +3 layers × 12, 3 heads/m);
+    expect(out).toMatch(/^largest difference of a logit +\d/m);
+  });
+
+  test("impossible sizes, missing files, an --out in use: exit 2 and nothing written", async () => {
+    const out = ["--out", at("refused")];
+    expect((await refusal("expand", small.model, "--width", "18", ...out)).hint).toContain(
+      "16 and 20",
+    );
+    expect((await refusal("expand", small.model, "--width", "8", ...out)).code).toBe(
+      "child-too-small",
+    );
+    expect((await refusal("expand", small.model, ...out)).code).toBe("nothing-to-grow");
+    expect((await refusal("expand", at("none"), "--width", "16", ...out)).code).toBe("no-model");
+    expect((await refusal("expand", small.model, "--width", "16")).where).toBe("--out");
+    expect(
+      (await refusal("expand", small.model, "--width", "16", "--text", at("none"), ...out)).code,
+    ).toBe("cannot-read");
+    expect(existsSync(at("refused"))).toBe(false);
+    expect(
+      (await refusal("expand", small.model, "--width", "16", "--out", at("bigger"))).code,
+    ).toBe("out-exists");
+    expect(
+      (await refusal("expand", small.model, "--width", "16", "--out", folder, "--force")).got,
+    ).toBe("other files");
+  });
+
+  test("a damaged checkpoint is named with its file", async () => {
+    for (const [name, damage] of Object.entries({
+      truncated: (path: string) => truncateSync(path, 500),
+      empty: (path: string) => truncateSync(path, 0),
+      nan: (path: string) => {
+        const bytes = readFileSync(path);
+        bytes.writeUInt32LE(0x7fc00000, bytes.length - 4);
+        writeFileSync(path, bytes);
+      },
+    })) {
+      cpSync(small.model, at(name), { recursive: true });
+      damage(at(name, "model.safetensors"));
+      const { where } = await refusal("expand", at(name), "--width", "16", "--out", at("refused"));
+      expect(where).toContain(at(name, "model.safetensors"));
+    }
+  });
+});
+
+describe("carry", () => {
+  test("the carried SAE has the same latents and FVU, and its lineage", async () => {
+    const document = await answer(
+      "carry",
+      ...["carry", small.sae, "--expansion", at("bigger"), "--out", at("carried")],
+      ...["--text", small.text, "--model", small.model],
+    );
+    expect(document).toMatchObject({ d_in: 20, d_sae: 24, carried: 24, appended: 0 });
+    const check = document.check as unknown as Record<string, number>;
+    expect(check.same_latents).toBeGreaterThan(0.999);
+    expect(check.fvu_parent_frame).toBeCloseTo(check.fvu_parent, 4);
+    expect(loadSae(at("carried")).cfg).toMatchObject({ d_in: 20, hook_name: document.hook_name });
+    const { stage, parent, ancestors } = readLineage(at("carried", "lineage.arrow"));
+    expect(new Set(stage)).toEqual(new Set(["resid"]));
+    expect(parent[5]).toBe(5);
+    expect(ancestors[5]).toEqual([{ stage: "resid", latent: 5 }]);
+  });
+
+  test("without a text nothing is checked; with one, latents can be appended", async () => {
+    const bare = await answer(
+      "carry",
+      ...["carry", small.sae, "--expansion", at("bigger"), "--out", at("bare")],
+    );
+    expect(bare.check).toBeNull();
+    const grown = await answer(
+      "carry",
+      ...["carry", at("carried"), "--expansion", at("bigger"), "--new-latents", "3"],
+      ...["--out", at("grown"), "--text", small.text, "--model", small.model, "--dry-run"],
+    ).catch((error: unknown) => error);
+    // The carried SAE reads the child, so the same map can't carry it again.
+    expect(grown).toBeInstanceOf(Error);
+    const appended = await answer(
+      "carry",
+      ...["carry", small.sae, "--expansion", at("bigger"), "--new-latents", "3"],
+      ...["--out", at("grown"), "--text", small.text, "--model", small.model],
+    );
+    expect(appended).toMatchObject({ d_sae: 27, carried: 24, appended: 3 });
+    const { stage } = readLineage(at("grown", "lineage.arrow"));
+    expect(stage.slice(24)).toEqual(["grown", "grown", "grown"]);
+    expect(loadSae(at("grown")).cfg.d_sae).toBe(27);
+  });
+
+  test("flags that need each other, and a model that is not the parent", async () => {
+    const line = ["carry", small.sae, "--expansion", at("bigger"), "--out", at("refused")];
+    expect((await refusal("carry", small.sae, "--out", at("refused"))).where).toBe("--expansion");
+    expect((await refusal(...line, "--text", small.text)).code).toBe("bad-flag");
+    expect((await refusal(...line, "--new-latents", "3")).where).toBe("--new-latents");
+    expect((await refusal(...line, "--text", small.text, "--model", at("bigger"))).code).toBe(
+      "wrong-model",
+    );
+    expect(existsSync(at("refused"))).toBe(false);
+  });
+});
+
+describe("dump", () => {
+  const hooks = ["hook_embed", "blocks.1.mlp.hook_post"];
+
+  test("one row per token, hooks as lists, codes of an SAE, the same bytes each time", async () => {
+    const line = [
+      "dump",
+      small.model,
+      "--hook",
+      ...hooks,
+      "--sae",
+      small.sae,
+      "--text",
+      small.text,
+    ];
+    const document = await answer("dump", ...line, "--tokens", "400", "--out", at("a.arrow"));
+    expect(document.hooks).toEqual([
+      { name: hooks[0], width: 12 },
+      { name: hooks[1], width: 48 },
+    ]);
+    const table = readArrow(at("a.arrow"));
+    expect(table.rows).toBe(document.rows);
+    expect(table.rows).toBeLessThanOrEqual(400);
+    const [doc, pos] = [table.int32("doc"), table.int32("pos")];
+    const places = new Set(Array.from(doc, (d, row) => `${d} ${pos[row]}`));
+    expect(places.size).toBe(table.rows);
+    expect(table.has("sae/resid")).toBe(true);
+    expect(table.metadata["sae_carry.model_sha256"]).toMatch(/^[0-9a-f]{64}$/);
+    await answer("dump", ...line, "--tokens", "400", "--out", at("b.arrow"));
+    expect(readFileSync(at("a.arrow"))).toEqual(readFileSync(at("b.arrow")));
+  });
+
+  test("SAELens's layout: a dataset folder", async () => {
+    const document = await answer(
+      "dump",
+      ...["dump", small.model, "--hook", small.hook, "--text", small.text, "--tokens", "400"],
+      ...["--layout", "saelens", "--out", at("cached")],
+    );
+    expect(readdirSync(at("cached"))).toContain("state.json");
+    expect(document.files).toHaveLength(readdirSync(at("cached")).length);
+  });
+
+  test("what is missing or doesn't fit is told before any work", async () => {
+    const line = ["dump", small.model, "--text", small.text, "--out", at("c.arrow")];
+    expect((await refusal(...line)).where).toBe("--hook");
+    expect((await refusal(...line, "--hook", "blocks.9.hook_resid_post")).code).toBe(
+      "unknown-hook",
+    );
+    expect((await refusal("dump", small.model, "--hook", small.hook, "--out", "x")).where).toBe(
+      "--text",
+    );
+    expect((await refusal(...line, "--hook", small.hook, "--sae", at("carried"))).code).toBe(
+      "wrong-model",
+    );
+    expect(
+      (await refusal(...line, "--hook", small.hook, "--layout", "saelens", "--dtype", "float16"))
+        .code,
+    ).toBe("bad-flag");
+    writeFileSync(at("taken.arrow"), "");
+    expect(
+      (
+        await refusal(
+          "dump",
+          small.model,
+          "--hook",
+          small.hook,
+          "--text",
+          small.text,
+          "--out",
+          at("taken.arrow"),
+        )
+      ).code,
+    ).toBe("out-exists");
+    expect(existsSync(at("c.arrow"))).toBe(false);
+  });
+});
+
+describe("inspect", () => {
+  test("says what a model, an SAE, a map and a dump hold", async () => {
+    expect(await answer("inspect", "inspect", small.model)).toMatchObject({
+      kind: "model",
+      model: { d_model: 12, n_layer: 2 },
+      tokenizer: true,
+    });
+    expect(await answer("inspect", "inspect", small.sae)).toMatchObject({
+      kind: "sae",
+      architecture: "batchtopk",
+      d_sae: 24,
+      lineage: null,
+    });
+    expect(await answer("inspect", "inspect", at("grown"))).toMatchObject({
+      lineage: { resid: 24, grown: 3 },
+    });
+    expect(await answer("inspect", "inspect", at("bigger"))).toMatchObject({
+      kind: "map",
+      exact: true,
+      child: { d_model: 20 },
+    });
+    expect(await answer("inspect", "inspect", at("bigger", "map.json"))).toMatchObject({
+      kind: "map",
+    });
+    expect(await answer("inspect", "inspect", at("a.arrow"))).toMatchObject({ kind: "arrow" });
+  });
+
+  test("a file or folder that is none of them is an error", async () => {
+    mkdirSync(at("nothing"));
+    expect((await refusal("inspect", at("nothing"))).code).toBe("unknown-contents");
+    expect((await refusal("inspect", at("absent"))).code).toBe("cannot-read");
+    expect((await refusal("inspect", small.text)).where).toBe(small.text);
+    copyFileSync(small.text, at("config.json"));
+    expect((await refusal("inspect", at("config.json"))).where).toBe(at("config.json"));
+    rmSync(at("config.json"));
+  });
+});
+
+describe("doctor", () => {
+  test("lists every backend, the chosen one, and passes its checks on wasm", async () => {
+    const document = await answer("doctor", "doctor", "--check");
+    expect(document.chosen).toBe("wasm");
+    const names = (document.backends as unknown as { name: string }[]).map(({ name }) => name);
+    expect(names).toEqual(["tensorflow-gpu", "native", "tensorflow", "webgpu", "wasm", "cpu"]);
+    const checks = document.checks as unknown as { name: string; passed: boolean }[];
+    expect(checks.length).toBeGreaterThan(5);
+    expect(checks.filter(({ passed }) => !passed)).toEqual([]);
+  });
+});
