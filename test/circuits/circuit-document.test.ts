@@ -12,11 +12,11 @@ import {
   scoreAtExpansion,
   splitPrompts,
 } from "../../circuits/index.ts";
-import type { Sae } from "../../sae/index.ts";
+import { carrySae, type Sae } from "../../sae/index.ts";
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
 import { expandModel } from "../../src/expansion/index.ts";
-import { type HostModel, placeModel } from "../../src/models/index.ts";
-import { carried, pairedSource, randomSae, trainedModel } from "./small-run.ts";
+import { type HostModel, initGpt2, placeModel } from "../../src/models/index.ts";
+import { pairedSource, randomSae, trainedModel } from "./small-run.ts";
 
 const source = pairedSource();
 const hook = "blocks.0.hook_resid_post";
@@ -36,6 +36,12 @@ function describeBase(): CircuitDocument {
   const document = describeCircuit(stage, null, options);
   model.dispose();
   return document;
+}
+
+/** The model with an identity block on top. */
+function deeper(): ReturnType<typeof expandModel> {
+  const growth = { method: "lemon", depth_method: "identity", positions: "top" } as const;
+  return expandModel(host, { ...growth, layers: 3, noise_db: null }, createRng(0));
 }
 
 describe("a trained model's circuit", () => {
@@ -134,7 +140,7 @@ describe("a circuit carried through an exact expansion", () => {
         createRng("growth"),
       );
       const model = placeModel(child);
-      const stage = { stage: "01-grown", model, sae: carried(sae, map), source, seed: 0 };
+      const stage = { stage: "01-grown", model, sae: carrySae(sae, map).sae, source, seed: 0 };
       const atExpansion = scoreAtExpansion(stage, { document: parent, map }, options);
       expect(atExpansion!.value).toBeCloseTo(parent.scores!.faithfulness.value!, 3);
       expect(atExpansion!.ci).toBeAllclose(parent.scores!.faithfulness.ci!, { atol: 1e-3 });
@@ -158,19 +164,9 @@ describe("a circuit carried through an exact expansion", () => {
 
   test("a parent without a circuit leaves the child to look for its own", async () => {
     const parent = { ...describeBase(), task: null, prompts: null, nodes: [] };
-    const { child, map } = await expandModel(
-      host,
-      {
-        layers: 3,
-        method: "lemon",
-        depth_method: "identity",
-        positions: "top",
-        noise_db: null,
-      },
-      createRng(0),
-    );
+    const { child, map } = await deeper();
     const model = placeModel(child);
-    const stage = { stage: "01", model, sae: carried(sae, map), source, seed: 0 };
+    const stage = { stage: "01", model, sae: carrySae(sae, map).sae, source, seed: 0 };
     const document = describeCircuit(stage, { document: parent, map }, options);
     model.dispose();
     expect(document.task).not.toBeNull();
@@ -178,18 +174,21 @@ describe("a circuit carried through an exact expansion", () => {
     expect(document.mapped).toBeNull();
   });
 
+  test("a child with random weights inherits nothing, and the ratio is refused or small", async () => {
+    const parent = describeBase();
+    const { child, map } = await deeper();
+    const model = placeModel(initGpt2(child.config, createRng("other")));
+    const stage = { stage: "01", model, sae: carrySae(sae, map).sae, source, seed: 0 };
+    const document = describeCircuit(stage, { document: parent, map }, options);
+    model.dispose();
+    const { value, reason } = document.mapped!.faithfulness;
+    expect(document.tasks.find((task) => task.task === parent.task)!.done).toBe(false);
+    if (value === null) expect(reason).toMatch(/standard errors/);
+    else expect(value).toBeLessThan(0.2);
+  });
+
   test("prompts of another seed are refused", async () => {
-    const { child, map } = await expandModel(
-      host,
-      {
-        layers: 3,
-        method: "lemon",
-        depth_method: "identity",
-        positions: "top",
-        noise_db: null,
-      },
-      createRng(0),
-    );
+    const { child, map } = await deeper();
     const model = placeModel(child);
     const stage = { stage: "01", model, sae: null, source, seed: 1 };
     expect(() => describeCircuit(stage, { document: describeBase(), map }, options)).toThrow(

@@ -65,3 +65,34 @@ test("an untrained model has scores near uniform attention, within 0 and 1, the 
   expect(headScores(model, 0, createRng(1), { sequences: 4 })).toEqual(scores);
   model.dispose();
 });
+
+test("a model built to attend to the previous token scores 1 there, with or without repetition", () => {
+  const d = 16;
+  const config = gpt2Config({
+    vocab_size: 40,
+    n_positions: d,
+    n_embd: d,
+    n_layer: 1,
+    n_head: 1,
+  });
+  const host = initGpt2(config, createRng(0));
+  const fill = (name: string, value: (i: number) => number): void => {
+    const data = host.weights.get(`transformer.${name}`)!.data as Float32Array;
+    for (let i = 0; i < data.length; i++) data[i] = value(i);
+  };
+  fill("wte.weight", () => 0);
+  fill("wpe.weight", (i) => (Math.floor(i / d) === i % d ? 1 : 0)); // position i is axis i
+  fill("h.0.attn.c_attn.bias", () => 0);
+  fill("h.0.attn.c_attn.weight", (i) => {
+    const [from, to] = [Math.floor(i / (3 * d)), i % (3 * d)];
+    if (to < d) return from === to ? 10 : 0; // the query of position i is axis i
+    return to < 2 * d && to - d === from + 1 ? 10 : 0; // the key of position j is axis j + 1
+  });
+  const model = placeModel(host);
+  const scores = headScores(model, 0, createRng(0), { sequences: 2 });
+  model.dispose();
+  expect(scores.previous_token[0][0]).toBeGreaterThan(0.99);
+  expect(scores.null.previous_token[0][0]).toBeGreaterThan(0.99);
+  expect(scores.induction[0][0]).toBeLessThan(0.2); // early rows: BOS alone is left
+  expect(scores.duplicate_token[0][0]).toBeLessThan(0.2);
+});

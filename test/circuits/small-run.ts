@@ -1,13 +1,7 @@
-// A small language model trained for a second on text made of fixed pairs, with an SAE, and its growth.
+// A small language model trained for a second on text made of fixed pairs, and an SAE.
 import type { TaskSource } from "../../circuits/index.ts";
 import { type Sae, saeConfig } from "../../sae/index.ts";
 import { createRng, type Rng } from "../../src/engine/index.ts";
-import {
-  type ExpansionMap,
-  hookEntry,
-  mapReadouts,
-  mapVectors,
-} from "../../src/expansion/index.ts";
 import { createLmTrainer, gpt2Config, type HostModel, initGpt2 } from "../../src/models/index.ts";
 
 const context = 24;
@@ -66,27 +60,4 @@ export function randomSae(dIn: number, dSae: number, hook: string): Sae {
     b_dec: draw(dIn, 0.1),
     threshold: null,
   };
-}
-
-/** w_enc′ = Rᵀ w_enc, w_dec′ = E w_dec, b_dec′ = E b_dec. */
-export function carried(sae: Sae, map: ExpansionMap): Sae {
-  const { d_in, d_sae, hook_name } = sae.cfg;
-  const entry = hookEntry(map, hook_name)!;
-  const encoder = mapReadouts(map, entry.tensor, transpose(sae.W_enc, d_in, d_sae));
-  const D = encoder.length / d_sae;
-  return {
-    ...sae,
-    cfg: { ...sae.cfg, d_in: D, hook_name: entry.to[0] },
-    W_enc: transpose(encoder, d_sae, D),
-    W_dec: mapVectors(map, entry.tensor, sae.W_dec),
-    b_dec: mapVectors(map, entry.tensor, sae.b_dec),
-  };
-}
-
-function transpose(values: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(values.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) out[j * rows + i] = values[i * columns + j];
-  }
-  return out;
 }
