@@ -12,6 +12,7 @@ import { type Dictionary, embedHook, headHook, mlpHook, nodeHooks } from "./circ
 import { type CircuitNode, rankNodes } from "./nodes.ts";
 import type { PatchSetting } from "./patching.ts";
 
+/** How gradients are taken. */
 export interface AttributionOptions {
   /** Points at which gradients are taken; 1 is the clean prompt alone. */
   readonly steps?: number;

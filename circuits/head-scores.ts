@@ -11,6 +11,7 @@ import { drawDistinct } from "./tasks/induction.ts";
 
 /** The three kinds of score. */
 export const headScoreKinds = ["induction", "previous_token", "duplicate_token"] as const;
+/** One of them. */
 export type HeadScoreKind = (typeof headScoreKinds)[number];
 
 /** Mean attention, [layer][head]. */
@@ -24,6 +25,7 @@ export interface HeadScores extends Readonly<Record<HeadScoreKind, HeadTable>> {
   readonly null: Readonly<Record<HeadScoreKind, HeadTable>>;
 }
 
+/** How many sequences, of what length. */
 export interface HeadScoreOptions {
   /** L; at most (context − 1) / 2, which is what it is cut to. */
   readonly length?: number;

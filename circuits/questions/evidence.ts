@@ -74,6 +74,7 @@ export interface BiasPoint {
   readonly corrected: number;
 }
 
+/** A whole run. */
 export interface FiveQuestionsInput {
   readonly stages: readonly StageEvidence[];
   readonly curves: readonly LossPoint[];

@@ -8,6 +8,7 @@ import { sha256 } from "../../src/io/index.ts";
 
 /** The tasks, in the order in which they are tried. */
 export const taskNames = ["induction", "bigram", "quote"] as const;
+/** One of them. */
 export type TaskName = (typeof taskNames)[number];
 
 /** n prompts of `length` tokens; the metric is read at the last position. */
