@@ -10,8 +10,8 @@ import { createProgram } from "./program.ts";
 /** Runs `argv` (without node and script); resolves with the exit code, never rejects. */
 export async function main(argv: readonly string[], output: Output): Promise<number> {
   const json = argv.includes("--json");
-  const program = createProgram(output);
   try {
+    const program = createProgram(output);
     if (argv.length === 0) {
       output.err(program.helpInformation());
       return 2;

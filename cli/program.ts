@@ -2,7 +2,7 @@
  * @file The commands and their flags, in commander. Parsing loads nothing heavy: each action imports
  * its command when it is called, so that --help answers at once.
  */
-import { Command } from "commander";
+import { Command, type Option } from "commander";
 import { type Context, createContext, type GlobalFlags } from "./context.ts";
 import { addFlag, choice, count, each, real } from "./flags.ts";
 import type { Output } from "./output.ts";
@@ -30,7 +30,7 @@ export function createProgram(output: Output): Command {
     .showSuggestionAfterError()
     // Misuse is reported by main.ts, in the same form as every other error.
     .configureOutput({ writeOut: output.out, writeErr: output.err, outputError: () => {} })
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true, optionDescription: describeFlag });
   addGlobalFlags(program);
   addTrain(program, output);
   addExpandAndTrack(program, output);
@@ -43,6 +43,11 @@ export function createProgram(output: Output): Command {
   addDoctor(program, output);
   program.addHelpText("after", examples("expand-and-track plan.yaml --out runs/demo", "doctor"));
   return program;
+}
+
+// Commander would also name the variable of each flag; the headings tell the rule once.
+function describeFlag({ description, argChoices }: Option): string {
+  return argChoices ? `${description} [${argChoices.join("|")}]` : description;
 }
 
 function addGlobalFlags(program: Command): void {
@@ -70,7 +75,7 @@ function addGlobalFlags(program: Command): void {
   addFlag(program, "--dry-run", "print sizes, tokens, memory, disk and time; do nothing");
 }
 
-const planGroup = "Plan (also SAE_CARRY_<NAME>; see docs/plan.md):";
+const planGroup = "Plan (each also as SAE_CARRY_<FLAG>; docs/plan.md has every key):";
 
 function addPlanFlags(command: Command): void {
   const flag = <T>(
