@@ -3,7 +3,7 @@
 // one another. Groups are the connected components of "correlation ≥ threshold", so a chain of
 // close neighbours is one group.
 import type { SparseCodes } from "../sae.ts";
-import { coactivations, type Matches, pearson } from "./correlation.ts";
+import { type Matches, pearson } from "./correlation.ts";
 import type { Firings } from "./firings.ts";
 
 /** A partition of the eligible latents. */
@@ -43,7 +43,7 @@ export function redundancyGroups(
   const sums = new Float64Array(n);
   for (let i = 0; i < n; i++) {
     if (eligible[i] === 0 || firings.norm[i] === 0) continue;
-    coactivations(firings, i, codes, sums);
+    laterCoactivations(firings, i, codes, sums);
     for (let j = i + 1; j < n; j++) {
       if (sums[j] === 0 || eligible[j] === 0) continue;
       if (pearson(sums[j], firings, i, firings, j) >= threshold) {
@@ -62,6 +62,23 @@ export function redundancyGroups(
     members[of[i]].push(i);
   }
   return { nGroups: members.length, of, members };
+}
+
+/** Σ_t x_t y_t of latent i with the latents after it; a row's latents ascend, so it is read from its end. */
+function laterCoactivations(
+  { start, token, value }: Firings,
+  i: number,
+  codes: SparseCodes,
+  into: Float64Array,
+): void {
+  into.fill(0, i + 1);
+  const { rowStart, latent } = codes;
+  for (let p = start[i]; p < start[i + 1]; p++) {
+    const from = rowStart[token[p]];
+    for (let s = rowStart[token[p] + 1] - 1; s >= from && latent[s] > i; s--) {
+      into[latent[s]] += value[p] * codes.value[s];
+    }
+  }
 }
 
 /** Mutual argmax between groups and the latents of another dictionary; a group's correlation is its best member's. */
