@@ -4,6 +4,8 @@
  * was not measured or is not finite is null, intervals are [lo, hi].
  */
 import { z } from "zod";
+import type { FiveQuestions, GateResult } from "../circuits/index.ts";
+import type { PersistenceDocument } from "../sae/persistence/index.ts";
 
 const count = z.int().min(0);
 const measured = z.number().nullable();
@@ -125,79 +127,116 @@ const doctor = z.strictObject({
 
 const threshold = z.strictObject({ floor: z.number(), null_p99: measured, used: z.number() });
 const cell = z.strictObject({ function: measured, match: measured, ci: interval });
-const histogram = z.record(
-  text,
-  z.union([z.array(z.number()), z.record(text, z.array(z.number()))]),
-);
+const curve = z.array(z.strictObject({ tokens: count, fvu: z.number() }));
 
-const compare = z.looseObject({
-  format: text,
-  version: z.literal(1),
+const compare: z.ZodType<PersistenceDocument> = z.strictObject({
+  ...header("compare"),
   stage: text,
+  name: text.describe("the SAE"),
   tokens: count,
   arms: z.array(
-    z.looseObject({
+    z.strictObject({
       arm: text,
+      role: z.enum([
+        "carried",
+        "carried-start",
+        "frozen",
+        "fresh",
+        "scratch",
+        "carried-scratch",
+        "same-model",
+        "fresh-parent",
+        "reinit",
+        "no-expand",
+      ]),
       sae: text,
-      seed: z.int().nullable(),
+      seed: z.int(),
       l0: measured,
       fvu: measured,
       ce_loss_score_zero: measured,
-      matched: measured,
+      matched: z.boolean().nullable().describe("L0 and FVU within 5% of the carried arm's"),
+      function: measured.describe("share of eligible parent latents with a function match"),
+      match: measured,
     }),
   ),
-  thresholds: z.looseObject({
+  thresholds: z.strictObject({
     cosine: threshold,
     correlation: threshold,
-    containment: z.union([z.number(), threshold]),
+    containment: z.number(),
   }),
-  counts: z.record(
-    z.enum([
-      "unknown",
-      "persisted",
-      "carried_only",
-      "split",
-      "absorbed",
-      "merged",
-      "drifted_direction",
-      "drifted_meaning",
-      "uncertain",
-      "died",
-      "lost_by_sae",
-      "born",
-      "uncovered",
-    ]),
-    count.nullable(),
-  ),
-  eligible: count,
+  counts: z.strictObject({
+    unknown: count,
+    persisted: count,
+    carried_only: count,
+    split: count.nullable(),
+    absorbed: count.nullable(),
+    merged: count.nullable(),
+    drifted_direction: count,
+    drifted_meaning: count,
+    uncertain: count,
+    died: count,
+    lost_by_sae: count,
+    born: count.describe("child latents"),
+    uncovered: count.describe("child latents"),
+  }),
+  eligible: count.describe("parent latents that are not unknown"),
   persisted: estimate,
-  reinit_persisted: estimate.nullable(),
-  inertia: z.looseObject({ carried: measured, carried_scratch: measured, reinit: measured }),
-  cells: z.record(z.enum(["CG", "FG", "CS", "FS", "CP", "FP"]), cell.nullable()),
-  corrected: estimate.nullable(),
-  inheritance: z.looseObject({ value: measured, ci: interval, of_findable: measured }).nullable(),
-  carry_bonus: estimate.nullable(),
+  reinit_persisted: estimate.describe("the same rule on a random-weights child"),
+  start_kept: estimate.describe("persisted or carried_only before any training"),
+  inertia: z.strictObject({ carried: measured, carried_scratch: measured, reinit: measured }),
+  cells: z.strictObject({
+    CG: cell.nullable(),
+    FG: cell.nullable(),
+    CS: cell.nullable(),
+    FS: cell.nullable(),
+    CP: cell.nullable(),
+    FP: cell.nullable(),
+  }),
+  corrected: estimate.describe("(CG − CS)/(CP − CS)"),
+  inheritance: z.strictObject({ value: measured, ci: interval, of_findable: measured }),
+  carry_bonus: estimate.describe("(CG − CS) − (FG − FS)"),
   tokens_ratio: measured,
   off_image: measured,
   copy_spread: measured,
+  histograms: z.strictObject({
+    edges: z.array(z.number()),
+    correlation: z.strictObject({
+      carried: z.array(count),
+      fresh: z.array(count),
+      null: z.array(count),
+    }),
+    cosine: z.strictObject({
+      carried: z.array(count),
+      reinit: z.array(count),
+      null: z.array(count),
+    }),
+  }),
+  curves: z.strictObject({ carried: curve, fresh: z.array(curve) }).optional(),
   warnings: z.array(text),
-  histograms: histogram.optional(),
 });
 
-const fiveQuestions = z.looseObject({
-  questions: z
-    .array(
-      z.looseObject({
-        id: z.int().min(1).max(5),
-        answer: text,
-        value: measured,
-        ci: interval,
-        unit: text.nullable(),
-        evidence: z.array(z.unknown()),
-        confident: z.boolean(),
-      }),
-    )
-    .length(5),
+const question = z.strictObject({
+  id: z.union([z.literal(1), z.literal(2), z.literal(3), z.literal(4), z.literal(5)]),
+  question: text,
+  answer: text,
+  value: measured,
+  ci: interval,
+  unit: text.nullable(),
+  evidence: z.array(z.strictObject({ file: text, field: text })),
+  confident: z.boolean().describe("whether the evidence decides the question"),
+});
+
+const fiveQuestions: z.ZodType<FiveQuestions> = z.strictObject({
+  ...header("five-questions"),
+  questions: z.array(question).length(5),
+});
+
+const gate: z.ZodType<GateResult> = z.strictObject({
+  kind: z.literal("held_out_loss"),
+  value: measured,
+  threshold: measured,
+  passed: z.boolean(),
+  message: text,
 });
 
 const map = z.looseObject({
@@ -246,7 +285,7 @@ const runStage = z.strictObject({
     )
     .nullable()
     .describe("null for the base stage"),
-  gates: z.array(z.unknown()).nullable(),
+  gates: z.array(gate).nullable().describe("null where the plan has none"),
 });
 
 const runFields = {
@@ -256,7 +295,7 @@ const runFields = {
   complete: z.boolean().describe("every stage of the plan is done"),
   report: text.nullable(),
   stages: z.array(runStage),
-  five_questions: z.array(z.unknown()).nullable(),
+  five_questions: z.array(question).nullable(),
 };
 
 const train = z.strictObject({ ...header("train"), ...runFields });
