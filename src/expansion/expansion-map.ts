@@ -51,6 +51,7 @@ export interface Exactness {
   readonly tokens: number;
 }
 
+/** From a parent to its child: hooks with their linear maps, layers, heads, neurons, what is fresh, how exact. */
 export interface ExpansionMap {
   readonly format: "sae-carry/map";
   readonly version: 1;

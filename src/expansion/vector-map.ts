@@ -20,6 +20,7 @@ export interface SelectionMap {
   readonly nParent: number;
 }
 
+/** A linear map of one of the three kinds. */
 export type VectorMap =
   | { readonly kind: "identity" }
   | ({ readonly kind: "dense" } & DenseMap)
