@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { acquireLock } from "../../src/io/index.ts";
 import type { Context } from "../context.ts";
 import { formatBytes, formatDuration, formatNumber, type Row } from "../output.ts";
-import { type DryRun, estimateRun, loadPlan, type PlanFlags, stageConfigs } from "../plan/index.ts";
+import {
+  type DryRun,
+  estimateRun,
+  loadPlan,
+  type PlanFlags,
+  type ResolvedPlan,
+  stageConfigs,
+} from "../plan/index.ts";
 
 /** Runs the command. Errors: those of plans and runs. */
 export async function train(
@@ -26,6 +33,7 @@ export async function train(
   for (const note of stageConfigs(plan, where).notes) context.progress.log(note);
   const { runPlan } = await import("../run/index.ts");
   const { summarizeRun, summaryRows } = await import("../run-summary.ts");
+  if (discard || !isRunFolder(runDir)) await checkCorpus(plan);
   if (discard) discardRun(runDir);
   await runPlan(plan, {
     runDir,
@@ -36,6 +44,16 @@ export async function train(
   context.progress.end();
   const summary = summarizeRun(runDir, plan);
   context.print({ format: `sae-carry/${command}`, version: 1, ...summary }, summaryRows(summary));
+}
+
+// A text that is missing, empty or binary is refused before a run folder is made (or discarded) for it.
+// A run that exists has its text as tokens, and may go on without it.
+async function checkCorpus(plan: ResolvedPlan): Promise<void> {
+  const { openCorpus } = await import("../../src/data/index.ts");
+  const { corpusSpec } = await import("../run/tasks/data.ts");
+  const documents = openCorpus(corpusSpec(plan)).documents()[Symbol.asyncIterator]();
+  await documents.next();
+  await documents.return?.();
 }
 
 // What the run wrote goes; a run that another process works on is refused.
