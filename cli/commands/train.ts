@@ -7,6 +7,7 @@ import { formatBytes, formatDuration, formatNumber, type Row } from "../output.t
 import {
   type DryRun,
   estimateRun,
+  isRunFolder,
   loadPlan,
   type PlanFlags,
   type ResolvedPlan,
