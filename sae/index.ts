@@ -11,6 +11,14 @@ export { type CarriedSae, carrySae } from "./carry.ts";
 export { type CarryCheck, type CarryCheckOptions, checkCarry } from "./carry-check.ts";
 export { decode } from "./decode.ts";
 export { encode, encodeAsync, preActivations } from "./encode.ts";
+export { type EvaluateOptions, evaluateSae, evaluateSaes, type SaeEvaluation } from "./evaluate.ts";
+export {
+  type FeatureOptions,
+  type FeatureTokens,
+  featureColumns,
+  type LatentFeature,
+  latentFeatures,
+} from "./features.ts";
 export { equaliseThresholds, fold, foldDecoderNorms } from "./fold.ts";
 export { activationScale, scaleFrame } from "./frame.ts";
 export { appendLatents, growSae } from "./grow.ts";
@@ -23,6 +31,7 @@ export {
   readLineage,
   writeLineage,
 } from "./lineage.ts";
+export { pcaFvu, type RowBlocks } from "./pca.ts";
 export {
   type Sae,
   type SaeArchitecture,
