@@ -26,6 +26,7 @@ import { formatBytes, type Row } from "../output.ts";
 import { isRunFolder, readStoredPlan } from "../plan/index.ts";
 import { modelDir, stageCount } from "../run/layout.ts";
 import { tokenRows } from "../token-rows.ts";
+import { checkSaeFits } from "./sae-fits.ts";
 import { tokensOfText } from "./text-tokens.ts";
 
 /** Flags of `dump`. */
@@ -59,8 +60,7 @@ export async function dump(target: string, flags: DumpFlags, context: Context): 
     });
   }
   const hooks = hookNames.map((name) => ({ name, width: hookWidth(host.config, name) }));
-  for (const { name, sae } of saes)
-    checkWidth(name, sae, hookWidth(host.config, sae.cfg.hook_name));
+  for (const { name, sae } of saes) checkSaeFits(sae, host.config, `--sae ${name}`);
   const out = claimOut(layout, context);
 
   const { backend = "auto", threads, progress } = context;
@@ -132,16 +132,6 @@ async function modelFolder(target: string): Promise<string> {
 
 function readNamedSae(dir: string): NamedSae {
   return { name: basename(resolve(dir)), sae: loadSae(dir) };
-}
-
-function checkWidth(name: string, { cfg }: Sae, width: number): void {
-  if (cfg.d_in === width) return;
-  throw new UsageError({
-    code: "wrong-model",
-    where: `--sae ${name}`,
-    expected: `an SAE of this model: ${width} numbers at ${cfg.hook_name}`,
-    got: `d_in ${cfg.d_in}`,
-  });
 }
 
 function missing(flag: string, expected: string): UsageError {

@@ -17,7 +17,7 @@ export async function report(runDir: string, context: Context): Promise<void> {
     });
   }
   const { renderReport } = await import("../../reports/index.ts");
-  const html = await renderReport(runDir);
+  const html = renderReport(runDir);
   const out = context.out ?? join(runDir, "report.html");
   writeFileAtomic(out, html);
   const bytes = Buffer.byteLength(html);

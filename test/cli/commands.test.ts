@@ -297,6 +297,27 @@ describe("dump", () => {
   });
 });
 
+describe("eval", () => {
+  test("the field's measures under their names, the same through a carry", async () => {
+    const line = ["--text", small.text, "--tokens", "2000"];
+    const parent = await answer("eval", "eval", small.sae, "--model", small.model, ...line);
+    expect(parent).toMatchObject({ hook_name: small.hook, first_tokens_excluded: true });
+    expect(parent.tokens).toBeLessThanOrEqual(2000);
+    expect(parent.l0).toBeGreaterThan(0);
+    const carried = await answer("eval", "eval", at("carried"), "--model", at("bigger"), ...line);
+    expect(carried.l0).toBeCloseTo(parent.l0 as number, 2);
+    expect(carried.ce_sae).toBeCloseTo(parent.ce_sae as number, 3);
+  });
+
+  test("missing flags and an SAE of another model", async () => {
+    expect((await refusal("eval", small.sae)).where).toBe("--model");
+    expect((await refusal("eval", small.sae, "--model", small.model)).where).toBe("--text");
+    const line = ["--model", small.model, "--text", small.text];
+    expect((await refusal("eval", at("carried"), ...line)).code).toBe("wrong-model");
+    expect((await refusal("eval", at("none"), ...line)).code).toBe("cannot-read");
+  });
+});
+
 describe("inspect", () => {
   test("says what a model, an SAE, a map and a dump hold", async () => {
     expect(await answer("inspect", "inspect", small.model)).toMatchObject({
