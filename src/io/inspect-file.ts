@@ -7,6 +7,7 @@ import { typeName } from "./arrow/types.ts";
 import { readProblem } from "./file-errors.ts";
 import { readSafetensorsHeader } from "./safetensors.ts";
 
+/** What an Arrow file holds. */
 export interface ArrowSummary {
   readonly kind: "arrow";
   readonly format: "file" | "stream";
@@ -17,6 +18,7 @@ export interface ArrowSummary {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What a safetensors file holds. */
 export interface SafetensorsSummary {
   readonly kind: "safetensors";
   readonly bytes: number;

@@ -18,6 +18,7 @@ import { RunError } from "./errors.ts";
 import { readProblem, writeProblem } from "./file-errors.ts";
 import { decodeUtf8, parseJson } from "./json.ts";
 
+/** Settings of `JsonlLog`. */
 export interface JsonlLogOptions {
   /** Bytes to keep of what is there. Default: all whole lines. */
   readonly keep?: number;

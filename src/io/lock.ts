@@ -17,6 +17,7 @@ interface Owner {
   readonly host: string;
 }
 
+/** The right to write in a run folder. */
 export interface RunLock {
   /** Gives the run free. Harmless when called again; called at exit in any case. */
   release(): void;

@@ -8,8 +8,10 @@ import { UsageError } from "./errors.ts";
 import { sha256File } from "./hash.ts";
 import { describeJson, readJson } from "./json.ts";
 
+/** How far a stage, or a task of it, is. */
 export type StageState = "pending" | "running" | "done";
 
+/** A stage in the manifest. */
 export interface ManifestStage {
   readonly name: string;
   readonly state: StageState;
@@ -17,6 +19,7 @@ export interface ManifestStage {
   readonly tasks?: Readonly<Record<string, StageState>>;
 }
 
+/** manifest.json. */
 export interface RunManifest {
   readonly format: "sae-carry/run";
   readonly version: 1;
@@ -28,6 +31,7 @@ export interface RunManifest {
   readonly artefacts: Readonly<Record<string, string>>;
 }
 
+/** The format version that this program writes and reads. */
 export const manifestVersion = 1;
 
 const fileName = "manifest.json";

@@ -36,6 +36,7 @@ export interface SafetensorsHeader {
   readonly dataStart: number;
 }
 
+/** Settings of the readers. */
 export interface ReadSafetensorsOptions {
   /** Let NaN and infinities pass. Default false. */
   readonly allowNonFinite?: boolean;

@@ -62,6 +62,7 @@ export interface StructColumn {
   readonly valid: Validity;
 }
 
+/** A column's values as typed arrays, of any kind that Arrow files here have. */
 export type Column =
   | NumberColumn
   | StringColumn

@@ -26,6 +26,7 @@ export interface ColumnBatch {
   readonly columns: ReadonlyMap<string, Column>;
 }
 
+/** Settings of `readArrow` and `ArrowReader.batches`. */
 export interface ReadArrowOptions {
   /** Names of the columns to read; the others are skipped. Default all. */
   readonly columns?: readonly string[];

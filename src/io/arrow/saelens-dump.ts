@@ -14,6 +14,7 @@ import type { Column } from "./column.ts";
 import { ShardedArrowWriter } from "./sharded-writer.ts";
 import { type ArrowField, type ArrowType, fixedList, float32, int32 } from "./types.ts";
 
+/** What a dump in SAELens's layout holds. */
 export interface SaelensDumpSpec {
   readonly hooks: readonly DumpHook[];
   /** Tokens in each sequence. */

@@ -10,6 +10,7 @@ import type { Column } from "./column.ts";
 import { ArrowFileWriter, type ArrowWriterOptions } from "./file-writer.ts";
 import type { ArrowSchema } from "./types.ts";
 
+/** When a dump is cut into several files. */
 export interface ShardOptions extends ArrowWriterOptions {
   /** A shard is closed once it holds this many bytes. Default 256 MB. */
   readonly shardBytes?: number;

@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import { type Column, isValid, type NumberColumn, valueAt } from "./column.ts";
 import { type ArrowField, type ArrowSchema, typeName } from "./types.ts";
 
+/** A whole file's columns, with accessors that check their kind. */
 export class ColumnTable {
   /** The file, for errors. */
   readonly path: string;

@@ -51,6 +51,7 @@ export interface StructType {
   readonly fields: readonly ArrowField[];
 }
 
+/** The type of a column, or of what a list or struct holds. */
 export type ArrowType =
   | IntType
   | FloatType
@@ -61,6 +62,7 @@ export type ArrowType =
   | FixedListType
   | StructType;
 
+/** A named column. */
 export interface ArrowField {
   readonly name: string;
   readonly type: ArrowType;
@@ -68,14 +70,19 @@ export interface ArrowField {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+/** The columns of a file, in order, and its metadata. */
 export interface ArrowSchema {
   readonly fields: readonly ArrowField[];
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Signed 32-bit integers. */
 export const int32: IntType = { kind: "int", bits: 32, signed: true };
+/** 32-bit floats. */
 export const float32: FloatType = { kind: "float", bits: 32 };
+/** 16-bit floats. */
 export const float16: FloatType = { kind: "float", bits: 16 };
+/** UTF-8 strings with 32-bit offsets. */
 export const utf8: StringType = { kind: "string", form: "utf8" };
 
 /** Strings out of a fixed set, stored as int32. */
