@@ -1,0 +1,232 @@
+/**
+ * Task: what became of the parent's latents in a stage. Every arm is read on the same held-out tokens,
+ * through its own model; the statistics are sae/persistence's.
+ */
+import { mkdirSync } from "node:fs";
+import { loadSae, readLineage, type Sae } from "../../../sae/index.ts";
+import {
+  type ArmInput,
+  type CurvePoint,
+  comparePersistence,
+  type Frame,
+  identityFrame,
+  type PersistenceDocument,
+  type PersistenceInput,
+  persistenceColumns,
+} from "../../../sae/persistence/index.ts";
+import { readTokenSet, type TokenSet } from "../../../src/data/index.ts";
+import {
+  type ExpansionMap,
+  hookEntry,
+  mapReadouts,
+  mapVectors,
+  readMap,
+} from "../../../src/expansion/index.ts";
+import { readJson, readJsonl, writeArrowTable, writeJsonAtomic } from "../../../src/io/index.ts";
+import { loadModel, type Model, placeModel } from "../../../src/models/index.ts";
+import { byModel, type StageArm, stageArms } from "../arms.ts";
+import {
+  carriedDir,
+  dataDir,
+  expansionDir,
+  modelDir,
+  saeDir,
+  stageDir,
+  stageName,
+} from "../layout.ts";
+import { type MetricsLine, metricsPart, type TaskContext } from "../task-context.ts";
+import type { StageEvaluation } from "./evaluate.ts";
+import { firstTokensExcluded, heldOutCodes, heldOutRows } from "./held-out.ts";
+import { heldOutSubset } from "./token-subset.ts";
+
+/** Runs the task: `persistence/<name>.arrow` for each SAE, and `persistence.json` of the first (`persistence/<name>.json` of all where there are several). */
+export async function compareTask(context: TaskContext, stage: number): Promise<string[]> {
+  const { plan } = context;
+  const dir = stageDir(plan, stage);
+  mkdirSync(context.path(dir, "persistence"), { recursive: true });
+  const outputs: string[] = [];
+  for (const [index, { name }] of plan.saes.entries()) {
+    const done = (fraction: number): void =>
+      context.progress((index + fraction) / plan.saes.length);
+    const { document, rows } = await comparePersistence(
+      await persistenceInput(context, stage, name, done),
+    );
+    const table = `${dir}/persistence/${name}.arrow`;
+    writeArrowTable(context.path(table), persistenceColumns(rows), {
+      "sae_carry.format": "sae-carry/persistence",
+      "sae_carry.version": "1",
+      "sae_carry.stage": stageName(plan, stage),
+      "sae_carry.sae": name,
+    });
+    outputs.push(table);
+    const write = (path: string, value: PersistenceDocument): void => {
+      writeJsonAtomic(context.path(path), value);
+      outputs.push(path);
+    };
+    if (index === 0) write(`${dir}/persistence.json`, document);
+    if (plan.saes.length > 1) write(`${dir}/persistence/${name}.json`, document);
+  }
+  return outputs;
+}
+
+async function persistenceInput(
+  context: TaskContext,
+  stage: number,
+  name: string,
+  progress: (fraction: number) => void,
+): Promise<PersistenceInput> {
+  const { plan } = context;
+  const set = heldOutSubset(
+    readTokenSet(context.path(dataDir, "held-out.safetensors")),
+    plan.eval.tokens,
+  );
+  const evaluation = readJson(context.path(stageDir(plan, stage), "eval.json")) as StageEvaluation;
+  const map = readMap(context.path(expansionDir(plan, stage)));
+  const parentDir = context.path(saeDir(plan, stage - 1, name));
+  const parent = loadSae(parentDir);
+  const parentModel = placeModel(loadModel(context.path(modelDir(plan, stage - 1))));
+  const [parentCodes] = await heldOutCodes(parentModel, parent.cfg.hook_name, set, [parent]);
+  parentModel.dispose();
+  const lineage = readLineage(`${parentDir}/lineage.arrow`);
+
+  const arms = stageArms(plan, stage, name);
+  const groups = byModel(arms);
+  const inputs: ArmInput[] = [];
+  let done = 0;
+  for (const [modelPath, group] of groups) {
+    const model = placeModel(loadModel(context.path(modelPath)));
+    const saes = group.map(({ sae }) => loadSae(context.path(sae)));
+    const codes = await heldOutCodes(model, saes[0].cfg.hook_name, set, saes);
+    model.dispose();
+    for (const [i, arm] of group.entries()) {
+      inputs.push(armInput(context, arm, saes[i], codes[i], name, evaluation, parent, map));
+    }
+    done += 1;
+    progress((0.6 * done) / groups.size);
+  }
+  inputs.sort((a, b) => order(arms, a.arm) - order(arms, b.arm));
+  const carried = arms[0];
+  const hook = loadSae(context.path(carried.sae)).cfg.hook_name;
+  return {
+    stage: stageName(plan, stage),
+    name,
+    parent: {
+      codes: parentCodes,
+      d_in: parent.cfg.d_in,
+      W_dec: parent.W_dec,
+      W_enc: parent.W_enc,
+      lineage: { stage: lineage.stage, parent: lineage.parent },
+    },
+    arms: inputs,
+    sequenceLength: set.context - firstTokensExcluded,
+    probes: {
+      parent: stream(
+        context,
+        modelDir(plan, stage - 1),
+        parent.cfg.hook_name,
+        set,
+        parent.cfg.d_in,
+      ),
+      child: stream(context, modelDir(plan, stage), hook, set, inputs[0].d_in),
+      random: plan.controls.arms.includes("reinit")
+        ? stream(context, modelDir(plan, stage, "reinit"), hook, set, inputs[0].d_in)
+        : null,
+    },
+    curves: trainingCurves(context, stage, name),
+    off_image: evaluation.off_image?.after_training ?? null,
+    copy_spread: evaluation.copy_spread?.after_training ?? null,
+    rng: context.rng(`compare ${stage} ${name}`),
+    options: { minFirings: plan.eval.min_firings, replicates: plan.eval.bootstrap },
+  };
+}
+
+function armInput(
+  context: TaskContext,
+  arm: StageArm,
+  sae: Sae,
+  codes: ArmInput["codes"],
+  name: string,
+  evaluation: StageEvaluation,
+  parent: Sae,
+  map: ExpansionMap,
+): ArmInput {
+  const figures = evaluation.saes.find((entry) => entry.arm === arm.arm && entry.sae === name);
+  const lineage = readLineage(context.path(arm.sae, "lineage.arrow"));
+  return {
+    role: arm.role,
+    arm: arm.arm,
+    sae: name,
+    seed: arm.seed,
+    codes,
+    d_in: sae.cfg.d_in,
+    W_dec: sae.W_dec,
+    W_enc: sae.W_enc,
+    lineage: { stage: lineage.stage, parent: lineage.parent },
+    frame: frameOf(arm, parent, map),
+    start: arm.role === "carried-scratch" ? startDecoder(context, sae, name) : null,
+    l0: figures?.l0 ?? null,
+    fvu: figures?.fvu ?? null,
+    ce_loss_score_zero: figures?.ce_loss_score_zero ?? null,
+  };
+}
+
+/** The carried decoder before it was trained on a model that no map leads to; appended latents have no start and keep their own rows. */
+function startDecoder(context: TaskContext, sae: Sae, name: string): Float32Array {
+  const start = Float32Array.from(sae.W_dec);
+  start.set(loadSae(context.path(carriedDir(context.plan, context.task.stage, name))).W_dec);
+  return start;
+}
+
+/** How the parent's directions look in an arm's activations. */
+function frameOf({ frame }: StageArm, parent: Sae, map: ExpansionMap): Frame | null {
+  if (frame === "none") return null;
+  if (frame === "parent") return identityFrame;
+  const tensor = hookEntry(map, parent.cfg.hook_name)?.tensor;
+  if (tensor === undefined)
+    throw new Error(`internal: the map has no hook ${parent.cfg.hook_name}`);
+  return {
+    decoder: (rows) => mapVectors(map, tensor, rows),
+    encoder: (rows) => mapReadouts(map, tensor, rows),
+  };
+}
+
+function stream(
+  context: TaskContext,
+  modelPath: string,
+  hook: string,
+  set: TokenSet,
+  dIn: number,
+): { dIn: number; blocks: AsyncIterable<Float32Array> } {
+  const blocks = async function* (): AsyncGenerator<Float32Array> {
+    const model: Model = placeModel(loadModel(context.path(modelPath)));
+    try {
+      yield* heldOutRows(model, hook, set);
+    } finally {
+      model.dispose();
+    }
+  };
+  return { dIn, blocks: blocks() };
+}
+
+/** The FVU curves of the carried and the fresh SAEs, from the metrics of the task that trained them. */
+function trainingCurves(
+  context: TaskContext,
+  stage: number,
+  name: string,
+): PersistenceInput["curves"] {
+  const lines = readJsonl(
+    context.path(metricsPart(`${stageName(context.plan, stage)}/sae`)),
+  ) as MetricsLine[];
+  const curve = (arm: string): CurvePoint[] =>
+    lines
+      .filter((line) => line.arm === arm && line.sae === name)
+      .map((line) => ({ tokens: Number(line.tokens), fvu: Number(line.fvu) }));
+  const fresh = stageArms(context.plan, stage, name)
+    .filter(({ role }) => role === "fresh")
+    .map(({ arm }) => curve(arm));
+  return fresh.length === 0 ? null : { carried: curve("carried"), fresh };
+}
+
+function order(arms: readonly StageArm[], name: string): number {
+  return arms.findIndex(({ arm }) => arm === name);
+}

@@ -1,0 +1,79 @@
+/** Activations and codes of held-out sequences, a few sequences at a time; first tokens are left out. */
+import { encodeAsync, type Sae, type SparseCodes } from "../../../sae/index.ts";
+import type { TokenSet } from "../../../src/data/index.ts";
+import { tf } from "../../../src/engine/index.ts";
+import { activationsAt, type Model } from "../../../src/models/index.ts";
+
+/** Sequences in a forward pass. */
+const batchSequences = 32;
+
+/** Tokens at the head of each sequence that SAEs are neither trained on nor measured on. */
+export const firstTokensExcluded = 1;
+
+/** A model's activations at a hook: blocks [rows, width] on the engine, in the order of the sequences. The caller disposes them. */
+export async function* heldOutActivations(
+  model: Model,
+  hook: string,
+  set: TokenSet,
+): AsyncGenerator<tf.Tensor2D> {
+  const { context, nSeq } = set;
+  for (let from = 0; from < nSeq; from += batchSequences) {
+    const batch = Math.min(batchSequences, nSeq - from);
+    const ids = set.ids.subarray(from * context, (from + batch) * context);
+    yield tf.tidy(() => {
+      const rows = activationsAt(model, ids, batch, hook);
+      const width = rows.shape[1];
+      const cube = tf.reshape(rows, [batch, context, width]);
+      const kept = tf.slice(cube, [0, firstTokensExcluded, 0], [-1, -1, -1]);
+      return tf.reshape(kept, [batch * (context - firstTokensExcluded), width]) as tf.Tensor2D;
+    });
+    // a long measurement must not keep messages (a stop) waiting
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** The same blocks as arrays of their own. */
+export async function* heldOutRows(
+  model: Model,
+  hook: string,
+  set: TokenSet,
+): AsyncGenerator<Float32Array> {
+  for await (const block of heldOutActivations(model, hook, set)) {
+    const rows = (await block.data()) as Float32Array;
+    block.dispose();
+    yield rows;
+  }
+}
+
+/** What several SAEs make of one model's activations at a hook, in one pass over the sequences. */
+export async function heldOutCodes(
+  model: Model,
+  hook: string,
+  set: TokenSet,
+  saes: readonly Sae[],
+): Promise<SparseCodes[]> {
+  const parts: SparseCodes[][] = saes.map(() => []);
+  for await (const block of heldOutActivations(model, hook, set)) {
+    for (const [i, sae] of saes.entries()) parts[i].push(await encodeAsync(sae, block));
+    block.dispose();
+  }
+  return parts.map(joinCodes);
+}
+
+function joinCodes(parts: readonly SparseCodes[]): SparseCodes {
+  const nTokens = parts.reduce((sum, part) => sum + part.nTokens, 0);
+  const nnz = parts.reduce((sum, part) => sum + part.latent.length, 0);
+  const rowStart = new Int32Array(nTokens + 1);
+  const latent = new Int32Array(nnz);
+  const value = new Float32Array(nnz);
+  let row = 0;
+  let entry = 0;
+  for (const part of parts) {
+    for (let t = 1; t <= part.nTokens; t++) rowStart[row + t] = entry + part.rowStart[t];
+    latent.set(part.latent, entry);
+    value.set(part.value, entry);
+    row += part.nTokens;
+    entry += part.latent.length;
+  }
+  return { nTokens, dSae: parts[0].dSae, rowStart, latent, value };
+}

@@ -1,0 +1,40 @@
+/** Task: the five questions, answered from what the run has measured, and the report. */
+import { existsSync } from "node:fs";
+import {
+  answerFiveQuestions,
+  type EvalEvidence,
+  type LossPoint,
+  type PersistenceEvidence,
+  type StageEvidence,
+} from "../../../circuits/index.ts";
+import { renderReport } from "../../../reports/index.ts";
+import { readJson, readJsonl, writeFileAtomic, writeJsonAtomic } from "../../../src/io/index.ts";
+import { stageCount, stageDir, stageName } from "../layout.ts";
+import type { TaskContext } from "../task-context.ts";
+import { readCircuit } from "./circuits.ts";
+
+/** Runs the task. Stages that a gate stopped are left out. */
+export async function reportTask(context: TaskContext): Promise<string[]> {
+  const { plan } = context;
+  const path = (...parts: string[]): string => context.path(...parts);
+  const stages: StageEvidence[] = [];
+  for (let stage = 0; stage < stageCount(plan); stage++) {
+    const dir = path(stageDir(plan, stage));
+    if (!existsSync(`${dir}/eval.json`)) break;
+    stages.push({
+      stage: stageName(plan, stage),
+      eval: readJson(`${dir}/eval.json`) as EvalEvidence,
+      persistence: existsSync(`${dir}/persistence.json`)
+        ? (readJson(`${dir}/persistence.json`) as PersistenceEvidence)
+        : null,
+      circuit: existsSync(`${dir}/circuits`) ? readCircuit(path, plan, stage) : null,
+    });
+  }
+  const curves = (readJsonl(path("metrics.jsonl")) as LossPoint[]).filter(
+    ({ phase }) => phase === "lm",
+  );
+  writeJsonAtomic(path("five-questions.json"), answerFiveQuestions({ stages, curves }));
+  context.progress(0.3);
+  writeFileAtomic(path("report.html"), renderReport(context.runDir));
+  return ["five-questions.json", "report.html"];
+}

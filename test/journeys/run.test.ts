@@ -1,0 +1,240 @@
+// Whole runs of the built binary: what they write, that they go on after a kill with the same bytes, and how they end.
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { jsonDocuments } from "../../cli/json-schemas.ts";
+import { sha256File } from "../../src/io/index.ts";
+import { runBinary, startBinary } from "../support/binary.ts";
+import { writeTinyPlan } from "../support/tiny-plan.ts";
+
+let folder = "";
+let run = "";
+let plan = "";
+let first: Awaited<ReturnType<typeof runBinary>>;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "sae-carry-run-"));
+  plan = writeTinyPlan(folder);
+  run = join(folder, "run");
+  first = await runBinary(["expand-and-track", plan, "--out", run, "--json"]);
+}, 300_000);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** sha256 of every file of a run but its log, by path. */
+function hashes(dir: string): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const name of readdirSync(dir, { recursive: true, encoding: "utf8" }).sort()) {
+    const path = join(dir, name);
+    if (statSync(path).isFile() && name !== "log.jsonl")
+      found[relative(dir, path)] = sha256File(path);
+  }
+  return found;
+}
+
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe("expand-and-track on a tiny plan", () => {
+  test("ends with 0 and prints one JSON document that follows its schema", () => {
+    expect(first.err).not.toContain("internal");
+    expect(first.code).toBe(0);
+    const document = JSON.parse(first.out);
+    expect(document.format).toBe("sae-carry/expand-and-track");
+    const { schema } = jsonDocuments["expand-and-track"];
+    expect(schema.safeParse(document).error).toBeUndefined();
+  });
+
+  test("writes what product users rely on", () => {
+    for (const path of [
+      "plan.yaml",
+      "manifest.json",
+      "metrics.jsonl",
+      "five-questions.json",
+      "report.html",
+      "stages/00-base/model/model.safetensors",
+      "stages/00-base/model/tokenizer.json",
+      "stages/00-base/sae/resid/sae_weights.safetensors",
+      "stages/00-base/activations.arrow",
+      "stages/00-base/features.arrow",
+      "stages/01-wider/expansion/map.json",
+      "stages/01-wider/expansion/map.safetensors",
+      "stages/01-wider/carried/resid/cfg.json",
+      "stages/01-wider/sae/resid/lineage.arrow",
+      "stages/01-wider/arms/reinit/sae/resid/cfg.json",
+      "stages/01-wider/persistence/resid.arrow",
+      "stages/01-wider/persistence.json",
+      "stages/02-deeper/arms/scratch/model/model.safetensors",
+      "stages/02-deeper/arms/no-expand/model/model.safetensors",
+      "stages/02-deeper/eval.json",
+    ]) {
+      expect(existsSync(join(run, path)), path).toBe(true);
+    }
+    for (const stage of ["00-base", "01-wider", "02-deeper"]) {
+      expect(readdirSync(join(run, "stages", stage, "circuits"))).toHaveLength(1);
+    }
+  });
+
+  test("leaves nothing half-written, no lock, and no state of finished work", () => {
+    const names = readdirSync(run, { recursive: true, encoding: "utf8" });
+    expect(names.filter((name) => /\.lock|partial|state\.safetensors/.test(name))).toEqual([]);
+  });
+
+  test("stores the plan with every default spelled out, and a manifest whose hashes hold", () => {
+    const stored = parse(readFileSync(join(run, "plan.yaml"), "utf8"));
+    expect(stored.saes[0].aux_coefficient).toBeGreaterThan(0);
+    const manifest = JSON.parse(readFileSync(join(run, "manifest.json"), "utf8"));
+    expect(manifest.stages.map((stage: { state: string }) => stage.state)).toEqual([
+      "done",
+      "done",
+      "done",
+    ]);
+    for (const [path, hash] of Object.entries(manifest.artefacts)) {
+      expect(sha256File(join(run, path)), path).toBe(hash);
+    }
+  });
+
+  test("measures exact expansions: logits within 1e-4, boundaries within 1e-5, the same latents", () => {
+    for (const stage of ["01-wider", "02-deeper"]) {
+      const map = JSON.parse(
+        readFileSync(join(run, "stages", stage, "expansion/map.json"), "utf8"),
+      );
+      expect(map.exactness.max_abs_dlogit).toBeLessThan(1e-4);
+      for (const { rel_err } of map.exactness.boundaries) expect(rel_err).toBeLessThan(1e-5);
+      const check = JSON.parse(
+        readFileSync(join(run, "stages", stage, "carried/resid/check.json"), "utf8"),
+      );
+      expect(check.same_latents).toBeGreaterThan(0.999);
+      expect(Math.abs(check.fvu_parent_frame - check.fvu_parent)).toBeLessThan(1e-5);
+    }
+  });
+
+  test("run again, does nothing and changes nothing", async () => {
+    const before = hashes(run);
+    const again = await runBinary(["expand-and-track", plan, "--out", run, "--json"]);
+    expect(again.code).toBe(0);
+    expect(hashes(run)).toEqual(before);
+  });
+
+  test("killed again and again, in one process or in two, ends with the same bytes", async () => {
+    const other = join(folder, "killed");
+    const started = performance.now();
+    let ended = false;
+    for (let attempt = 0; !ended; attempt++) {
+      const workers = attempt % 2 === 0 ? "2" : "1";
+      const running = startBinary(["expand-and-track", plan, "--out", other, "--workers", workers]);
+      const after = 1500 + 900 * attempt;
+      ended = await Promise.race([
+        running.ended.then(({ code }) => code === 0),
+        wait(after).then(() => false),
+      ]);
+      if (!ended) {
+        running.process.kill("SIGKILL");
+        await running.ended;
+      }
+      expect(performance.now() - started).toBeLessThan(280_000);
+    }
+    const [a, b] = [hashes(run), hashes(other)];
+    delete a["plan.yaml"];
+    delete b["plan.yaml"]; // paths and the number of workers
+    expect(b).toEqual(a);
+  }, 300_000);
+
+  test("SIGINT saves the state, ends with 130 and names the command that goes on", async () => {
+    const other = join(folder, "stopped");
+    const running = startBinary(["expand-and-track", plan, "--out", other]);
+    await wait(5000);
+    running.process.kill("SIGINT");
+    const { code, err } = await running.ended;
+    expect(code).toBe(130);
+    expect(err).toContain(`sae-carry expand-and-track ${other}`);
+    expect(existsSync(join(other, ".lock"))).toBe(false);
+  }, 60_000);
+
+  test("a second process on the same run is refused", async () => {
+    const other = join(folder, "stopped");
+    const one = startBinary(["expand-and-track", plan, "--out", other]);
+    await wait(2500);
+    const two = await runBinary(["expand-and-track", plan, "--out", other, "--json"]);
+    one.process.kill("SIGKILL");
+    await one.ended;
+    expect(two.code).toBe(2);
+    expect(JSON.parse(two.out).error.got).toContain("another process");
+  }, 60_000);
+
+  test("a changed plan is an error that names the key", async () => {
+    const changed = join(folder, "changed.yaml");
+    writeFileSync(changed, readFileSync(plan, "utf8").replace("d_sae: 48", "d_sae: 56"));
+    const ending = await runBinary(["expand-and-track", changed, "--out", run, "--json"]);
+    expect(ending.code).toBe(2);
+    expect(JSON.parse(ending.out).error.where).toContain("saes[0].d_sae");
+  });
+
+  test("a changed artefact is an error that names the file", async () => {
+    const other = join(folder, "tampered");
+    cpSync(run, other, { recursive: true });
+    const victim = join(other, "stages/00-base/sae/resid/sae_weights.safetensors");
+    const bytes = readFileSync(victim);
+    bytes[bytes.length - 1] ^= 1;
+    writeFileSync(victim, bytes);
+    const ending = await runBinary(["expand-and-track", other, "--json"]);
+    expect(ending.code).toBe(2);
+    expect(JSON.parse(ending.out).error.where).toContain("stages/00-base/sae/resid");
+  });
+
+  test("a full disk ends with 1, names the file, and the same command goes on afterwards", async () => {
+    const other = join(folder, "full");
+    const ending = await runBinary(
+      ["train", plan, "--out", other, "--workers", "1", "--json"],
+      "ulimit -f 40",
+    );
+    expect(ending.code).toBe(1);
+    expect(JSON.parse(ending.out).error.where).toContain(other);
+    const again = await runBinary(["train", plan, "--out", other, "--workers", "1", "--json"]);
+    expect(again.code).toBe(0);
+  }, 120_000);
+
+  test("a gate that fails stops before the next expansion with 3, and keeps everything", async () => {
+    const gated = writeTinyPlan(mkdtempSync(join(folder, "gate-")), {
+      stages: `stages:
+  - { name: wider, expand: { width: 24 }, train: { tokens: 2000 }, carry: { new_latents: 0, tokens: 2000 }, gates: [{ kind: held_out_loss, max: 0.5 }] }
+  - { name: deeper, expand: { layers: "+1" }, train: { tokens: 2000 }, carry: { new_latents: 0, tokens: 2000 } }
+`,
+    });
+    const other = join(folder, "gated");
+    const ending = await runBinary(["expand-and-track", gated, "--out", other, "--json"]);
+    expect(ending.code).toBe(3);
+    expect(JSON.parse(ending.out).error.got).toContain("held-out loss");
+    expect(existsSync(join(other, "stages/01-wider/persistence.json"))).toBe(true);
+    expect(existsSync(join(other, "stages/02-deeper/expansion"))).toBe(false);
+    expect(existsSync(join(other, "report.html"))).toBe(true);
+  }, 120_000);
+
+  test("a loss that stops being a number ends with 1 and keeps what was done before", async () => {
+    const wild = join(folder, "wild.yaml");
+    writeFileSync(
+      wild,
+      readFileSync(plan, "utf8").replace("lr: 0.004", "lr: 1, clip: 1e30, weight_decay: 0"),
+    );
+    const text = readFileSync(wild, "utf8").replace(
+      "lr: 1, clip",
+      "lr: 1, beta2: 0, beta1: 0, clip",
+    );
+    writeFileSync(wild, text);
+    const ending = await runBinary(["train", wild, "--out", join(folder, "wild"), "--json"]);
+    if (ending.code !== 0) {
+      expect(ending.code).toBe(1);
+      expect(JSON.parse(ending.out).error.code).toBe("nan-loss");
+      expect(existsSync(join(folder, "wild/data/tokenizer.json"))).toBe(true);
+    }
+  }, 60_000);
+});
