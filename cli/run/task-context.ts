@@ -104,6 +104,7 @@ export class TaskContext {
 
   /** Saves the state of the unfinished task, the length of its metrics with it. */
   save(tensors: ReadonlyMap<string, HostTensor>, metadata: Record<string, string>): void {
+    this.#stopping(); // ends a worker that has lost its parent
     const log = this.#openMetrics;
     log.flush();
     mkdirSync(dirname(this.#statePath), { recursive: true });
@@ -112,11 +113,13 @@ export class TaskContext {
 
   /** Adds a line to this task's share of metrics.jsonl. */
   logMetrics(line: MetricsLine): void {
+    this.#stopping();
     this.#openMetrics.append(line);
   }
 
   /** Ends the logging and forgets the state: the task is done. */
   finish(): void {
+    this.#stopping();
     this.#openMetrics.flush();
     this.#openMetrics.close();
     this.#metrics = undefined;

@@ -15,8 +15,15 @@ let run: { runDir: string; plan: ResolvedPlan } | undefined;
 
 // Ctrl-C reaches the whole process group: the parent decides, and tells us through a message.
 process.on("SIGINT", () => {});
-// Without a parent nobody would record what we finish.
+// Without a parent nobody would record what we finish, and its successor may have begun our task again.
 process.on("disconnect", () => process.exit(1));
+const parent = process.ppid;
+
+/** Whether to stop; asked before anything is written, so that an orphan never writes beside its successor. */
+function isStopping(): boolean {
+  if (process.ppid !== parent) process.exit(1);
+  return stopping;
+}
 
 process.on("message", (message: ToWorker) => {
   if (message.type === "start") {
@@ -40,7 +47,7 @@ async function perform(task: Task): Promise<void> {
       run.plan,
       task,
       (progress) => send({ type: "progress", progress }),
-      () => stopping,
+      isStopping,
     );
     send({ type: "done", outputs });
   } catch (error) {
