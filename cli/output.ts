@@ -54,7 +54,9 @@ export function toRows(rows: readonly Row[]): string {
 
 function readable(value: Row[1]): string {
   if (value === null || value === undefined) return "not measured";
-  return typeof value === "number" ? formatNumber(value) : printable(value);
+  if (typeof value === "number") return formatNumber(value);
+  // In parts, because `printable` shortens what it is given.
+  return (value.match(/[\s\S]{1,256}/g) ?? []).map(printable).join("");
 }
 
 /** A number for people: whole numbers with separators, others with 4 significant digits. */

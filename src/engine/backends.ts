@@ -4,6 +4,7 @@
  * packages are optional peers of the user's own installation, `webgpu` is an optional dependency,
  * `wasm` is always there. `native` is this project's own addon; where it isn't built it says so.
  */
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { UsageError } from "../io/errors.ts";
 import { tf } from "./tf.ts";
@@ -193,6 +194,9 @@ async function bringTensorflow(packageName: string, wantGpu: boolean): Promise<s
 
 async function bringWebGpu(): Promise<string> {
   if (tf.findBackendFactory("webgpu")) return "webgpu";
+  if (process.env[allowSoftwareGpu] !== "1" && !hasGpuDevice()) {
+    throw new Error("no GPU device was found");
+  }
   const dawn = (await importPeer("webgpu")) as {
     create(flags: string[]): object;
     globals: Record<string, unknown>;
@@ -232,6 +236,14 @@ async function bringWebGpu(): Promise<string> {
   });
   tf.registerBackend("webgpu", () => new WebGPUBackend(device, info));
   return "webgpu";
+}
+
+/** Linux shows GPUs as devices; a look spares loading Dawn, which writes to stderr where there is none. */
+function hasGpuDevice(): boolean {
+  return (
+    process.platform !== "linux" ||
+    ["/dev/dri", "/dev/nvidia0", "/dev/dxg"].some((path) => existsSync(path))
+  );
 }
 
 interface WebGpuAdapter {

@@ -17,6 +17,8 @@ test("rows are aligned, and text from files can't write to the terminal", () => 
     ]),
   ).toBe("a    1\nbcd  not measured\n");
   expect(toRows([["name", "\u001b[31mred"]])).toBe("name  \\u001b[31mred\n");
+  const long = "a sentence with an answer 😀 ".repeat(40);
+  expect(toRows([["a", long]])).toBe(`a  ${long}\n`);
 });
 
 test("numbers for people", () => {
