@@ -48,13 +48,11 @@ describe("growSae", () => {
       expect(grown.W_dec.slice(0, 4)).toEqual(old.W_dec);
       expect(grown.b_enc[0]).toBe(0);
       for (let latent = 1; latent < 7; latent++) {
-        expect(grown.W_enc[latent]).toBeCloseTo(0, 5); // coordinate 0 leaves no residual
         const decoder = grown.W_dec.slice(latent * 4, latent * 4 + 4);
-        const norm = Math.hypot(...decoder);
-        expect(norm).toBeGreaterThan(0.19); // a tenth of the carried latents' median, 2
-        for (let j = 0; j < 4; j++) {
-          expect(grown.W_enc[j * 7 + latent] * 2).toBeCloseTo(decoder[j] / norm, 5); // tied
-        }
+        expect(decoder[0]).toBeCloseTo(0, 5); // coordinate 0 leaves no residual
+        expect(Math.hypot(...decoder)).toBeCloseTo(2, 5); // the carried latents' median
+        const reads = [0, 1, 2, 3].map((j) => grown.W_enc[j * 7 + latent]);
+        expect(Math.hypot(...reads)).toBeCloseTo(1 / 2, 5);
       }
       expect(grown.threshold?.slice(1) ?? null).toEqual(
         architecture === "topk" ? null : new Float32Array(6).fill(0.25),
@@ -62,17 +60,21 @@ describe("growSae", () => {
     },
   );
 
-  it("lowers the reconstruction error of a thresholded SAE on what it saw", async () => {
+  it("never raises the reconstruction error of a thresholded SAE on what it saw", async () => {
     const old = sae("batchtopk");
     const data = rows(500);
-    const grown = await appendLatents(old, data, 12, createRng(2));
-    const error = (candidate: Sae) => {
-      const x = tf.tensor2d(data.slice(), [500, 4]);
-      const out = decode(candidate, encode(candidate, x));
-      x.dispose();
-      return out.reduce((sum, value, i) => sum + (value - data[i]) ** 2, 0);
-    };
-    expect(error(grown)).toBeLessThan(error(old));
+    const x = tf.tensor2d(data.slice(), [500, 4]);
+    const error = (candidate: Sae) =>
+      decode(candidate, encode(candidate, x)).reduce((sum, y, i) => sum + (y - data[i]) ** 2, 0);
+    const before = error(old);
+    let last = before;
+    for (const count of [1, 2, 4, 12]) {
+      const next = error(await appendLatents(old, data, count, createRng(2)));
+      expect(next).toBeLessThanOrEqual(last * (1 + 1e-6));
+      last = next;
+    }
+    x.dispose();
+    expect(last).toBeLessThan(0.7 * before);
   });
 
   it("reads as many batches as it needs, and none for no latents", async () => {
@@ -97,10 +99,10 @@ describe("growSae", () => {
     const grown = await appendLatents(sae("topk"), flat, 3, createRng(1));
     expect(grown.W_enc.every(Number.isFinite)).toBe(true);
     expect(grown.b_enc.every(Number.isFinite)).toBe(true);
-    expect(Math.hypot(...grown.W_dec.slice(4, 8))).toBeCloseTo(0.2, 5);
+    expect(Math.hypot(...grown.W_dec.slice(4, 8))).toBeCloseTo(2, 5);
   });
 
-  it("lets new latents fire about as often as the carried ones", async () => {
+  it("lets new latents fire no more often than the carried ones", async () => {
     const old = sae("batchtopk");
     const often = { ...old, b_enc: Float32Array.of(-0.65) }; // a latent that fires a fifth of the time
     const data = rows(1000);
@@ -110,8 +112,7 @@ describe("growSae", () => {
     x.dispose();
     for (let latent = 1; latent <= 5; latent++) {
       const rate = codes.latent.filter((i) => i === latent).length / 1000;
-      expect(rate).toBeGreaterThan(0.5 * before);
-      expect(rate).toBeLessThan(1.5 * before);
+      expect(rate).toBeLessThan(1.5 * before); // less often where that lowers the error
     }
   });
 });
