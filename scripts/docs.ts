@@ -67,6 +67,7 @@ const derived = new Set([
   "saes[].hook",
   "stages[].name",
   "stages[].expand.width",
+  "stages[].carry.new_latents",
   "stages[].gates[].kind",
   "stages[].gates[].max",
   "controls.fresh_seeds",

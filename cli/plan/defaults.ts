@@ -4,7 +4,6 @@
  */
 import type {
   Arm,
-  CarryPlan,
   ControlsPlan,
   DataPlan,
   EvalPlan,
@@ -95,8 +94,13 @@ export const expandDefaults: ExpandPlan = {
   noise_db: 10,
 };
 
-/** A stage's `carry:`. */
-export const carryDefaults: CarryPlan = { new_latents: 128, tokens: 300_000 };
+/** `carry.tokens` of a stage. */
+export const carryTokens = 300_000;
+
+/** `carry.new_latents` of a stage: a sixth of the smallest SAE. */
+export function defaultNewLatents(saes: readonly Pick<SaePlan, "d_sae">[]): number {
+  return Math.round(Math.min(...saes.map(({ d_sae }) => d_sae)) / 6);
+}
 
 const everyArm: readonly Arm[] = [
   "frozen",

@@ -9,8 +9,11 @@ import {
   parameterCount,
   trainingFlopsPerToken,
 } from "../../src/models/index.ts";
+import { taskGraph } from "../run/graph.ts";
+import { stageName } from "../run/layout.ts";
+import type { TaskSpec } from "../run/task.ts";
 import { stageConfigs } from "./sizes.ts";
-import type { Arm, ResolvedPlan } from "./types.ts";
+import type { ResolvedPlan } from "./types.ts";
 
 /** Cost of one stage, its control arms included. */
 export interface StageEstimate {
@@ -59,27 +62,30 @@ export interface EstimateOptions {
 
 /** Works out a plan's cost. Errors: those of `stageConfigs`. */
 export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRun {
-  const { configs, notes } = stageConfigs(plan, options.where);
-  const count = options.command === "train" ? 1 : configs.length;
-  const stages = configs
-    .slice(0, count)
-    .map((config, i) => estimateStage(plan, configs, config, i));
+  const { command, out, where, flopsPerSecond } = options;
+  const { configs, notes } = stageConfigs(plan, where);
+  const tasks = taskGraph(plan, command === "train" ? "train" : undefined);
+  const count = Math.max(...tasks.map((task) => task.stage)) + 1;
+  const stages = configs.slice(0, count).map((_, i) => {
+    const own = tasks.filter((task) => task.stage === i).map((task) => task.spec);
+    return estimateStage(plan, configs, own, i);
+  });
   const total = (key: "lm_tokens" | "sae_tokens" | "flops"): number =>
     stages.reduce((sum, stage) => sum + stage[key], 0);
   const flops = total("flops");
   return {
     format: "sae-carry/dry-run",
     version: 1,
-    command: options.command,
-    out: options.out,
+    command,
+    out,
     stages,
     total: {
       lm_tokens: total("lm_tokens"),
       sae_tokens: total("sae_tokens"),
       flops,
       memory_bytes: memoryBytes(plan, configs.slice(0, count)),
-      disk_bytes: diskBytes(plan, configs.slice(0, count), stages),
-      seconds: options.flopsPerSecond === null ? null : flops / options.flopsPerSecond,
+      disk_bytes: diskBytes(plan, configs, stages),
+      seconds: flopsPerSecond === null ? null : flops / flopsPerSecond,
     },
     notes,
   };
@@ -88,62 +94,61 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
 function estimateStage(
   plan: ResolvedPlan,
   configs: readonly Gpt2Config[],
-  config: Gpt2Config,
+  specs: readonly TaskSpec[],
   index: number,
 ): StageEstimate {
-  const isLast = index === plan.stages.length;
   const stage = index === 0 ? undefined : plan.stages[index - 1];
-  const arms = plan.controls.arms;
-  const has = (arm: Arm): boolean => arms.includes(arm);
-  const { context } = plan.data;
-  const models: { readonly config: Gpt2Config; readonly tokens: number }[] = [
-    { config, tokens: stage ? stage.train.tokens : plan.model.train.tokens },
-  ];
-  // [SAEs on the grown model, continued ones, SAEs on the parent]
-  let fresh = stage ? 0 : 1;
-  let carried = 0;
-  if (stage) {
-    carried = 1 + (has("reinit") ? 1 : 0) + (has("same-model") ? 1 : 0);
-    fresh = (has("fresh") ? 1 : 0) * plan.controls.fresh_seeds;
-    if (isLast) {
-      const before = plan.stages.reduce(
-        (sum, { train }) => sum + train.tokens,
-        plan.model.train.tokens,
-      );
-      if (has("scratch") || has("carried-scratch")) models.push({ config, tokens: before });
-      if (has("no-expand")) {
-        models.push({ config: configs[index - 1], tokens: stage.train.tokens });
-        carried++;
-      }
-      if (has("scratch")) fresh += plan.controls.fresh_seeds;
-      if (has("carried-scratch")) carried++;
-    }
-  } else if (plan.stages.length > 0 && has("fresh-parent")) fresh += plan.controls.fresh_seeds;
-  let flops = 0;
-  for (const { config: of, tokens } of models) flops += trainingFlopsPerToken(of, context) * tokens;
+  const config = configs[index];
+  const perToken = (of: Gpt2Config): number => trainingFlopsPerToken(of, plan.data.context);
+  let lmTokens = 0;
   let saeTokens = 0;
-  for (const sae of plan.saes) {
-    const width = hookWidth(configs[0], sae.hook) * (config.n_embd / configs[0].n_embd);
-    const latents =
-      sae.d_sae + plan.stages.slice(0, index).reduce((n, s) => n + s.carry.new_latents, 0);
-    const tokens = fresh * sae.tokens + carried * (stage?.carry.tokens ?? 0);
-    saeTokens += tokens;
-    flops += (6 * width * latents + trainingFlopsPerToken(config, context) / 3) * tokens;
+  let saes = 0;
+  let flops = 0;
+  for (const spec of specs) {
+    if (spec.kind === "language-model") {
+      const tokens = lmTokensOf(plan, index, spec.arm);
+      lmTokens += tokens;
+      flops += perToken(spec.arm === "no-expand" ? configs[index - 1] : config) * tokens;
+    } else if (spec.kind === "sae") {
+      const of = spec.model.arm === "no-expand" ? configs[index - 1] : configs[spec.model.stage];
+      for (const sae of plan.saes) {
+        const width = hookWidth(configs[0], sae.hook) * (of.n_embd / configs[0].n_embd);
+        const latents = sae.d_sae + addedLatents(plan, index);
+        const lengths = spec.jobs.map(({ start }) =>
+          start === "fresh" ? sae.tokens : (stage?.carry.tokens ?? 0),
+        );
+        const tokens = lengths.reduce((sum, length) => sum + length, 0);
+        saes += lengths.length;
+        saeTokens += tokens;
+        // Side by side on one stream of activations, which a forward pass (a third of training) makes.
+        flops += 6 * width * latents * tokens + (perToken(of) / 3) * Math.max(...lengths);
+      }
+    }
   }
-  const measured = plan.eval.tokens * (1 + fresh + carried);
-  flops += (trainingFlopsPerToken(config, context) / 3) * measured;
+  flops += (perToken(config) / 3) * plan.eval.tokens * (1 + saes);
   return {
-    stage: `${String(index).padStart(2, "0")}-${stage?.name ?? "base"}`,
+    stage: stageName(plan, index),
     d_model: config.n_embd,
     n_layer: config.n_layer,
     n_head: config.n_head,
     d_mlp: config.n_inner,
     params: parameterCount(config),
-    lm_tokens: models.reduce((sum, { tokens }) => sum + tokens, 0),
+    lm_tokens: lmTokens,
     sae_tokens: saeTokens,
-    saes: (fresh + carried) * plan.saes.length,
+    saes,
     flops,
   };
+}
+
+// The from-scratch model gets the tokens of all stages so far, the unexpanded one those of the last.
+function lmTokensOf({ model, stages }: ResolvedPlan, index: number, arm: string): number {
+  const own = index === 0 ? model.train.tokens : stages[index - 1].train.tokens;
+  if (arm !== "scratch") return own;
+  return stages.slice(0, index).reduce((sum, { train }) => sum + train.tokens, model.train.tokens);
+}
+
+function addedLatents(plan: ResolvedPlan, index: number): number {
+  return plan.stages.slice(0, index).reduce((sum, { carry }) => sum + carry.new_latents, 0);
 }
 
 const floatBytes = 4;
@@ -156,7 +161,7 @@ function memoryBytes(plan: ResolvedPlan, configs: readonly Gpt2Config[]): number
   const perToken =
     largest.n_layer * (14 * largest.n_embd + 3 * largest.n_inner) + 2 * largest.vocab_size;
   const lm = 4 * parameterCount(largest) + plan.model.train.batch_tokens * perToken;
-  const added = plan.stages.reduce((n, stage) => n + stage.carry.new_latents, 0);
+  const added = addedLatents(plan, plan.stages.length);
   const saes = plan.saes.map((sae) => {
     const latents = sae.d_sae + added;
     return 8 * latents * largest.n_embd + 2 * sae.batch_tokens * latents;
@@ -170,14 +175,16 @@ function diskBytes(
   configs: readonly Gpt2Config[],
   stages: readonly StageEstimate[],
 ): number {
-  let numbers = 0;
-  configs.forEach((config, i) => {
-    const latents = plan.saes.reduce((sum, { d_sae }) => sum + d_sae, 0);
-    const models = i === 0 ? 1 : i === plan.stages.length ? 4 : 2;
-    numbers += models * parameterCount(config);
-    numbers += (stages[i].saes / plan.saes.length + 1) * 2 * latents * config.n_embd;
-    numbers += plan.eval.tokens * config.n_embd * plan.saes.length;
-    numbers += plan.eval.tokens * plan.saes.reduce((sum, { k }) => sum + 2 * k, 0);
+  const latents = plan.saes.reduce((sum, { d_sae }) => sum + d_sae, 0) / plan.saes.length;
+  let numbers = plan.data.max_tokens ?? plan.model.train.tokens;
+  stages.forEach(({ saes }, i) => {
+    const isLast = i > 0 && i === plan.stages.length;
+    const models = i === 0 ? 1 : isLast ? 5 : 3; // before and after training, random, controls
+    numbers += models * parameterCount(configs[i]);
+    numbers += (saes + 1) * 2 * (latents + addedLatents(plan, i)) * configs[i].n_embd;
+    // The dump: activations and codes of held-out tokens.
+    numbers +=
+      plan.eval.tokens * plan.saes.reduce((sum, { k }) => sum + configs[i].n_embd + 2 * k, 0);
   });
-  return Math.round(floatBytes * (numbers + (plan.data.max_tokens ?? plan.model.train.tokens)));
+  return Math.round(floatBytes * numbers);
 }

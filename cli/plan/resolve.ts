@@ -6,9 +6,10 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readJson, UsageError } from "../../src/io/index.ts";
 import {
-  carryDefaults,
+  carryTokens,
   dataDefaults,
   defaultHook,
+  defaultNewLatents,
   defaultPreset,
   defaultStageName,
   evalDefaults,
@@ -56,7 +57,7 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
     );
   }
   const saes = resolveSaes(input.saes ?? [{}], model, fail);
-  const stages = resolveStages(input.stages ?? [], model.train, fail);
+  const stages = resolveStages(input.stages ?? [], model.train, defaultNewLatents(saes), fail);
   const preset = input.controls?.preset ?? defaultPreset;
   return {
     version: planDefaults.version,
@@ -208,7 +209,12 @@ function resolveSaes(
   return saes;
 }
 
-function resolveStages(inputs: readonly StageInput[], base: TrainPlan, fail: Fail): StagePlan[] {
+function resolveStages(
+  inputs: readonly StageInput[],
+  base: TrainPlan,
+  newLatents: number,
+  fail: Fail,
+): StagePlan[] {
   const stages: StagePlan[] = [];
   for (const [i, input] of inputs.entries()) {
     const expand = { ...expandDefaults, ...defined(input.expand) };
@@ -231,7 +237,7 @@ function resolveStages(inputs: readonly StageInput[], base: TrainPlan, fail: Fai
       name: input.name ?? unused(defaultStageName(expand), taken),
       expand,
       train: { ...base, ...stageTrainDefaults, ...defined(input.train) },
-      carry: { ...carryDefaults, ...defined(input.carry) },
+      carry: { new_latents: newLatents, tokens: carryTokens, ...defined(input.carry) },
       gates,
     });
   }

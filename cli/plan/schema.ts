@@ -117,7 +117,9 @@ const expand = z.strictObject({
 });
 
 const carry = z.strictObject({
-  new_latents: count.describe("latents appended to each carried SAE"),
+  new_latents: count.describe(
+    "latents appended to each carried SAE; default: a sixth of the smallest d_sae",
+  ),
   tokens: count.describe("tokens on which the carried SAE trains on"),
 });
 
