@@ -73,8 +73,8 @@ function shellWord(text: string): string {
   return /^[\w./@%+=:-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-// Training reaches about a third of the rate of a large product, by the demo's own run.
-const efficiency = 1 / 3;
+// Small models reach about a fifth of the rate of a large product.
+const efficiency = 1 / 5;
 
 async function measureRate(
   backend: Context["backend"],

@@ -1,7 +1,7 @@
 /**
  * @file --dry-run: what a plan will cost, from its sizes alone. Operations follow Kaplan et al. 2020
- * (6 per weight and token) for language models, and 6·d·m per token for an SAE trained densely. Time is
- * operations over a measured rate; read it as an order of magnitude.
+ * (6 per weight and token) for language models; an SAE's step is a dense product, 2·d·m per token, and
+ * sparse work, about 12·k·d. Time is operations over a measured rate: an order of magnitude.
  */
 import {
   type Gpt2Config,
@@ -121,7 +121,8 @@ function estimateStage(
         saes += lengths.length;
         saeTokens += tokens;
         // Side by side on one stream of activations, which a forward pass (a third of training) makes.
-        flops += 6 * width * latents * tokens + (perToken(of) / 3) * Math.max(...lengths);
+        flops +=
+          (2 * latents + 12 * sae.k) * width * tokens + (perToken(of) / 3) * Math.max(...lengths);
       }
     }
   }
