@@ -16,6 +16,11 @@ export interface GlobalFlags {
   readonly dryRun?: boolean;
 }
 
+/** How a command ends when it throws nothing. */
+export interface Ending {
+  code: number;
+}
+
 /** The shared flags with their defaults, and the means to print. */
 export interface Context {
   readonly output: Output;
@@ -29,12 +34,14 @@ export interface Context {
   readonly force: boolean;
   readonly dryRun: boolean;
   readonly progress: Progress;
+  /** The exit code of a command that answered and yet failed; 0 unless it is set. */
+  readonly ending: Ending;
   /** Prints the answer of a command on stdout: the document under --json, otherwise the rows. */
   print(document: object, rows: readonly Row[]): void;
 }
 
 /** The context of one command. */
-export function createContext(flags: GlobalFlags, output: Output): Context {
+export function createContext(flags: GlobalFlags, output: Output, ending: Ending): Context {
   const { json = false, quiet = false, force = false, dryRun = false } = flags;
   return {
     output,
@@ -48,6 +55,7 @@ export function createContext(flags: GlobalFlags, output: Output): Context {
     force,
     dryRun,
     progress: createProgress(output, { quiet }),
+    ending,
     print: (document, rows) => output.out(json ? toJson(document) : toRows(rows)),
   };
 }

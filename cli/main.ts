@@ -11,13 +11,14 @@ import { createProgram } from "./program.ts";
 export async function main(argv: readonly string[], output: Output): Promise<number> {
   const json = argv.includes("--json");
   try {
-    const program = createProgram(output);
+    const ending = { code: 0 };
+    const program = createProgram(output, ending);
     if (argv.length === 0) {
       output.err(program.helpInformation());
       return 2;
     }
     await program.parseAsync(argv, { from: "user" });
-    return 0;
+    return ending.code;
   } catch (error) {
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return 0; // --help, --version

@@ -3,7 +3,7 @@
  * its command when it is called, so that --help answers at once.
  */
 import { Command, type Option } from "commander";
-import { type Context, createContext, type GlobalFlags } from "./context.ts";
+import { type Context, createContext, type Ending, type GlobalFlags } from "./context.ts";
 import { addFlag, choice, count, each, real } from "./flags.ts";
 import type { Output } from "./output.ts";
 import { packageVersion } from "./version.ts";
@@ -18,8 +18,8 @@ const backends = [
   "cpu",
 ] as const;
 
-/** The program; its actions print on `output` and reject with the errors of src/io. */
-export function createProgram(output: Output): Command {
+/** The program; its actions print on `output`, reject with the errors of src/io, or set `ending`. */
+export function createProgram(output: Output, ending: Ending): Command {
   const program = new Command("sae-carry")
     .description(
       "Train a small language model and its sparse autoencoders, grow the model, carry the SAEs along, and measure which features persist.",
@@ -32,15 +32,16 @@ export function createProgram(output: Output): Command {
     .configureOutput({ writeOut: output.out, writeErr: output.err, outputError: () => {} })
     .configureHelp({ showGlobalOptions: true, optionDescription: describeFlag });
   addGlobalFlags(program);
-  addTrain(program, output);
-  addExpandAndTrack(program, output);
-  addReport(program, output);
-  addExpand(program, output);
-  addCarry(program, output);
-  addEval(program, output);
-  addDump(program, output);
-  addInspect(program, output);
-  addDoctor(program, output);
+  const act = (action: Action) => perform(action, output, ending);
+  addTrain(program, act);
+  addExpandAndTrack(program, act);
+  addReport(program, act);
+  addExpand(program, act);
+  addCarry(program, act);
+  addEval(program, act);
+  addDump(program, act);
+  addInspect(program, act);
+  addDoctor(program, act);
   program.addHelpText("after", examples("expand-and-track plan.yaml --out runs/demo", "doctor"));
   return program;
 }
@@ -136,7 +137,7 @@ function addStageFlags(command: Command): void {
   });
 }
 
-function addTrain(program: Command, output: Output): void {
+function addTrain(program: Command, act: Act): void {
   const command = program
     .command("train")
     .description("corpus → base model → SAEs → dump: stage 00-base of a run")
@@ -149,14 +150,14 @@ function addTrain(program: Command, output: Output): void {
       examples("train --text my.txt --out runs/mine", "train plan.yaml --out runs/demo --dry-run"),
     )
     .action(
-      act(output, async (args, flags, context) => {
+      act(async (args, flags, context) => {
         const { train } = await import("./commands/train.ts");
         return train("train", args[0], flags, context);
       }),
     );
 }
 
-function addExpandAndTrack(program: Command, output: Output): void {
+function addExpandAndTrack(program: Command, act: Act): void {
   const command = program
     .command("expand-and-track")
     .description(
@@ -174,28 +175,28 @@ function addExpandAndTrack(program: Command, output: Output): void {
       ),
     )
     .action(
-      act(output, async (args, flags, context) => {
+      act(async (args, flags, context) => {
         const { train } = await import("./commands/train.ts");
         return train("expand-and-track", args[0], flags, context);
       }),
     );
 }
 
-function addReport(program: Command, output: Output): void {
+function addReport(program: Command, act: Act): void {
   program
     .command("report")
     .description("render report.html again from the data of a run")
     .argument("<run>", "a run folder")
     .addHelpText("after", examples("report runs/demo", "report runs/demo --out drift.html"))
     .action(
-      act(output, async (args, _flags, context) => {
+      act(async (args, _flags, context) => {
         const { report } = await import("./commands/report.ts");
         return report(args[0], context);
       }),
     );
 }
 
-function addExpand(program: Command, output: Output): void {
+function addExpand(program: Command, act: Act): void {
   const command = program
     .command("expand")
     .description("grow a Hugging Face checkpoint; write the bigger one and its expansion map")
@@ -229,14 +230,14 @@ function addExpand(program: Command, output: Output): void {
       ),
     )
     .action(
-      act(output, async (args, flags, context) => {
+      act(async (args, flags, context) => {
         const { expand } = await import("./commands/expand.ts");
         return expand(args[0], flags, context);
       }),
     );
 }
 
-function addCarry(program: Command, output: Output): void {
+function addCarry(program: Command, act: Act): void {
   const command = program
     .command("carry")
     .description("carry an SAE through a written expansion map")
@@ -256,14 +257,14 @@ function addCarry(program: Command, output: Output): void {
       ),
     )
     .action(
-      act(output, async (args, flags, context) => {
+      act(async (args, flags, context) => {
         const { carry } = await import("./commands/carry.ts");
         return carry(args[0], flags, context);
       }),
     );
 }
 
-function addEval(program: Command, output: Output): void {
+function addEval(program: Command, act: Act): void {
   const command = program
     .command("eval")
     .description("L0, FVU, loss recovered, dead latents and density of an SAE")
@@ -282,14 +283,14 @@ function addEval(program: Command, output: Output): void {
       ),
     )
     .action(
-      act(output, async (args, flags, context) => {
+      act(async (args, flags, context) => {
         const { evaluate } = await import("./commands/eval.ts");
         return evaluate(args[0], flags, context);
       }),
     );
 }
 
-function addDump(program: Command, output: Output): void {
+function addDump(program: Command, act: Act): void {
   const command = program
     .command("dump")
     .description("write activations at hooks as an Arrow file")
@@ -322,34 +323,34 @@ function addDump(program: Command, output: Output): void {
       ),
     )
     .action(
-      act(output, async (args, flags, context) => {
+      act(async (args, flags, context) => {
         const { dump } = await import("./commands/dump.ts");
         return dump(args[0], flags, context);
       }),
     );
 }
 
-function addInspect(program: Command, output: Output): void {
+function addInspect(program: Command, act: Act): void {
   program
     .command("inspect")
     .description("say what a checkpoint, SAE, dump, expansion map or run holds")
     .argument("<path>", "a folder or file")
     .addHelpText("after", examples("inspect runs/demo", "inspect acts.arrow --json"))
     .action(
-      act(output, async (args, _flags, context) => {
+      act(async (args, _flags, context) => {
         const { inspect } = await import("./commands/inspect.ts");
         return inspect(args[0], context);
       }),
     );
 }
 
-function addDoctor(program: Command, output: Output): void {
+function addDoctor(program: Command, act: Act): void {
   const command = program
     .command("doctor")
     .description("backends found, the one chosen and why, and how to get a faster one");
   addFlag(command, "--check", "run the exactness and gradient checks on --backend");
   command.addHelpText("after", examples("doctor", "doctor --check --backend webgpu")).action(
-    act(output, async (_args, flags, context) => {
+    act(async (_args, flags, context) => {
       const { doctor } = await import("./commands/doctor.ts");
       return doctor(flags, context);
     }),
@@ -362,12 +363,15 @@ type Action = (
   context: Context,
 ) => Promise<void>;
 
+/** Makes an action into what commander calls. */
+type Act = (action: Action) => (...args: unknown[]) => Promise<void>;
+
 // Commander calls back with positionals, options, command; flags of the program and of the command come merged.
-function act(output: Output, action: Action): (...args: unknown[]) => Promise<void> {
+function perform(action: Action, output: Output, ending: Ending): ReturnType<Act> {
   return async (...args) => {
     const command = args[args.length - 1] as Command;
     const flags = command.optsWithGlobals();
-    const context = createContext(flags as GlobalFlags, output);
+    const context = createContext(flags as GlobalFlags, output, ending);
     try {
       await action(command.args, flags as Readonly<Record<string, never>>, context);
     } finally {
