@@ -1,0 +1,342 @@
+/**
+ * The documents of a run as zod, as far as the report reads them: what enters is untrusted, and a
+ * figure that is missing counts as not measured. Keys that are not read are dropped.
+ */
+import { z } from "zod";
+import type {
+  BeforeAfter,
+  CarryCheck,
+  CircuitNodeRef,
+  CircuitScores,
+  CircuitSummary,
+  Estimate,
+  Exactness,
+  GateSummary,
+  HeadScore,
+  HeadScoreTables,
+  Histograms,
+  MapSummary,
+  MetricPoint,
+  ModelSize,
+  PersistenceSummary,
+  QuestionSummary,
+  Score,
+  StageEvaluation,
+} from "./run-data.ts";
+
+const text = z.string();
+// Becomes part of a path.
+const folderName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "a name of a folder");
+const measured = z.number().nullable().default(null);
+const maybeText = z.string().nullable().default(null);
+const interval = z.tuple([z.number(), z.number()]).nullable().default(null);
+const counts = z.array(z.number());
+
+const estimate: z.ZodType<Estimate> = z.object({ value: measured, ci: interval });
+const beforeAfter: z.ZodType<BeforeAfter> = z.object({
+  after_expansion: measured,
+  after_training: measured,
+});
+
+const exactness: z.ZodType<Exactness> = z.object({
+  max_abs_dlogit: measured,
+  kl: measured,
+  boundaries: z.array(z.object({ hook_from: text, hook_to: text, rel_err: measured })).default([]),
+});
+
+const size = {
+  d_model: z.number(),
+  n_layer: z.number(),
+  n_head: z.number(),
+  d_mlp: z.number(),
+  params: z.number(),
+};
+const modelSize: z.ZodType<ModelSize> = z.object(size);
+const control = {
+  held_out_loss: measured,
+  tokens_trained: measured,
+  flops_trained: measured,
+};
+
+/** eval.json of a stage. */
+export const evaluationSchema: z.ZodType<StageEvaluation> = z.object({
+  model: z
+    .object(size)
+    .partial()
+    .extend({
+      ...control,
+      held_out_se: measured,
+      unigram_entropy: measured,
+      loss_after_expansion: measured,
+    }),
+  controls: z.record(text, z.object(control)).default({}),
+  pca_fvu: measured,
+  saes: z
+    .array(
+      z.object({
+        arm: text,
+        sae: text,
+        seed: measured,
+        l0: measured,
+        fvu: measured,
+        ce_loss_score_zero: measured,
+        kl_div_score: measured,
+        dead_fraction: measured,
+        tokens: measured,
+      }),
+    )
+    .default([]),
+  exactness: exactness.nullable().default(null),
+  off_image: beforeAfter.nullable().default(null),
+  copy_spread: beforeAfter.nullable().default(null),
+});
+
+/** map.json of an expansion. */
+export const mapSchema: z.ZodType<MapSummary> = z.object({
+  method: text,
+  exact: z.boolean(),
+  parent: modelSize,
+  child: modelSize,
+  fresh: z.array(text).default([]),
+  exactness: exactness.nullable().default(null),
+});
+
+/** check.json of a carried SAE. */
+export const carryCheckSchema: z.ZodType<CarryCheck> = z.object({
+  same_latents: measured,
+  fvu_parent: measured,
+  fvu_parent_frame: measured,
+});
+
+const threshold = z.object({ floor: z.number(), null_p99: measured, used: z.number() });
+const cell = z.object({ function: measured, match: measured, ci: interval }).nullable();
+
+const histograms: z.ZodType<Histograms> = z
+  .object({
+    edges: z.array(z.number()).min(2),
+    correlation: z.object({ carried: counts, fresh: counts, null: counts }),
+    cosine: z.object({ carried: counts, reinit: counts, null: counts }),
+  })
+  .refine(
+    ({ edges, correlation, cosine }) =>
+      [...Object.values(correlation), ...Object.values(cosine)].every(
+        (bins) => bins.length === edges.length - 1,
+      ),
+    "one count per bin",
+  );
+
+/** persistence.json. */
+export const persistenceSchema: z.ZodType<PersistenceSummary> = z.object({
+  stage: text,
+  name: folderName.default("resid"),
+  tokens: measured,
+  arms: z
+    .array(
+      z.object({
+        arm: text,
+        role: text.default(""),
+        sae: text,
+        seed: measured,
+        l0: measured,
+        fvu: measured,
+        ce_loss_score_zero: measured,
+        matched: z.boolean().nullable().default(null),
+        function: measured,
+        match: measured,
+      }),
+    )
+    .default([]),
+  thresholds: z.object({ cosine: threshold, correlation: threshold, containment: z.number() }),
+  counts: z.record(text, z.number().nullable()),
+  eligible: z.number(),
+  persisted: estimate,
+  reinit_persisted: estimate.nullable().default(null),
+  start_kept: estimate.nullable().default(null),
+  inertia: z.object({ carried: measured, carried_scratch: measured, reinit: measured }),
+  cells: z.object({
+    CG: cell.default(null),
+    FG: cell.default(null),
+    CS: cell.default(null),
+    FS: cell.default(null),
+    CP: cell.default(null),
+    FP: cell.default(null),
+  }),
+  corrected: estimate.nullable().default(null),
+  inheritance: z
+    .object({ value: measured, ci: interval, of_findable: measured })
+    .nullable()
+    .default(null),
+  carry_bonus: estimate.nullable().default(null),
+  tokens_ratio: measured,
+  histograms: histograms.nullable().default(null),
+  warnings: z.array(text).default([]),
+});
+
+const score: z.ZodType<Score> = z.object({ value: measured, ci: interval, reason: maybeText });
+const node: z.ZodType<CircuitNodeRef> = z.object({
+  type: text,
+  layer: z.number(),
+  index: z.number(),
+  score: z.number(),
+});
+const circuitScores = {
+  faithfulness: score,
+  completeness: measured,
+  without_error: measured,
+  random_same_kinds: z.object({ mean: measured, sd: measured }).nullable().default(null),
+};
+const scores: z.ZodType<CircuitScores> = z.object(circuitScores);
+const headScore: z.ZodType<HeadScore> = z.object({
+  layer: z.number(),
+  index: z.number(),
+  score: z.number(),
+  null: z.number(),
+});
+const headTable = z.array(z.array(z.number()));
+const headTables = {
+  induction: headTable,
+  previous_token: headTable,
+  duplicate_token: headTable,
+};
+const headScores: z.ZodType<HeadScoreTables> = z.object({
+  length: z.number(),
+  sequences: z.number(),
+  ...headTables,
+  null: z.object(headTables),
+});
+
+/** circuits/<task>.json. */
+export const circuitSchema: z.ZodType<CircuitSummary> = z.object({
+  task: maybeText,
+  task_inherited: z.boolean().default(false),
+  hook_name: maybeText,
+  tasks: z
+    .array(
+      z.object({
+        task: text,
+        applicable: z.boolean(),
+        reason: maybeText,
+        n: z.number(),
+        m_full: measured,
+        m_empty: measured,
+        difference: measured,
+        se: measured,
+        done: z.boolean(),
+      }),
+    )
+    .default([]),
+  nodes: z.array(node).default([]),
+  candidates: z.number().default(0),
+  scores: scores.nullable().default(null),
+  mapped: z
+    .object({
+      ...circuitScores,
+      from: text,
+      n: z.number(),
+      unmapped: z.number().default(0),
+      nodes: z.array(node).default([]),
+      parent_faithfulness: measured,
+      at_expansion: score.nullable().default(null),
+      rediscovered: score,
+      jaccard: measured,
+      jaccard_floor: measured,
+      jaccard_ceiling: measured,
+      heads: z
+        .array(z.object({ kind: text, parent: headScore, child: headScore.nullable() }))
+        .default([]),
+    })
+    .nullable()
+    .default(null),
+  head_scores: headScores.nullable().default(null),
+  prompts: z
+    .object({
+      n: z.number(),
+      examples: z
+        .array(
+          z.object({
+            clean: z.array(text),
+            corrupted: z.array(text),
+            answer: text,
+            wrong: text,
+          }),
+        )
+        .default([]),
+    })
+    .nullable()
+    .default(null),
+});
+
+/** gates.json. */
+export const gatesSchema: z.ZodType<GateSummary> = z.object({
+  passed: z.boolean(),
+  gates: z.array(z.object({ kind: text, passed: z.boolean(), message: text })).default([]),
+});
+
+/** five-questions.json. */
+export const questionsSchema: z.ZodType<{ readonly questions: readonly QuestionSummary[] }> =
+  z.object({
+    questions: z.array(
+      z.object({
+        id: z.number(),
+        question: maybeText,
+        answer: text,
+        value: measured,
+        ci: interval,
+        unit: maybeText,
+        evidence: z.array(z.object({ file: text, field: text })).default([]),
+        confident: z.boolean(),
+      }),
+    ),
+  });
+
+/** A line of metrics.jsonl. */
+export const metricSchema: z.ZodType<MetricPoint> = z.object({
+  stage: text,
+  arm: text,
+  phase: text,
+  sae: maybeText,
+  tokens: z.number(),
+  flops: measured,
+  held_out_loss: measured,
+  fvu: measured,
+});
+
+/** plan.yaml, as far as it is shown. */
+export interface PlanDocument {
+  readonly seed: number | string | null;
+  readonly data: { readonly corpus: string | null; readonly context: number | null };
+  readonly model: { readonly d_model: number | null; readonly layers: number | null };
+  readonly saes: readonly {
+    readonly name: string;
+    readonly hook: string;
+    readonly architecture: string;
+    readonly d_sae: number | null;
+    readonly k: number | null;
+  }[];
+  readonly stages: readonly { readonly name: string | null }[];
+  readonly controls: { readonly fresh_seeds: number | null };
+  readonly eval: { readonly min_firings: number | null };
+  readonly report: { readonly title: string | null };
+}
+
+/** plan.yaml. */
+export const planSchema: z.ZodType<PlanDocument> = z.object({
+  seed: z.union([z.number(), text]).nullable().default(null),
+  data: z.object({ corpus: maybeText, context: measured }).default({ corpus: null, context: null }),
+  model: z.object({ d_model: measured, layers: measured }).default({ d_model: null, layers: null }),
+  saes: z
+    .array(
+      z.object({
+        name: folderName.default("resid"),
+        hook: text.default(""),
+        architecture: text.default(""),
+        d_sae: measured,
+        k: measured,
+      }),
+    )
+    .default([]),
+  stages: z.array(z.object({ name: folderName.nullable().default(null) })).default([]),
+  controls: z.object({ fresh_seeds: measured }).default({ fresh_seeds: null }),
+  eval: z.object({ min_firings: measured }).default({ min_firings: null }),
+  report: z.object({ title: maybeText }).default({ title: null }),
+});

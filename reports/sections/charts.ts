@@ -1,0 +1,171 @@
+/** The figures of the run and of each stage. */
+import { curvesChart } from "../charts/curves-chart.ts";
+import type { Drawing } from "../charts/drawing.ts";
+import { flowChart } from "../charts/flow.ts";
+import { histogramChart } from "../charts/histogram-chart.ts";
+import { intervalChart } from "../charts/interval-chart.ts";
+import { scatterChart } from "../charts/scatter-chart.ts";
+import { html, type Markup } from "../page/html.ts";
+import type { RunData } from "../run-data.ts";
+import { cellRows } from "../view/cells.ts";
+import { evidencePoints } from "../view/evidence-points.ts";
+import { fatesView, throughAll } from "../view/fates.ts";
+import { count, decimal, percent } from "../view/format.ts";
+import { correlationHistogram, cosineHistogram } from "../view/histograms.ts";
+import { lossCurves } from "../view/loss-curves.ts";
+import { saeCurves } from "../view/sae-curves.ts";
+import { stageLabel, transition } from "../view/stages.ts";
+import { drawings, figure } from "./figure.ts";
+
+/** All figures, those of the whole run first. */
+export function charts(run: RunData, drawing: Drawing, shown: number): Markup {
+  return html`<section class="figures" aria-label="Figures">
+${fatesFigure(run, drawing)}
+${run.stages.map((_, index) => cellsFigure(run, drawing, index, index === shown))}
+${lossFigure(run, drawing)}
+${run.stages.map((_, index) => stageFigures(run, drawing, index, index === shown))}
+</section>`;
+}
+
+function fatesFigure(run: RunData, drawing: Drawing): Markup | null {
+  const view = fatesView(run);
+  if (view === null) return null;
+  const last = view.columns.length - 1;
+  const through = throughAll(run, last);
+  const kept =
+    through && last > 1
+      ? ` Of ${count(through.eligible)} base features that can be judged, ${count(through.kept)} (${percent(through.eligible === 0 ? null : through.kept / through.eligible)}) have a confirmed heir at every stage.`
+      : "";
+  return figure({
+    title: "Where the features went",
+    caption: `The carried SAE, after training on. Each verdict rests on function, direction and a witness; heirs and newcomers of one stage are the parents of the next.${kept}`,
+    draw: (width) => flowChart(drawing, view, width),
+    isWide: true,
+  });
+}
+
+function cellsFigure(
+  run: RunData,
+  drawing: Drawing,
+  index: number,
+  isShown: boolean,
+): Markup | null {
+  const stage = run.stages[index];
+  const rows = cellRows(stage.persistence);
+  if (rows === null) return null;
+  const isWhole = rows.some(({ code }) => code === "CS");
+  return figure({
+    title: "How much of that is inheritance",
+    caption: isWhole
+      ? html`Share of features with a function match; ring: with a match alone. Solid bar: gained over what <em>any</em> such model learns; pale: up to the ceiling, the unchanged parent.`
+      : "Share of features with a function match; ring: with a match alone. The from-scratch controls run at the last stage only.",
+    draw: (width) =>
+      intervalChart(drawing, rows, width, { label: "The two by two with ceilings and floor" }),
+    stage: stage.name,
+    isShown,
+  });
+}
+
+function lossFigure(run: RunData, drawing: Drawing): Markup | null {
+  const byTokens = lossCurves(run, "tokens");
+  if (byTokens === null) return null;
+  const byFlops = lossCurves(run, "flops");
+  const draw = (view: typeof byTokens, axis: string) => (width: number) =>
+    curvesChart(drawing, view, width, {
+      label: `Held-out loss by ${axis}`,
+      axis,
+      headroom: 0.35,
+    });
+  const controls =
+    byFlops &&
+    html`<div class="switch" role="group" aria-label="Along the axis"><button type="button" data-view="tokens" aria-pressed="true">tokens</button><button type="button" data-view="flops" aria-pressed="false">compute</button></div>`;
+  return html`<figure class="card views">
+<figcaption><div class="row"><h3>Held-out loss</h3>${controls}</div><p>Nats per token on documents never trained on; vertical: an expansion. Ancestors’ training is counted.</p></figcaption>
+<div data-view-of="tokens" class="shown">${drawings(draw(byTokens, "training tokens"))}</div>
+${byFlops && html`<div data-view-of="flops">${drawings(draw(byFlops, "training FLOPs"))}</div>`}
+</figure>`;
+}
+
+function stageFigures(
+  run: RunData,
+  drawing: Drawing,
+  index: number,
+  isShown: boolean,
+): Markup | null {
+  const stage = run.stages[index];
+  const { persistence, verdicts, name } = stage;
+  const correlations = correlationHistogram(persistence);
+  const cosines = cosineHistogram(persistence);
+  const points = evidencePoints(verdicts, persistence);
+  const curves = saeCurves(run, index);
+  const common = { stage: name, isShown };
+  const where = index > 0 ? transition(run, index) : stageLabel(name);
+  return html`${
+    correlations &&
+    figure({
+      ...common,
+      title: "Function: best correlation against its null",
+      caption: `Each feature’s best match by activation on the same held-out tokens, ${where}.`,
+      draw: (width) =>
+        histogramChart(drawing, correlations, width, {
+          label: "Best correlation per feature over its null",
+          axis: "best correlation",
+          bars: "persisted",
+          line: "born",
+        }),
+    })
+  }${
+    cosines &&
+    figure({
+      ...common,
+      title: "Direction: cosine to its own start",
+      caption: inertiaCaption(
+        persistence?.inertia.carried ?? null,
+        persistence?.inertia.reinit ?? null,
+      ),
+      draw: (width) =>
+        histogramChart(drawing, cosines, width, {
+          label: "Cosine to the own start per feature over its null",
+          axis: "cosine to where it started",
+          bars: "carried",
+          line: "died",
+        }),
+    })
+  }${
+    points &&
+    figure({
+      ...common,
+      title: "Direction against function",
+      caption:
+        "One point per feature that can be judged. Only the upper right corner, with a witness, counts as persisted.",
+      draw: (width) => scatterChart(drawing, points, width),
+      after: html`<ul class="legend">${points.groups
+        .toReversed()
+        .map(
+          ({ label, colour, points: own }) =>
+            html`<li><i class="dot c-${colour}"></i>${label} <b>${count(own.length)}</b></li>`,
+        )}</ul>`,
+    })
+  }${
+    curves &&
+    figure({
+      ...common,
+      title: "What the carry saves",
+      caption: "FVU of the training batches as the SAEs of this stage train, on a log scale.",
+      draw: (width) =>
+        curvesChart(drawing, curves, width, {
+          label: "Fraction of variance unexplained while the SAEs train",
+          axis: "SAE training tokens",
+          log: true,
+        }),
+    })
+  }`;
+}
+
+function inertiaCaption(carried: number | null, reinit: number | null): Markup {
+  return html`How far decoders move while they train on.${
+    carried !== null &&
+    reinit !== null &&
+    ` Above τ: ${decimal(carried)} of the carried, ${decimal(reinit)} on random weights. Inertia, not evidence, where the two agree.`
+  }`;
+}

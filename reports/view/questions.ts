@@ -1,0 +1,64 @@
+/** The five questions as cards: answer, number with its interval, confidence, where it comes from. */
+import type { QuestionSummary, RunData } from "../run-data.ts";
+import { decimal, interval, missing } from "./format.ts";
+
+/** One card. */
+export interface QuestionCard {
+  readonly id: number;
+  readonly question: string;
+  /** The part of the answer before its first colon: the verdict in words. */
+  readonly verdict: string;
+  /** The rest of the sentence. */
+  readonly detail: string;
+  readonly value: string;
+  readonly interval: string | null;
+  readonly unit: string | null;
+  readonly state: "answered" | "tentative" | "cannot tell";
+  readonly evidence: QuestionSummary["evidence"];
+}
+
+const questions = [
+  "Is expansion just a capability nerf?",
+  "Is it just a capability bump?",
+  "How much information from the small network gets overwritten?",
+  "Do circuits from before the expansion stick around?",
+  "Do the bigger network’s inductive biases overwhelm the inherited circuits?",
+];
+
+/** Five cards; a question without an answer says that there is none yet. */
+export function questionCards(run: RunData): QuestionCard[] {
+  return questions.map((question, i) => {
+    const found = run.questions?.find(({ id }) => id === i + 1);
+    if (!found) {
+      return {
+        id: i + 1,
+        question,
+        verdict: "Not answered yet",
+        detail: "The run has not come to it.",
+        value: missing,
+        interval: null,
+        unit: null,
+        state: "cannot tell",
+        evidence: [],
+      };
+    }
+    const { answer, value, ci, unit, confident, evidence } = found;
+    const colon = answer.indexOf(": ");
+    const verdict = colon > 0 && colon < 120 ? answer.slice(0, colon) : answer;
+    return {
+      id: i + 1,
+      question: found.question ?? question,
+      verdict,
+      detail: verdict === answer ? "" : capitalised(answer.slice(colon + 2)),
+      value: unit?.startsWith("nats") ? decimal(value, 3) : decimal(value),
+      interval: ci && interval(ci, unit?.startsWith("nats") ? 3 : 2),
+      unit,
+      state: value === null ? "cannot tell" : confident ? "answered" : "tentative",
+      evidence,
+    };
+  });
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
