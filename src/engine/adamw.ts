@@ -142,5 +142,6 @@ export async function globalNorm(grads: readonly tf.Tensor[]): Promise<number> {
 }
 
 function moment(saved: Float32Array | undefined, param: tf.Tensor): tf.Tensor {
-  return saved ? tf.tensor(saved, param.shape, "float32") : tf.zeros(param.shape);
+  // copied: the cpu backend keeps the array it is given, and a step writes into it
+  return saved ? tf.tensor(saved.slice(), param.shape, "float32") : tf.zeros(param.shape);
 }

@@ -38,8 +38,12 @@ export function loadModel(dir: string): HostModel {
   const config = parseGpt2Config(readJson(configPath), configPath);
   const path = join(dir, weightsFile);
   const stored = new Map<string, HostTensor>();
-  for (const [name, tensor] of readSafetensors(path).tensors) {
-    stored.set(/^(transformer|lm_head)\./.test(name) ? name : `transformer.${name}`, tensor);
+  for (const [short, tensor] of readSafetensors(path).tensors) {
+    const name = /^(transformer|lm_head)\./.test(short) ? short : `transformer.${short}`;
+    if (stored.has(name)) {
+      throw bad(`${path}: ${name}`, "each parameter once", "it with and without its prefix");
+    }
+    stored.set(name, tensor);
   }
   const weights = new Map<string, HostTensor>();
   for (const [name, shape] of gpt2Shapes(config)) {
@@ -56,8 +60,10 @@ export function loadModel(dir: string): HostModel {
   }
   const head = stored.get("lm_head.weight");
   if (head) {
-    const table = weights.get("transformer.wte.weight")?.data as Float32Array;
-    const same = head.data.length === table.length && table.every((x, i) => x === head.data[i]);
+    const table = weights.get("transformer.wte.weight") as HostTensor;
+    const same =
+      head.shape.join() === table.shape.join() &&
+      (table.data as Float32Array).every((x, i) => x === head.data[i]);
     if (!same) {
       throw bad(`${path}: lm_head.weight`, "the embedding again (tied)", "other numbers");
     }

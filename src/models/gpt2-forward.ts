@@ -19,7 +19,7 @@ import { blockHook, type Hooks, hookNames } from "./hooks.ts";
 /** How a forward pass is watched or changed. */
 export interface ForwardOptions {
   readonly hooks?: Hooks;
-  /** The last hook to compute: its value is the result. */
+  /** The last hook to compute: its value is the result. Not a pattern: see `attentionPatterns`. */
   readonly stopAt?: string;
 }
 
@@ -44,6 +44,7 @@ export function forwardHidden(
   for (const name of [...Object.keys(hooks), ...(stopAt === undefined ? [] : [stopAt])]) {
     if (!hookNames(config).includes(name)) throw new Error(`internal: no hook ${name}`);
   }
+  if (stopAt?.endsWith("hook_pattern")) throw new Error(`internal: can't stop at ${stopAt}`);
   const param = <T extends tf.Tensor>(name: string): T => {
     const tensor = model.params.get(name);
     if (!tensor) throw new Error(`internal: no parameter ${name}`);
@@ -135,15 +136,7 @@ export function activationsAt(
   batch: number,
   hook: string,
 ): tf.Tensor2D {
-  return tf.tidy(() => {
-    const value = forwardHidden(
-      model,
-      ids,
-      batch,
-      hook === "ln_final.hook_normalized" ? {} : { stopAt: hook },
-    );
-    return tf.clone(value);
-  });
+  return tf.tidy(() => forwardHidden(model, ids, batch, { stopAt: hook }));
 }
 
 /** Every layer's attention probabilities [batch, H, T, T]. The caller disposes them. */

@@ -40,12 +40,12 @@ export function hookNames(config: Gpt2Config): string[] {
 
 /** How many numbers a hook has per token. Errors: UsageError when the model has no such hook (or it isn't per token). */
 export function hookWidth(config: Gpt2Config, name: string): number {
-  const names = hookNames(config);
-  if (!names.includes(name) || name.endsWith("hook_pattern")) {
+  const names = hookNames(config).filter((known) => !known.endsWith("hook_pattern"));
+  if (!names.includes(name)) {
     throw new UsageError({
       code: "unknown-hook",
       where: `hook ${name}`,
-      expected: `a hook of this model (${config.n_layer} layers: blocks.0 to blocks.${config.n_layer - 1})`,
+      expected: `a hook of this model with numbers per token (${config.n_layer} layers: blocks.0 to blocks.${config.n_layer - 1})`,
       got: name,
       hint: `Nearest: ${nearestHook(names, name)}.`,
     });
