@@ -4,6 +4,7 @@
  * their rows laid end to end (leading tokens left out), and rows are shuffled within chunks of some
  * batches, one chunk being computed and kept at a time.
  */
+import { batchRows } from "../src/data/index.ts";
 import { hostView, type Rng, tf } from "../src/engine/index.ts";
 import { activationsAt, hookWidth, type Model } from "../src/models/index.ts";
 
@@ -60,18 +61,6 @@ export function modelActivations(
   }
   const chunkRows = chunkBatches * batchSize;
   let kept: { index: number; rows: Float32Array } | undefined;
-  let epoch: { index: number; order: Int32Array } | undefined;
-
-  const sequenceAt = (slot: number): number => {
-    const index = Math.floor(slot / set.nSeq);
-    if (epoch?.index !== index) {
-      const order = Int32Array.from({ length: set.nSeq }, (_, i) => i);
-      rng.fork(`epoch ${index}`).shuffle(order);
-      epoch = { index, order };
-    }
-    return epoch.order[slot % set.nSeq];
-  };
-
   const computeChunk = async (index: number): Promise<Float32Array> => {
     const firstRow = index * chunkRows;
     const lastRow = firstRow + chunkRows;
@@ -83,7 +72,7 @@ export function modelActivations(
       const batch = Math.min(batchSequences, endSlot - slot);
       const ids = new Int32Array(batch * set.context);
       for (let b = 0; b < batch; b++) {
-        const from = sequenceAt(slot + b) * set.context;
+        const from = batchRows(set.nSeq, 1, slot + b, rng)[0] * set.context;
         ids.set(set.ids.subarray(from, from + set.context), b * set.context);
       }
       const value = activationsAt(model, ids, batch, hook);
@@ -112,7 +101,6 @@ export function modelActivations(
     },
     dispose() {
       kept = undefined;
-      epoch = undefined;
     },
   };
 }

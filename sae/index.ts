@@ -42,7 +42,12 @@ export {
   validateSae,
 } from "./sae.ts";
 export { loadSae, type SaveSaeOptions, saveSae } from "./saelens.ts";
-export { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./training/options.ts";
+export {
+  defaultSaeLr,
+  rateShare,
+  type SaeTrainOptions,
+  saeTrainDefaults,
+} from "./training/options.ts";
 export type { SaeStepFigures } from "./training/step.ts";
 export {
   createSaeTrainer,
