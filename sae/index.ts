@@ -43,9 +43,8 @@ export {
 } from "./sae.ts";
 export { loadSae, type SaveSaeOptions, saveSae } from "./saelens.ts";
 export {
-  defaultSaeLr,
-  rateShare,
   type SaeTrainOptions,
+  saeLearningRate,
   saeTrainDefaults,
 } from "./training/options.ts";
 export type { SaeStepFigures } from "./training/step.ts";

@@ -10,7 +10,7 @@ import { activationScale } from "../frame.ts";
 import { columnMeans, initialiseSae } from "../initialise.ts";
 import { transposeInto } from "../kernels/transpose.ts";
 import type { Sae, SaeConfig } from "../sae.ts";
-import { defaultSaeLr, rateShare, type SaeTrainOptions, saeTrainDefaults } from "./options.ts";
+import { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./options.ts";
 import {
   applyGradients,
   createStepScratch,
@@ -44,8 +44,9 @@ export interface SaeTrainStep {
   readonly step: number;
   /** Activation rows seen so far. */
   readonly tokens: number;
+  readonly lr: number;
   /** In the order of the jobs. */
-  readonly saes: readonly (SaeStepFigures & { readonly name: string; readonly lr: number })[];
+  readonly saes: readonly (SaeStepFigures & { readonly name: string })[];
 }
 
 /** SAEs in training. */
@@ -89,19 +90,18 @@ export async function createSaeTrainer(
     async step() {
       const rows = await takeRows(source, taken, scale);
       const variance = totalVariance(rows, source.dIn);
-      const share = rateShare(taken + 1, options);
-      const figures: (SaeStepFigures & { name: string; lr: number })[] = [];
+      const lr = saeLearningRate(taken + 1, options);
+      const figures: (SaeStepFigures & { name: string })[] = [];
       for (const [i, sae] of saes.entries()) {
         const { name } = jobs[i];
         const done = await stepOne(sae, rows, variance, options, scratchFor(scratches, sae.cfg));
         if (!Number.isFinite(done.loss)) throw nanLoss(name, taken + 1, done.loss);
-        const lr = share * (options.lr ?? defaultSaeLr(sae.cfg.d_sae));
         applyGradients(sae, taken + 1, lr, options, scratchFor(scratches, sae.cfg));
-        figures.push({ name, lr, ...done });
+        figures.push({ name, ...done });
       }
       taken += 1;
       tokens += rows.length / source.dIn;
-      return { step: taken, tokens, saes: figures };
+      return { step: taken, tokens, lr, saes: figures };
     },
     state() {
       const out = new Map<string, HostTensor>([

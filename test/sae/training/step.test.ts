@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { initialiseSae } from "../../../sae/initialise.ts";
 import { saeConfig } from "../../../sae/sae.ts";
 import {
-  rateShare,
   type SaeTrainOptions,
+  saeLearningRate,
   saeTrainDefaults,
 } from "../../../sae/training/options.ts";
 import { applyGradients, createStepScratch, saeGradients } from "../../../sae/training/step.ts";
@@ -178,8 +178,8 @@ test("a step lowers the loss and keeps the decoder's norms", () => {
 });
 
 test("the rate rises linearly, stays, and falls linearly to the last step", () => {
-  const schedule = { steps: 10, warmup: 0.2, decay: 0.4 };
-  const rates = Array.from({ length: 10 }, (_, i) => rateShare(i + 1, schedule));
+  const schedule = { steps: 10, lr: 1, warmup: 0.2, decay: 0.4 };
+  const rates = Array.from({ length: 10 }, (_, i) => saeLearningRate(i + 1, schedule));
   expect(rates).toBeAllclose([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]);
-  expect(rateShare(1, { steps: 1, warmup: 0, decay: 0 })).toBe(1);
+  expect(saeLearningRate(1, { steps: 1, lr: 2, warmup: 0, decay: 0 })).toBe(2);
 });
