@@ -45,7 +45,7 @@ function roughModel(): HostModel {
         name,
         {
           shape,
-          data: Float32Array.from(data as Float32Array, (x) => x * 5 + rng.normal() * 0.1),
+          data: Float32Array.from(data as Float32Array, (x) => x + rng.normal() * 0.1),
         },
       ]),
     ),
@@ -69,5 +69,31 @@ python.test(
     const model = placeModel(loadModel(dir));
     const logits = tf.tidy(() => forwardLogits(model, ids, 5));
     expect(await logits.data()).toBeAllclose(theirs, { rtol: 0, atol: 1e-4 });
+  },
+);
+
+const theirs = `
+import sys, json, torch
+from transformers import GPT2Config, GPT2LMHeadModel
+torch.manual_seed(0)
+config = GPT2Config(vocab_size=61, n_positions=12, n_embd=24, n_layer=2, n_head=3, bos_token_id=60,
+                    eos_token_id=60, initializer_range=0.4, layer_norm_epsilon=1e-3)
+model = GPT2LMHeadModel(config).eval()
+model.save_pretrained(sys.argv[1])
+with torch.no_grad():
+    print(json.dumps(model(torch.tensor([json.loads(sys.argv[2])])).logits.flatten().tolist()))
+`;
+
+python.test(
+  "a checkpoint that transformers saved is read and computes the same logits within 1e-4",
+  async (run) => {
+    const dir = mkdtempSync(join(tmpdir(), "sae-carry-"));
+    const ids = [60, 0, 17, 17, 5, 44, 9];
+    const logits = JSON.parse(await run(theirs, [dir, JSON.stringify(ids)])) as number[];
+    const host = loadModel(dir);
+    expect(host.config).toMatchObject({ n_inner: 96, eos_token_id: 60, layer_norm_epsilon: 1e-3 });
+    const model = placeModel(host);
+    const ours = tf.tidy(() => forwardLogits(model, Int32Array.from(ids), 1));
+    expect(await ours.data()).toBeAllclose(logits, { rtol: 0, atol: 1e-4 });
   },
 );
