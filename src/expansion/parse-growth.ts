@@ -27,8 +27,9 @@ export interface GrowthFlags {
 
 /**
  * HyperCloning's signal-to-noise ratio, which in that paper trains as well as no noise. Measured here
- * (16 → 32, 200 steps of AdamW): copy_spread stays exactly 0 without noise, and reaches 4e-4 at
- * 10 dB and 5e-3 at 0 dB; with free coordinates (16 → 24) it reaches 6e-2 at any noise.
+ * on real text (64 → 128, 250 steps of AdamW): copy_spread 2e-4 at 10 dB, 4e-3 at 0 dB, 2e-2 at −6 dB,
+ * held-out loss 4.112, 4.107, 4.103; without noise an exact multiple stays on the image for ever. With
+ * free coordinates (64 → 96) it is 3e-2 whatever the noise.
  */
 export const defaultNoiseDb = 10;
 
