@@ -5,6 +5,7 @@
  * copied to f64 (no conversion in the inner loops) and dot products run as four chains: that is
  * what makes these loops a third faster than the obvious ones.
  */
+import { fastExp } from "./fast-exp.ts";
 
 /** Sizes of one attention call: batch, context, heads and width of a head. */
 export interface AttentionShape {
@@ -42,7 +43,7 @@ export function attentionForward(
         }
         let sum = 0;
         for (let s = 0; s <= t; s++) {
-          const e = Math.exp(scores[s] - max);
+          const e = fastExp(scores[s] - max);
           scores[s] = e;
           sum += e;
         }

@@ -2,6 +2,8 @@
  * GELU with the tanh approximation (Hendrycks & Gimpel 2016), GPT-2's `gelu_new`, as plain loops.
  * tanh(u) is computed as 1 − 2/(1 + e^{2u}), which saturates correctly at both ends.
  */
+import { fastExp } from "./fast-exp.ts";
+
 const root2OverPi = Math.sqrt(2 / Math.PI);
 const cubic = 0.044715;
 
@@ -9,7 +11,7 @@ const cubic = 0.044715;
 export function geluForward(x: Float32Array, y: Float32Array, t: Float32Array): void {
   for (let i = 0; i < x.length; i++) {
     const v = x[i];
-    const tanh = 1 - 2 / (1 + Math.exp(2 * root2OverPi * (v + cubic * v * v * v)));
+    const tanh = 1 - 2 / (1 + fastExp(2 * root2OverPi * (v + cubic * v * v * v)));
     t[i] = tanh;
     y[i] = 0.5 * v * (1 + tanh);
   }

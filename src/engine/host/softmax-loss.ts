@@ -2,6 +2,7 @@
  * Cross-entropy over rows of logits as plain loops: per-token loss in nats and, in place of the
  * logits, the gradient softmax − one-hot times a weight. Numerically stable by the row maximum.
  */
+import { fastExp } from "./fast-exp.ts";
 
 /**
  * Writes −log softmax(logits)[target] into `loss` [n] and overwrites `logits` [n, V] with
@@ -21,7 +22,7 @@ export function softmaxLossInPlace(
     const target = logits[at + targets[row]];
     let sum = 0;
     for (let j = 0; j < vocab; j++) {
-      const e = Math.exp(logits[at + j] - max);
+      const e = fastExp(logits[at + j] - max);
       logits[at + j] = e;
       sum += e;
     }
@@ -44,7 +45,7 @@ export function softmaxLoss(
     let max = -Infinity;
     for (let j = 0; j < vocab; j++) if (logits[at + j] > max) max = logits[at + j];
     let sum = 0;
-    for (let j = 0; j < vocab; j++) sum += Math.exp(logits[at + j] - max);
+    for (let j = 0; j < vocab; j++) sum += fastExp(logits[at + j] - max);
     loss[row] = Math.log(sum) + max - logits[at + targets[row]];
   }
 }
