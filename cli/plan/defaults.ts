@@ -91,7 +91,7 @@ export const expandDefaults: ExpandPlan = {
   method: "lemon",
   depth_method: "identity",
   positions: "interleaved",
-  noise_db: 10,
+  noise_db: 0,
 };
 
 /** `carry.tokens` of a stage. */

@@ -68,10 +68,10 @@ describe("parseGrowth", () => {
     expect(problem(flags).code).toBe(code);
   });
 
-  it("takes 10 dB of noise unless told otherwise", () => {
+  it("takes 0 dB of noise unless told otherwise", () => {
     const noise = (flags: GrowthFlags) =>
       parseGrowth({ layers: 3, ...flags }, parent).options.noise_db;
-    expect(noise({})).toBe(10);
+    expect(noise({})).toBe(0);
     expect(noise({ "noise-db": "-3.5" })).toBe(-3.5);
     expect(noise({ "noise-db": false })).toBeNull();
   });

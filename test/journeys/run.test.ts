@@ -16,7 +16,40 @@ import { parse } from "yaml";
 import { jsonDocuments } from "../../cli/json-schemas.ts";
 import { sha256File } from "../../src/io/index.ts";
 import { runBinary, startBinary } from "../support/binary.ts";
+import { python } from "../support/python.ts";
 import { writeTinyPlan } from "../support/tiny-plan.ts";
+
+// What a researcher would do with a run: the model, its SAE on the dumped activations, the tables.
+const readers = `
+import sys, json, numpy as np, pyarrow as pa, polars as pl, torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from sae_lens import SAE
+from datasets import load_dataset
+run = sys.argv[1] + "/stages/01-wider"
+model = AutoModelForCausalLM.from_pretrained(run + "/model")
+tokenizer = AutoTokenizer.from_pretrained(run + "/model")
+assert tokenizer.decode(tokenizer("the Congress")["input_ids"]) == "the Congress"
+sae = SAE.load_from_disk(run + "/sae/resid")
+table = pa.ipc.open_file(pa.memory_map(run + "/activations.arrow")).read_all()
+hook = sae.cfg.metadata.hook_name
+x = np.concatenate([c.flatten().to_numpy(zero_copy_only=True).reshape(-1, sae.cfg.d_in) for c in table[hook].chunks])
+with torch.no_grad():
+    codes = sae.encode(torch.from_numpy(x.copy()))
+    error = (sae.decode(codes).numpy() - x).astype(np.float64)
+fvu = (error ** 2).sum() / ((x - x.mean(0, dtype=np.float64)) ** 2).sum()
+ours = np.zeros((len(x), sae.cfg.d_sae), np.float32)
+for row, entries in enumerate(table["sae/resid"].to_pylist()):
+    for entry in entries:
+        ours[row, entry["latent"]] = entry["value"]
+rebuilt = ours @ sae.W_dec.detach().numpy() + sae.b_dec.detach().numpy()
+fvu_of_dump = ((rebuilt - x).astype(np.float64) ** 2).sum() / ((x - x.mean(0, dtype=np.float64)) ** 2).sum()
+frame = pl.read_ipc(run + "/activations.arrow")
+dataset = load_dataset("arrow", data_files=run + "/activations.arrow", split="train", cache_dir=sys.argv[1] + "-datasets")
+verdicts = pl.read_ipc(run + "/persistence/resid.arrow")
+print(json.dumps({"params": sum(p.numel() for p in model.parameters()), "hook": hook, "latents": codes.shape[1],
+  "arrow_rows": table.num_rows, "polars_rows": frame.height, "datasets_rows": len(dataset), "width": x.shape[1],
+  "fvu": float(fvu), "fvu_of_dump": float(fvu_of_dump), "verdicts": sorted(set(verdicts["verdict"].cast(pl.String)))}))
+`;
 
 let folder = "";
 let run = "";
@@ -117,6 +150,22 @@ describe("expand-and-track on a tiny plan", () => {
       expect(Math.abs(check.fvu_parent_frame - check.fvu_parent)).toBeLessThan(1e-5);
     }
   });
+
+  python.test(
+    "transformers, SAELens, pyarrow, polars and datasets read the run's files",
+    async (python) => {
+      const seen = JSON.parse(await python(readers, [run]));
+      const manifest = JSON.parse(readFileSync(join(run, "stages/01-wider/eval.json"), "utf8"));
+      expect(seen.params).toBe(manifest.model.params);
+      expect(seen.hook).toBe("blocks.0.hook_resid_post");
+      expect(seen.latents).toBe(56);
+      expect(seen.polars_rows).toBe(seen.arrow_rows);
+      expect(seen.datasets_rows).toBe(seen.arrow_rows);
+      expect(seen.width).toBe(24);
+      expect(seen.fvu).toBeCloseTo(seen.fvu_of_dump, 6);
+      expect(seen.verdicts).toContain("persisted");
+    },
+  );
 
   test("run again, does nothing and changes nothing", async () => {
     const before = hashes(run);
