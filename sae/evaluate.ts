@@ -7,6 +7,7 @@
  * In the spliced passes first tokens keep their own activations.
  */
 import { hostView, tf } from "../src/engine/index.ts";
+import { UsageError } from "../src/io/index.ts";
 import { activationsAt, forwardLogits, hookWidth, type Model, shift } from "../src/models/index.ts";
 import type { Sequences } from "./activations.ts";
 import { decode } from "./decode.ts";
@@ -42,15 +43,21 @@ export interface SaeEvaluation {
 export interface EvaluateOptions {
   /** Tokens, about, on which the spliced losses are measured; the rest uses all. Default 8192. */
   readonly lossTokens?: number;
-  /** Leading tokens of each sequence to leave out. Default: those the SAEs were not trained on. */
+  /** Leading tokens of each sequence to leave out. Default: those that not every SAE was trained on. */
   readonly firstTokensExcluded?: number;
   /** Sequences per forward pass. Default 32. */
   readonly batchSequences?: number;
 }
 
+/** Logits of a pass of the spliced losses, at most, where one sequence has no more: 64 MB in f32. */
+const maxLogits = 1 << 24;
+
 const log10Edges: readonly number[] = Array.from({ length: 26 }, (_, i) => -5 + i / 5);
 
-/** Evaluates SAEs of one hook on a model and its text. Errors: internal when they read different hooks. */
+/**
+ * Evaluates SAEs of one hook on a model and its text. Errors: internal when they read different hooks;
+ * UsageError when the first tokens that are left out leave nothing of a sequence.
+ */
 export async function evaluateSaes(
   model: Model,
   set: Sequences,
@@ -63,9 +70,18 @@ export async function evaluateSaes(
   }
   const {
     lossTokens = 8192,
-    firstTokensExcluded = saes[0].cfg.first_tokens_excluded,
+    firstTokensExcluded = Math.max(...saes.map(({ cfg }) => cfg.first_tokens_excluded)),
     batchSequences = 32,
   } = options;
+  const most = set.context - 2; // a prediction must be left to splice into
+  if (!(firstTokensExcluded >= 0 && firstTokensExcluded <= most)) {
+    throw new UsageError({
+      code: "first-tokens",
+      where: "first_tokens_excluded",
+      expected: `0 to ${most} with sequences of ${set.context} tokens`,
+      got: String(firstTokensExcluded),
+    });
+  }
   const reconstruction = await measureReconstruction(
     model,
     hook,
@@ -81,7 +97,10 @@ export async function evaluateSaes(
     saes,
     reconstruction.mean,
     firstTokensExcluded,
-    batchSequences,
+    Math.max(
+      1,
+      Math.min(batchSequences, Math.floor(maxLogits / (set.context * model.config.vocab_size))),
+    ),
   );
   return saes.map((sae, i) => {
     const sums = reconstruction.saes[i];

@@ -1,8 +1,8 @@
 /**
  * @file What a person needs to see of each latent: how often and how strongly it fires, where it fires
  * most (with the tokens around), and which tokens its direction speaks for. The rows of features.arrow.
- * Token logits are those of the direct path alone: W_dec through the final norm's gain and the
- * unembedding, centred over the vocabulary (the logit lens on a direction; nostalgebraist 2020).
+ * Token logits are those of the direct path alone: W_dec, centred as the final norm does it, times the
+ * norm's gain and the unembedding, centred over the vocabulary (the logit lens; nostalgebraist 2020).
  */
 import { linear, tf } from "../src/engine/index.ts";
 import { type ColumnSpec, float32, int32, list, struct, utf8 } from "../src/io/index.ts";
@@ -34,8 +34,9 @@ export interface LatentFeature {
   /** Over the tokens on which it fires; 0 where there are none. */
   readonly mean_activation: number;
   readonly max_activation: number;
-  /** Strongest first, no two from one sequence. */
+  /** Strongest first, no two from one sequence, none on the <|endoftext|> that begins it. */
   readonly top_contexts: readonly LatentContext[];
+  /** Empty where the SAE doesn't write to the residual stream. */
   readonly top_logits: readonly TokenLogit[];
   readonly bottom_logits: readonly TokenLogit[];
 }
@@ -61,7 +62,10 @@ export interface FeatureOptions {
   readonly logits?: number;
 }
 
-/** Describes every latent of `sae` from its codes on `tokens`. `model` is the one it reads. */
+/**
+ * Describes every latent of `sae` from its codes on `tokens`. `model` is the one it reads.
+ * Errors: internal when the codes are not of those tokens.
+ */
 export async function latentFeatures(
   sae: Sae,
   codes: SparseCodes,
@@ -70,24 +74,34 @@ export async function latentFeatures(
   { contexts = 5, before = 10, after = 5, logits = 8 }: FeatureOptions = {},
 ): Promise<LatentFeature[]> {
   const { d_sae } = sae.cfg;
+  const perSequence = tokens.context - tokens.skip;
+  if (codes.nTokens !== tokens.doc.length * perSequence) {
+    throw new Error(
+      `internal: codes of ${codes.nTokens} tokens on ${tokens.doc.length} sequences of ${perSequence}`,
+    );
+  }
   const count = new Int32Array(d_sae);
   const sum = new Float64Array(d_sae);
+  const max = new Float64Array(d_sae);
   const best: Firing[][] = Array.from({ length: d_sae }, () => []);
-  const perSequence = tokens.context - tokens.skip;
   for (let row = 0; row < codes.nTokens; row++) {
     const sequence = Math.floor(row / perSequence);
+    // the first token of a sequence is <|endoftext|>, not text
+    const isText = tokens.skip > 0 || row % perSequence > 0;
     for (let p = codes.rowStart[row]; p < codes.rowStart[row + 1]; p++) {
       const latent = codes.latent[p];
+      const value = codes.value[p];
       count[latent]++;
-      sum[latent] += codes.value[p];
-      keepBest(best[latent], { row, sequence, value: codes.value[p] }, contexts);
+      sum[latent] += value;
+      if (value > max[latent]) max[latent] = value;
+      if (isText) keepBest(best[latent], { row, sequence, value }, contexts);
     }
   }
   const speaks = await tokenLogits(sae, model, tokens.text, logits);
   return Array.from({ length: d_sae }, (_, latent) => ({
     density: count[latent] / codes.nTokens,
     mean_activation: count[latent] === 0 ? 0 : sum[latent] / count[latent],
-    max_activation: maxOf(codes, latent, best[latent]),
+    max_activation: max[latent],
     top_contexts: best[latent].map((firing) =>
       contextOf(firing, latent, codes, tokens, before, after),
     ),
@@ -143,15 +157,6 @@ function keepBest(kept: Firing[], firing: Firing, most: number): void {
   if (kept.length > most) kept.pop();
 }
 
-function maxOf(codes: SparseCodes, latent: number, best: readonly Firing[]): number {
-  if (best.length > 0) return best[0].value;
-  let max = 0;
-  for (let p = 0; p < codes.latent.length; p++) {
-    if (codes.latent[p] === latent && codes.value[p] > max) max = codes.value[p];
-  }
-  return max;
-}
-
 function contextOf(
   { row, sequence }: Firing,
   latent: number,
@@ -162,7 +167,6 @@ function contextOf(
 ): LatentContext {
   const perSequence = context - skip;
   const at = skip + (row % perSequence);
-  // the first token of a sequence is <|endoftext|>, not text
   const from = Math.max(1, at - before);
   const to = Math.min(context, at + after + 1);
   const tokens: string[] = [];
@@ -181,27 +185,32 @@ function activationAt(codes: SparseCodes, row: number, latent: number): number {
   return 0;
 }
 
+/** Hooks whose values are, or are added to, the residual stream. */
+const residual = /(^|\.)hook_(embed|resid_pre|resid_mid|resid_post|attn_out|mlp_out)$/;
+
 /** The tokens with the largest and the smallest logits of each decoder direction; none where it isn't in the residual stream. */
 async function tokenLogits(
-  sae: Sae,
+  { cfg, W_dec }: Sae,
   model: Model,
   text: readonly string[],
   count: number,
 ): Promise<{ top_logits: TokenLogit[]; bottom_logits: TokenLogit[] }[]> {
-  const { d_in, d_sae } = sae.cfg;
-  if (d_in !== model.config.n_embd) {
+  const { d_in, d_sae } = cfg;
+  if (!residual.test(cfg.hook_name)) {
     return Array.from({ length: d_sae }, () => ({ top_logits: [], bottom_logits: [] }));
   }
   const values = tf.tidy(() => {
     const gain = model.params.get("transformer.ln_f.weight") as tf.Tensor1D;
-    const directions = tf.mul(tf.tensor2d(sae.W_dec, [d_sae, d_in]), gain) as tf.Tensor2D;
+    const rows = tf.tensor2d(W_dec, [d_sae, d_in]);
+    const directions = tf.mul(tf.sub(rows, tf.mean(rows, 1, true)), gain) as tf.Tensor2D;
     const logits = linear(directions, tf.transpose(unembedding(model)));
     return tf.sub(logits, tf.mean(logits, 1, true));
   });
   const logits = (await values.data()) as Float32Array;
   values.dispose();
-  const vocab = text.length;
-  const order = Array.from({ length: vocab }, (_, id) => id);
+  // a model may have more ids than its tokenizer has tokens
+  const vocab = model.config.vocab_size;
+  const order = Array.from({ length: Math.min(vocab, text.length) }, (_, id) => id);
   return Array.from({ length: d_sae }, (_, latent) => {
     const row = logits.subarray(latent * vocab, (latent + 1) * vocab);
     order.sort((a, b) => row[b] - row[a] || a - b);
@@ -209,7 +218,7 @@ async function tokenLogits(
     return {
       top_logits: order.slice(0, count).map(entry),
       bottom_logits: order
-        .slice(vocab - count)
+        .slice(Math.max(0, order.length - count))
         .reverse()
         .map(entry),
     };

@@ -14,7 +14,10 @@ export type RowBlocks = AsyncIterable<Float32Array> | Iterable<Float32Array>;
  */
 export async function pcaFvu(blocks: RowBlocks, d: number, rank: number): Promise<number> {
   if (!(rank >= 0 && rank <= d)) throw new Error(`internal: rank ${rank} of ${d} dimensions`);
-  const eigenvalues = symmetricEigenvalues(await covariance(blocks, d), d);
+  // a covariance has none below 0 but for rounding
+  const eigenvalues = symmetricEigenvalues(await covariance(blocks, d), d).map((x) =>
+    Math.max(0, x),
+  );
   const total = eigenvalues.reduce((sum, value) => sum + value, 0);
   const whole = Math.floor(rank);
   let left = 0;

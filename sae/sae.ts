@@ -68,7 +68,7 @@ export function saeConfig(shape: SaeShape & Partial<SaeConfig>): SaeConfig {
  * only finite numbers. `where` names the file or argument in the message.
  */
 export function validateSae(sae: Sae, where: string): void {
-  const { architecture, d_in, d_sae, k } = sae.cfg;
+  const { architecture, d_in, d_sae, k, first_tokens_excluded: skipped } = sae.cfg;
   const fail = (field: string, expected: string, got: string): never => {
     throw new UsageError({ code: "sae-invalid", where: `${where}: ${field}`, expected, got });
   };
@@ -80,6 +80,9 @@ export function validateSae(sae: Sae, where: string): void {
   }
   if (!(k > 0 && k <= d_sae)) fail("k", `a number in (0, d_sae = ${d_sae}]`, String(k));
   if (architecture === "topk" && !Number.isInteger(k)) fail("k", "an integer for topk", String(k));
+  if (!Number.isSafeInteger(skipped) || skipped < 0) {
+    fail("first_tokens_excluded", "a whole number from 0", String(skipped));
+  }
   const sizes: [keyof Sae, number][] = [
     ["W_enc", d_in * d_sae],
     ["b_enc", d_sae],
