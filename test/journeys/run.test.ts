@@ -14,9 +14,11 @@ import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { jsonDocuments } from "../../cli/json-schemas.ts";
-import { sha256File } from "../../src/io/index.ts";
+import { type HostTensor, sha256File } from "../../src/io/index.ts";
+import { loadModel, saveModel } from "../../src/models/index.ts";
 import { runBinary, startBinary } from "../support/binary.ts";
 import { python } from "../support/python.ts";
+import { smallText } from "../support/small-run.ts";
 import { writeTinyPlan } from "../support/tiny-plan.ts";
 
 // What a researcher would do with a run: the model, its SAE on the dumped activations, the tables.
@@ -269,21 +271,65 @@ describe("expand-and-track on a tiny plan", () => {
   }, 120_000);
 
   test("a loss that stops being a number ends with 1 and keeps what was done before", async () => {
+    const broken = join(folder, "broken-model");
+    cpSync(join(run, "stages/00-base/model"), broken, { recursive: true });
+    const { config, weights } = loadModel(broken);
+    const table = weights.get("transformer.wte.weight") as HostTensor;
+    const huge = { shape: table.shape, data: new Float32Array(table.data.length).fill(3e38) };
+    saveModel(broken, { config, weights: new Map([...weights, ["transformer.wte.weight", huge]]) });
     const wild = join(folder, "wild.yaml");
     writeFileSync(
       wild,
-      readFileSync(plan, "utf8").replace("lr: 0.004", "lr: 1, clip: 1e30, weight_decay: 0"),
+      readFileSync(plan, "utf8").replace("model: {", "model: { path: broken-model,"),
     );
-    const text = readFileSync(wild, "utf8").replace(
-      "lr: 1, clip",
-      "lr: 1, beta2: 0, beta1: 0, clip",
-    );
-    writeFileSync(wild, text);
     const ending = await runBinary(["train", wild, "--out", join(folder, "wild"), "--json"]);
-    if (ending.code !== 0) {
-      expect(ending.code).toBe(1);
-      expect(JSON.parse(ending.out).error.code).toBe("nan-loss");
-      expect(existsSync(join(folder, "wild/data/tokenizer.json"))).toBe(true);
-    }
+    expect(ending.code).toBe(1);
+    expect(JSON.parse(ending.out).error.code).toBe("nan-loss");
+    expect(existsSync(join(folder, "wild/data/tokenizer.json"))).toBe(true);
   }, 60_000);
+
+  test("the rule says yes before any training and no on random weights", () => {
+    for (const stage of ["01-wider", "02-deeper"]) {
+      const document = JSON.parse(
+        readFileSync(join(run, "stages", stage, "persistence.json"), "utf8"),
+      );
+      expect(document.eligible).toBeGreaterThan(20);
+      expect(document.start_kept.value).toBeGreaterThanOrEqual(0.99);
+      expect(document.reinit_persisted.value).toBeLessThanOrEqual(0.05);
+    }
+  });
 });
+
+test("train on one's own text, then two expansions by flags", async () => {
+  const home = mkdtempSync(join(tmpdir(), "sae-carry-own-"));
+  try {
+    const text = join(home, "my.txt");
+    writeFileSync(text, smallText(4000));
+    const out = join(home, "mine");
+    const small =
+      "--vocab 280 --context 16 --d-model 16 --heads 2 --layers 1 --tokens 6000 --sae-tokens 6000 --d-sae 32 --k 4";
+    const trained = await runBinary([
+      "train",
+      "--text",
+      text,
+      "--out",
+      out,
+      ...small.split(" "),
+      "--json",
+    ]);
+    expect(trained.code, trained.err).toBe(0);
+    const grow =
+      "--expand width=1.5x --expand layers=+2 --tokens 4000 --sae-tokens 4000 --new-latents 4";
+    const grown = await runBinary(["expand-and-track", out, ...grow.split(" "), "--json"]);
+    expect(grown.code, grown.err).toBe(0);
+    const document = JSON.parse(grown.out);
+    expect(document.stages.map(({ stage }: { stage: string }) => stage)).toEqual([
+      "00-base",
+      "01-wider",
+      "02-deeper",
+    ]);
+    expect(existsSync(join(out, "report.html"))).toBe(true);
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+}, 240_000);
