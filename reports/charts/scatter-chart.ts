@@ -55,13 +55,8 @@ export function scatterChart(drawing: Drawing, view: EvidenceView, width: number
     const corner = (text: string, at: number, baseline: number, anchor: string): void => {
       svg.add("text", { x: at, y: baseline, "text-anchor": anchor, class: "halo sub" }, text);
     };
-    corner("same function, new direction", left + 6, top + 13, "start");
-    corner(
-      isNarrow ? "old direction" : "old direction, other tokens",
-      right - 5,
-      bottom - 7,
-      "end",
-    );
+    corner("function without direction", left + 6, top + 13, "start");
+    corner("direction only", right - 5, bottom - 7, "end");
     svg.add(
       "text",
       { x: right, y: height - 3, "text-anchor": "end", class: "sub" },

@@ -150,8 +150,9 @@ function stageFigures(
     curves &&
     figure({
       ...common,
-      title: "What the carry saves",
-      caption: "FVU of the training batches as the SAEs of this stage train, on a log scale.",
+      title: index === 0 ? "The SAE in training" : "What the carry saves",
+      caption:
+        "Fraction of variance unexplained on the training batches, on a log scale, as the SAEs of this stage train.",
       draw: (width) =>
         curvesChart(drawing, curves, width, {
           label: "Fraction of variance unexplained while the SAEs train",

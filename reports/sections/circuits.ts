@@ -39,9 +39,9 @@ ${view.facts.length > 0 && html`<dl class="facts-list">${view.facts.map(({ name,
     ({ label, kind, latent, score }) =>
       html`<li class="${kind}">${latent === null ? label : html`<a href="#stage=${stage}&latent=${latent}">${label}</a>`} <b>${score}</b></li>`,
   )}</ul>
-<table class="plain small"><thead><tr><th scope="col">task</th><th scope="col" class="n">m(M)</th><th scope="col" class="n">m(∅)</th><th scope="col" class="n">difference</th><th scope="col">state</th></tr></thead><tbody>${view.tasks.map(
+<table class="plain small"><thead><tr><th scope="col">task</th><th scope="col" class="n far">m(M)</th><th scope="col" class="n far">m(∅)</th><th scope="col" class="n">difference</th><th scope="col">state</th></tr></thead><tbody>${view.tasks.map(
     ({ task, full, empty, difference, verdict }) =>
-      html`<tr><th scope="row">${task}</th><td class="n">${full}</td><td class="n">${empty}</td><td class="n">${difference}</td><td class="dim">${verdict}</td></tr>`,
+      html`<tr><th scope="row">${task}</th><td class="n far">${full}</td><td class="n far">${empty}</td><td class="n">${difference}</td><td class="dim">${verdict}</td></tr>`,
   )}</tbody></table>
 ${
   view.examples.length > 0 &&

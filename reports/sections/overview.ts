@@ -23,7 +23,7 @@ ${
   tiles.length > 0 &&
   html`<dl class="tiles">${tiles.map(
     ({ label, value, note, interval, term }) =>
-      html`<div class="tile"><dt title="${meaningOf(term)}">${label}</dt><dd class="value${value.length > 9 ? " long" : ""}">${value}</dd>${interval && html`<dd class="ci">${interval}</dd>`}<dd class="note">${note}</dd></div>`,
+      html`<div class="tile"><dt title="${meaningOf(term)}">${label}</dt><dd class="value${value.length > 9 ? " long" : ""}">${value}</dd><dd class="ci">${interval}</dd><dd class="note">${note}</dd></div>`,
   )}</dl>`
 }
 ${

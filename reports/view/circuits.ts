@@ -1,6 +1,6 @@
 /** Circuits of the stages: the mapped circuit against its parent, the rediscovered and random ones; its nodes; the tasks. */
 import type { CircuitNodeRef, CircuitSummary, RunData } from "../run-data.ts";
-import { decimal, interval, signed } from "./format.ts";
+import { decimal, interval, missing, signed } from "./format.ts";
 import type { IntervalRow } from "./interval-rows.ts";
 
 /** A circuit of one stage. */
@@ -53,7 +53,10 @@ export function circuitView(run: RunData, index: number): CircuitView | null {
       task: figures.task,
       full: decimal(figures.m_full),
       empty: decimal(figures.m_empty),
-      difference: `${signed(figures.difference)} ± ${decimal(figures.se)}`,
+      difference:
+        figures.difference === null
+          ? missing
+          : `${signed(figures.difference)} ± ${decimal(figures.se)}`,
       verdict: figures.applicable
         ? figures.done
           ? "done"

@@ -1,12 +1,12 @@
 /** FVU while the stage's SAEs trained: the carried one against the fresh ones, whose end is the mark to reach. */
-import type { RunData } from "../run-data.ts";
+import type { MetricPoint, RunData, StageData } from "../run-data.ts";
 import { decimal } from "./format.ts";
 import type { CurvesView, Series } from "./loss-curves.ts";
 
 /** Points that a smoothed point averages over. */
 const smoothing = 5;
 
-/** The curves of stage `index`, or null where there are not two to compare. */
+/** The curves of stage `index`, or null where there is nothing to compare with. */
 export function saeCurves(run: RunData, index: number): CurvesView | null {
   const stage = run.stages[index];
   const name = run.plan.saes[0]?.name ?? "resid";
@@ -24,40 +24,56 @@ export function saeCurves(run: RunData, index: number): CurvesView | null {
         .map((point) => [point.tokens, point.fvu as number] as const)
         .sort((a, b) => a[0] - b[0]),
     );
-  const fresh = [...new Set(points.map(({ arm }) => arm))].filter((arm) => /^fresh(-|$)/.test(arm));
-  const carried = curve("carried");
-  if (carried.length < 2 || fresh.length === 0 || index === 0) return null;
-  const freshSeries: Series[] = fresh.sort().map((arm, i) => {
+  const own = curve("carried");
+  if (own.length < 2) return null;
+  const real: Series = {
+    label: index === 0 ? "SAE" : "carried",
+    colour: "persisted",
+    dash: null,
+    points: own,
+    end: decimal(own[own.length - 1][1], 3),
+  };
+  return index === 0 ? againstPca(stage, real) : againstFresh(stage, real, points, curve);
+}
+
+/** The base SAE and the floor that it should beat. */
+function againstPca({ evaluation }: StageData, real: Series): CurvesView | null {
+  const pca = evaluation?.pca_fvu ?? null;
+  if (pca === null) return null;
+  const reference = { y: pca, label: `PCA at the same rank ${decimal(pca, 3)}` };
+  return { series: [real], moments: [], reference };
+}
+
+function againstFresh(
+  { persistence }: StageData,
+  real: Series,
+  points: readonly MetricPoint[],
+  curve: (arm: string) => (readonly [number, number])[],
+): CurvesView | null {
+  const arms = [...new Set(points.map(({ arm }) => arm))].filter((arm) => /^fresh(-|$)/.test(arm));
+  if (arms.length === 0) return null;
+  const fresh = arms.sort().map((arm, i): Series => {
     const own = curve(arm);
-    const last = own[own.length - 1];
-    return {
-      label: "fresh",
-      colour: "born",
-      dash: "5 3",
-      points: own,
-      end: i === 0 ? decimal(last[1], 3) : null,
-    };
+    const end = i === 0 ? decimal(own[own.length - 1][1], 3) : null;
+    return { label: "fresh", colour: "born", dash: "5 3", points: own, end };
   });
-  const ratio = stage.persistence?.tokens_ratio ?? null;
-  const ends = freshSeries.map(({ points: own }) => own[own.length - 1]);
-  const target = ends.reduce((sum, [, fvu]) => sum + fvu / ends.length, 0);
-  const span = ends.reduce((sum, [tokens]) => sum + tokens / ends.length, 0);
+  const ends = fresh.map(({ points: own }) => own[own.length - 1]);
+  const mean = (values: readonly number[]): number =>
+    values.reduce((sum, value) => sum + value / values.length, 0);
+  const ratio = persistence?.tokens_ratio ?? null;
   return {
-    series: [
-      ...freshSeries,
-      {
-        label: "carried",
-        colour: "persisted",
-        dash: null,
-        points: carried,
-        end: decimal(carried[carried.length - 1][1], 3),
-      },
-    ],
+    series: [...fresh, real],
     moments:
       ratio === null
         ? []
-        : [{ x: ratio * span, label: `${decimal(ratio)} of its tokens`, note: "" }],
-    reference: { y: target, label: "where a fresh SAE ends" },
+        : [
+            {
+              x: ratio * mean(ends.map(([tokens]) => tokens)),
+              label: `${decimal(ratio)} of its tokens`,
+              note: "",
+            },
+          ],
+    reference: { y: mean(ends.map(([, fvu]) => fvu)), label: "where a fresh SAE ends" },
   };
 }
 

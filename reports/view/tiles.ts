@@ -19,12 +19,17 @@ export function stageTiles(run: RunData, index: number): Tile[] {
   const { persistence, evaluation } = run.stages[index];
   const tiles: Tile[] = [];
   if (persistence) {
-    const { corrected, persisted, reinit_persisted, inheritance, carry_bonus } = persistence;
+    const { corrected, persisted, reinit_persisted, inheritance, carry_bonus, cells } = persistence;
+    const missingControl =
+      cells.CS === null || cells.FS === null
+        ? "needs the from-scratch controls, which run at the last stage"
+        : "not reported: its denominator is below 3 standard errors";
     tiles.push(
       estimateTile(
         "Corrected persistence",
         corrected,
         "(CG − CS) / (CP − CS)",
+        missingControl,
         "corrected persistence",
         decimal,
       ),
@@ -34,6 +39,7 @@ export function stageTiles(run: RunData, index: number): Tile[] {
         reinit_persisted?.value == null
           ? "of the features that can be judged"
           : `${percent(reinit_persisted.value)} on random weights`,
+        "no feature can be judged",
         "witness",
         percent,
       ),
@@ -43,6 +49,7 @@ export function stageTiles(run: RunData, index: number): Tile[] {
         inheritance?.of_findable == null
           ? "FG − FS"
           : `FG − FS; ${decimal(inheritance.of_findable)} of what fresh SAEs can find`,
+        missingControl,
         "inheritance",
         decimal,
       ),
@@ -50,6 +57,7 @@ export function stageTiles(run: RunData, index: number): Tile[] {
         "Carry bonus",
         carry_bonus,
         "what a fresh SAE would have missed",
+        missingControl,
         "carry bonus",
         signed,
       ),
@@ -64,6 +72,7 @@ function estimateTile(
   label: string,
   estimate: Estimate | null,
   note: string,
+  whyMissing: string,
   term: string,
   format: (value: number | null) => string,
 ): Tile {
@@ -71,7 +80,7 @@ function estimateTile(
   return {
     label,
     value: format(value),
-    note: value === null ? `not measured at this stage: ${note}` : note,
+    note: value === null ? whyMissing : note,
     interval:
       value === null || !estimate?.ci
         ? null

@@ -119,7 +119,7 @@ function drawTriggers(text: Sentences, n: number, rng: Rng, hostile?: string): T
   return Array.from({ length: n }, (_, i) => {
     if (i === 0 && hostile !== undefined) return { token: hostile, density: 0.02 };
     const [token, at] =
-      frequent[Math.min(frequent.length - 1, Math.floor(frequent.length * rng.next() ** 4))];
+      frequent[Math.min(frequent.length - 1, Math.floor(frequent.length * rng.next() ** 2.2))];
     const isDead = rng.next() < 0.06;
     return { token, density: isDead ? 0 : (at.length / text.tokens.length) * (0.5 + rng.next()) };
   });
