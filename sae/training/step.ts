@@ -4,7 +4,8 @@
  * host arrays, so that every backend gives the same step for the same pre-activations.
  *   loss = mean_t ‖r_t‖² + c · min(n_dead/k_aux, 1) · mean_t ‖r_t − ê_t‖²
  * with r = x − x̂, detached in the second term, and ê = Σ f_i W_dec[i, :] over the k_aux largest dead
- * latents, without b_dec. Selection is by unfolded pre-activations.
+ * latents, without b_dec. ê goes through ReLU, as in Gao et al.: a dead latent that is negative on every
+ * token of a batch gets no gradient there. Selection is by unfolded pre-activations.
  */
 import { adamwArray } from "../../src/engine/index.ts";
 import { bucketByLatent, createBuckets, type LatentBuckets } from "../kernels/bucket.ts";

@@ -157,7 +157,7 @@ test("the moving threshold starts at the first batch's smallest selected value a
   expect(sae.threshold).toBe(smallest);
   sae.threshold = 2;
   run(sae);
-  expect(sae.threshold).toBeCloseTo(2 + 0.02 * (smallest - 2), 6);
+  expect(sae.threshold).toBeCloseTo(2 + options.thresholdRate * (smallest - 2), 6);
 });
 
 test("a step lowers the loss and keeps the decoder's norms", () => {
