@@ -1,4 +1,4 @@
-// docs/plan.md and docs/json.md are what the schemas say. To write them anew: npx vitest run test/cli/docs.test.ts -u
+// docs/plan.md and docs/json.md are what the schemas say. To write them anew: npm run docs
 import { expect, test } from "vitest";
 import { jsonPage, planPage } from "../../scripts/docs.ts";
 
