@@ -1,6 +1,7 @@
 /**
- * Softmax cross-entropy of an unembedding, over chunks of rows so that [n, V] logits never exist
- * whole. The gradient is computed in the forward pass, where the logits are at hand.
+ * Softmax cross-entropy of an unembedding. The fused form goes over chunks of rows, so that [n, V]
+ * logits never exist whole, and computes the gradient in the forward pass, where they are at hand; the
+ * composite form holds all of them. Losses without a gradient are computed in chunks on every backend.
  */
 import { softmaxLoss, softmaxLossInPlace } from "../host/softmax-loss.ts";
 import { hasHostMemory, hostOp, hostView } from "../host-memory.ts";
