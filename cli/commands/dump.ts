@@ -8,7 +8,6 @@ import {
   type DumpBatch,
   type DumpCodes,
   type DumpHook,
-  sha256File,
   UsageError,
   writeActivationDump,
   writeSaelensDump,
@@ -21,6 +20,7 @@ import {
   placeModel,
 } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
+import { dumpMetadata } from "../dump-metadata.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
 import { formatBytes, type Row } from "../output.ts";
 import { isRunFolder, readStoredPlan } from "../plan/index.ts";
@@ -78,14 +78,14 @@ export async function dump(target: string, flags: DumpFlags, context: Context): 
             hooks,
             saes: saes.map(({ name }) => name),
             vocab: vocabulary(source.tokenizer, host.config.vocab_size),
-            metadata: {
-              model_sha256: sha256File(join(dir, "model.safetensors")),
-              hooks: hooks.map(({ name }) => name).join(" "),
+            metadata: dumpMetadata({
+              model: dir,
+              hooks,
               corpus: basename(resolve(text)),
-              corpus_sha256: source.fingerprint,
-              context: String(source.set.context),
-              seed: String(context.seed ?? 0),
-            },
+              fingerprint: source.fingerprint,
+              context: source.set.context,
+              seed: context.seed ?? 0,
+            }),
             dtype,
           },
           record(recording),

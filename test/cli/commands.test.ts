@@ -247,7 +247,9 @@ describe("dump", () => {
     const places = new Set(Array.from(doc, (d, row) => `${d} ${pos[row]}`));
     expect(places.size).toBe(table.rows);
     expect(table.has("sae/resid")).toBe(true);
+    expect(Array.from(pos.subarray(0, 2))).toEqual([-1, 0]);
     expect(table.metadata["sae_carry.model_sha256"]).toMatch(/^[0-9a-f]{64}$/);
+    expect(table.metadata["sae_carry.hook"]).toBe(hooks.join(","));
     await answer("dump", ...line, "--tokens", "400", "--out", at("b.arrow"));
     expect(readFileSync(at("a.arrow"))).toEqual(readFileSync(at("b.arrow")));
   });

@@ -1,4 +1,4 @@
-// Rows of a token set: every (document, place) once, first tokens counted.
+// Rows of a token set: every (document, place) once, first tokens below 0.
 import { expect, test } from "vitest";
 import { tokenRows } from "../../cli/token-rows.ts";
 
@@ -14,7 +14,7 @@ const set = {
 test("by hand", () => {
   const { doc, pos, tokenId } = tokenRows(set, 0, 3);
   expect(Array.from(doc)).toEqual([0, 0, 0, 0, 0, 0, 1, 1, 1]);
-  expect(Array.from(pos)).toEqual([0, 1, 2, 3, 4, 5, 0, 1, 2]);
+  expect(Array.from(pos)).toEqual([-1, 0, 1, -3, 2, 3, -1, 0, 1]);
   expect(Array.from(tokenId)).toEqual(Array.from(set.ids));
 });
 
@@ -22,8 +22,17 @@ test("a part is the same rows", () => {
   const { doc, pos, tokenId } = tokenRows(set, 1, 2);
   expect([Array.from(doc), Array.from(pos), Array.from(tokenId)]).toEqual([
     [0, 0, 0],
-    [3, 4, 5],
+    [-3, 2, 3],
     [end, 3, 4],
   ]);
   expect(tokenRows(set, 2, 2).doc).toHaveLength(0);
+});
+
+test("without first tokens the others keep their places", () => {
+  const { doc, pos, tokenId } = tokenRows(set, 0, 3, 1);
+  expect([Array.from(doc), Array.from(pos), Array.from(tokenId)]).toEqual([
+    [0, 0, 0, 0, 1, 1],
+    [0, 1, 2, 3, 0, 1],
+    [1, 2, 3, 4, 5, 6],
+  ]);
 });

@@ -1,0 +1,29 @@
+/** @file What an activation dump says of its origin, in a run and from `dump` alike. */
+import { join } from "node:path";
+import { sha256File } from "../src/io/index.ts";
+
+/** Where a dump's numbers come from. */
+export interface DumpOrigin {
+  /** Folder of the model. */
+  readonly model: string;
+  readonly hooks: readonly { readonly name: string }[];
+  readonly corpus: string;
+  /** Of the corpus, see `Corpus.fingerprint`. */
+  readonly fingerprint: string;
+  /** Tokens in a sequence. */
+  readonly context: number;
+  readonly seed: number;
+}
+
+/** The dump's metadata; `hook` lists the hooks, separated by commas. */
+export function dumpMetadata(origin: DumpOrigin): Record<string, string> {
+  const { model, hooks, corpus, fingerprint, context, seed } = origin;
+  return {
+    model_sha256: sha256File(join(model, "model.safetensors")),
+    hook: hooks.map(({ name }) => name).join(","),
+    corpus,
+    corpus_sha256: fingerprint,
+    context: String(context),
+    seed: String(seed),
+  };
+}
