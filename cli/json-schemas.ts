@@ -71,7 +71,9 @@ const expand = z.strictObject({
   parent: sizes,
   child: sizes,
   exactness: exactness.nullable(),
-  off_image: measured.describe("‖(I − E E⁺)H‖²/‖H‖² right after the expansion"),
+  off_image: measured.describe(
+    "‖(I − E E⁺)H‖²/‖H‖² right after the expansion; null where E is the identity",
+  ),
   copy_spread: measured,
   fit_r2: measured.describe("for methods that are not exact"),
   out: text,

@@ -34,12 +34,15 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
   const worst = measured.reduce((a, b) => (died(b.persistence) > died(a.persistence) ? b : a));
   const { stage, persistence } = worst;
   const file = stageFile(stage, "persistence.json");
+  const offImage = worst.eval.off_image?.after_training ?? null;
   const evidence = [
     { file, field: "counts.died" },
     { file, field: "eligible" },
     { file, field: "persisted" },
     { file, field: "reinit_persisted" },
-    { file: stageFile(stage, "eval.json"), field: "off_image.after_training" },
+    ...(offImage === null
+      ? []
+      : [{ file: stageFile(stage, "eval.json"), field: "off_image.after_training" }]),
   ];
   const { eligible } = persistence;
   if (eligible < fewestLatents) {
@@ -58,7 +61,6 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
   const kept = persistence.persisted.value;
   const lost = died(persistence);
   const lostBySae = (persistence.counts.lost_by_sae ?? 0) / eligible;
-  const offImage = worst.eval.off_image?.after_training ?? null;
   const ceiling = persistence.cells?.CP?.function ?? null;
   const parts = [
     kept === null
@@ -70,9 +72,12 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
     ...(ceiling === null
       ? []
       : [`on the unchanged parent the same matching finds ${percent(ceiling)} again`]),
-    offImage === null
-      ? "the energy outside the inherited subspace was not measured"
-      : `${percent(offImage)} of the grown model's activation energy lies outside the inherited subspace`,
+    // null after growth in depth alone: there the inherited subspace is the whole stream
+    ...(offImage === null
+      ? []
+      : [
+          `${percent(offImage)} of the grown model's activation energy lies outside the inherited subspace`,
+        ]),
     ...(reinit === null ? ["the check on a child with random weights was not made"] : []),
   ];
   return {

@@ -9,13 +9,13 @@ import { equalCoordinates, type Rows } from "./vector-map.ts";
 /** Activations of the child, one row a token: a tensor [n, D] or its numbers. */
 export type ChildActivations = tf.Tensor2D | Rows;
 
-/** Share of the energy outside the image of E: ‖(I − E E⁺)H‖² / ‖H‖². 0 for the identity. */
+/** Share of the energy outside the image of E: ‖(I − E E⁺)H‖² / ‖H‖². null for the identity, which nothing is outside of. */
 export async function offImageEnergy(
   map: ExpansionMap,
   tensor: string,
   activations: ChildActivations,
-): Promise<number> {
-  if (vectorMap(map, tensor).kind === "identity") return 0;
+): Promise<number | null> {
+  if (vectorMap(map, tensor).kind === "identity") return null;
   const H = await rowsOf(activations);
   const inside = mapVectors(map, tensor, pullBack(map, tensor, H));
   let outside = 0;

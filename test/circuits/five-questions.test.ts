@@ -184,6 +184,15 @@ describe("question 3", () => {
     expect(got.confident).toBe(true);
   });
 
+  test("after growth in depth alone nothing is said of an inherited subspace", () => {
+    const [base, wider] = stages({});
+    const deeper = { ...wider, stage: "01-deeper", eval: { ...wider.eval, off_image: null } };
+    const got = answer({ stages: [base, deeper], curves: [] }, 3);
+    expect(got.answer).toMatch(/finds 77% again\.$/);
+    expect(got.evidence.map(({ field }) => field)).not.toContain("off_image.after_training");
+    expect(got.confident).toBe(true);
+  });
+
   test("a rule that calls features persisted in random weights decides nothing", () => {
     const bad = { ...persistence, reinit_persisted: { value: 0.2 } };
     const got = answer({ stages: stages({ last: { persistence: bad } }), curves: [] }, 3);

@@ -23,7 +23,6 @@ import {
 import {
   type DumpBatch,
   readJson,
-  sha256File,
   writeActivationDump,
   writeArrowTable,
   writeJsonAtomic,
@@ -36,7 +35,9 @@ import {
   placeModel,
   trainingFlopsPerToken,
 } from "../../../src/models/index.ts";
+import { dumpMetadata } from "../../dump-metadata.ts";
 import type { ResolvedPlan } from "../../plan/types.ts";
+import { tokenRows } from "../../token-rows.ts";
 import { byModel, stageArms } from "../arms.ts";
 import {
   dataDir,
@@ -91,7 +92,9 @@ export interface StageEvaluation {
     readonly seed: number;
   })[];
   readonly exactness: Exactness | null;
+  /** Null where the map is the identity at the first SAE's hook: growth in depth alone. */
   readonly off_image: BeforeAfter | null;
+  /** Null where no coordinates are copies of one another. */
   readonly copy_spread: BeforeAfter | null;
 }
 
@@ -140,7 +143,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   const dir = stageDir(plan, stage);
   writeJsonAtomic(context.path(dir, "eval.json"), evaluation);
   context.progress(0.8);
-  const tables = await writeTables(context, stage, model, heldOut, set);
+  const tables = await writeTables(context, stage, model, corpus, heldOut, set);
   model.dispose();
   return [`${dir}/eval.json`, ...tables];
 }
@@ -179,8 +182,8 @@ async function growthFigures(
 ): Promise<{
   loss: number;
   exactness: Exactness | null;
-  off_image: BeforeAfter;
-  copy_spread: BeforeAfter;
+  off_image: BeforeAfter | null;
+  copy_spread: BeforeAfter | null;
 }> {
   const { plan } = context;
   const map = readMap(context.path(expansionDir(plan, stage)));
@@ -190,27 +193,39 @@ async function growthFigures(
   const start = placeModel(loadModel(context.path(expansionDir(plan, stage), "model")));
   const { loss } = await heldOutLoss(start, set.ids, set.context);
   const few = spreadSequences(set, 64);
-  const measure = async (model: Model): Promise<{ off: number; spread: number | null }> => {
-    let [off, spread, blocks] = [0, 0, 0];
-    let spreads = true;
+  const measure = async (model: Model): Promise<{ off: Mean; spread: Mean }> => {
+    const off: Mean[] = [];
+    const spread: Mean[] = [];
     for await (const rows of heldOutActivations(model, entry.to[0], few)) {
-      off += await offImageEnergy(map, entry.tensor, rows);
-      const value = await copySpread(map, entry.tensor, rows);
-      if (value === null) spreads = false;
-      else spread += value;
-      blocks += 1;
+      off.push(await offImageEnergy(map, entry.tensor, rows));
+      spread.push(await copySpread(map, entry.tensor, rows));
       rows.dispose();
     }
-    return { off: off / blocks, spread: spreads ? spread / blocks : null };
+    return { off: meanOf(off), spread: meanOf(spread) };
   };
   const [before, after] = [await measure(start), await measure(child)];
   start.dispose();
   return {
     loss,
     exactness: map.exactness,
-    off_image: { after_expansion: before.off, after_training: after.off },
-    copy_spread: { after_expansion: before.spread, after_training: after.spread },
+    off_image: beforeAfter(before.off, after.off),
+    copy_spread: beforeAfter(before.spread, after.spread),
   };
+}
+
+type Mean = number | null;
+
+function meanOf(values: readonly Mean[]): Mean {
+  let sum = 0;
+  for (const value of values) {
+    if (value === null) return null;
+    sum += value;
+  }
+  return sum / values.length;
+}
+
+function beforeAfter(after_expansion: Mean, after_training: Mean): BeforeAfter | null {
+  return after_expansion === null ? null : { after_expansion, after_training };
 }
 
 async function modelFigures(
@@ -258,11 +273,12 @@ function hasModel(plan: ResolvedPlan, arm: "scratch" | "no-expand"): boolean {
   return arms.includes(arm) || (arm === "scratch" && arms.includes("carried-scratch"));
 }
 
-/** features.arrow (features/<name>.arrow where there are several SAEs) and activations.arrow. */
+/** features.arrow of the first SAE, features-<name>.arrow of the others, and activations.arrow. */
 async function writeTables(
   context: TaskContext,
   stage: number,
   model: Model,
+  corpus: CorpusRecord,
   heldOut: TokenSet,
   set: TokenSet,
 ): Promise<string[]> {
@@ -296,25 +312,25 @@ async function writeTables(
     );
     outputs.push(path);
   }
-  const hooks = [...new Set([...saes.values()].map(({ cfg }) => cfg.hook_name))];
+  const widths = new Map([...saes.values()].map(({ cfg }) => [cfg.hook_name, cfg.d_in]));
+  const hooks = [...widths].map(([name, width]) => ({ name, width }));
   const dumped = spreadSequences(heldOut, Math.ceil(dumpTokens / heldOut.context));
   const paths = await writeActivationDump(
     context.path(dir, "activations.arrow"),
     {
-      hooks: hooks.map((name) => ({
-        name,
-        width: [...saes.values()].find(({ cfg }) => cfg.hook_name === name)?.cfg.d_in as number,
-      })),
+      hooks,
       saes: [...saes.keys()],
       vocab: text,
-      metadata: {
-        model_sha256: sha256File(context.path(modelDir(plan, stage), "model.safetensors")),
-        hook: hooks.join(","),
-        corpus: plan.data.corpus,
-        seed: String(plan.seed),
-      },
+      metadata: dumpMetadata({
+        model: context.path(modelDir(plan, stage)),
+        hooks,
+        corpus: corpus.name,
+        fingerprint: corpus.fingerprint,
+        context: plan.data.context,
+        seed: plan.seed,
+      }),
     },
-    dumpBatches(model, dumped, saes, hooks),
+    dumpBatches(model, dumped, saes, [...widths.keys()]),
   );
   const root = context.path("");
   return [...outputs, ...paths.map((path) => path.slice(root.length).replace(/^\//, ""))];
@@ -328,20 +344,8 @@ async function* dumpBatches(
   hooks: readonly string[],
 ): AsyncGenerator<DumpBatch> {
   const size = 32;
-  const perSequence = set.context - firstTokensExcluded;
   for (let from = 0; from < set.nSeq; from += size) {
     const part = sequences(set, from, Math.min(set.nSeq, from + size));
-    const n = part.nSeq * perSequence;
-    const doc = new Int32Array(n);
-    const pos = new Int32Array(n);
-    const tokenId = new Int32Array(n);
-    for (let row = 0; row < n; row++) {
-      const sequence = Math.floor(row / perSequence);
-      const at = firstTokensExcluded + (row % perSequence);
-      doc[row] = part.doc[sequence];
-      pos[row] = part.start[sequence] + at - 1;
-      tokenId[row] = part.ids[sequence * part.context + at];
-    }
     const activations = new Map<string, Float32Array>();
     const latents: [string, DumpBatchCodes][] = [];
     for (const hook of hooks) {
@@ -355,7 +359,8 @@ async function* dumpBatches(
       );
       for (const [i, [name]] of reading.entries()) latents.push([name, codes[i]]);
     }
-    yield { doc, pos, tokenId, activations, latents: new Map(latents) };
+    const rows = tokenRows(part, 0, part.nSeq, firstTokensExcluded);
+    yield { ...rows, activations, latents: new Map(latents) };
   }
 }
 
