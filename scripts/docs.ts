@@ -1,5 +1,5 @@
-// Renders docs/plan.md and docs/json.md from the zod schemas. `npx vitest run test/cli/docs.test.ts -u` writes them;
-// the same test fails while they are not current.
+// Renders docs/plan.md and docs/json.md from the zod schemas. `npm run docs` writes them; test/cli/docs.test.ts
+// fails while they are not current.
 import { z } from "zod";
 import { jsonDocuments } from "../cli/json-schemas.ts";
 import { defaultStageName, expandDefaults, presets } from "../cli/plan/defaults.ts";
@@ -20,7 +20,7 @@ export function planPage(): string {
     "",
     "Sizes under `expand` are absolute (`96`), factors (`1.5x`) or increments (`+2`). A relative width is rounded to the nearest that the head dimension allows, with a note.",
     "",
-    "A run whose plan changed is refused with the key that differs; `stages` may be appended, and `workers` may change.",
+    "A run whose plan changed is refused with the key that differs; `stages` may be appended. `backend`, `threads` and `workers` hold for the command that gives them and may differ from the stored ones; but a run stays on the backend that began it, which `auto` then means.",
     "",
     "| key | takes | default | |",
     "|---|---|---|---|",

@@ -26,7 +26,7 @@ export async function train(
   const { plan, runDir, discard } = await loadPlan(planFlags, { command, target, out, force });
   const where = target ?? "the command line";
   if (context.dryRun) {
-    const flopsPerSecond = await measureRate(plan.backend, threads);
+    const flopsPerSecond = await measureRate(plan);
     const estimate = estimateRun(plan, { command, out: runDir, where, flopsPerSecond });
     context.print(estimate, estimateRows(estimate));
     return;
@@ -76,13 +76,12 @@ function shellWord(text: string): string {
 // Small models reach about a fifth of the rate of a large product.
 const efficiency = 1 / 5;
 
-async function measureRate(
-  backend: Context["backend"],
-  threads: number | undefined,
-): Promise<number> {
+async function measureRate(plan: ResolvedPlan): Promise<number> {
   const { defaultWorkers, measureGflops, useBackend } = await import("../../src/engine/index.ts");
-  const { name } = await useBackend(backend ?? "auto", { threads });
-  return (await measureGflops()) * 1e9 * efficiency * defaultWorkers(name);
+  const { backendOptions } = await import("../run/executors.ts");
+  const { name } = await useBackend(plan.backend, backendOptions(plan));
+  const workers = plan.workers === "auto" ? defaultWorkers(name) : plan.workers;
+  return (await measureGflops()) * 1e9 * efficiency * workers;
 }
 
 function estimateRows({ out, stages, total, notes }: DryRun): Row[] {

@@ -7,6 +7,7 @@ export { parsePlan, readPlan } from "./parse.ts";
 export { resolvePlan } from "./resolve.ts";
 export { stageConfigs } from "./sizes.ts";
 export {
+  asBegun,
   checkAgainstStored,
   isRunFolder,
   planPath,

@@ -50,13 +50,21 @@ export async function readStoredPlan(runDir: string): Promise<ResolvedPlan | nul
 }
 
 /**
+ * `plan` with what computes it as in `stored`: backend, threads and workers hold for one command, and
+ * the stored plan keeps those that the run was begun with. Which backend a run is bound to is in its manifest.
+ */
+export function asBegun(plan: ResolvedPlan, stored: ResolvedPlan): ResolvedPlan {
+  const { backend, threads, workers } = stored;
+  return { ...plan, backend, threads, workers };
+}
+
+/**
  * Checks that `next` is the plan that the run in `runDir` was made with, or has stages appended to it.
- * The number of workers may change. Errors: UsageError that names the first key that differs.
+ * What computes it is not compared (`asBegun`). Errors: UsageError that names the first key that differs.
  */
 export function checkAgainstStored(stored: ResolvedPlan, next: ResolvedPlan, runDir: string): void {
   const comparable = {
-    ...next,
-    workers: stored.workers,
+    ...asBegun(next, stored),
     stages: next.stages.slice(0, stored.stages.length),
   };
   const change = firstDifference(stored, comparable, []);

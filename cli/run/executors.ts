@@ -9,6 +9,11 @@ import type { BackendOption, ResolvedPlan } from "../plan/types.ts";
 import { type Executor, sameCommand } from "./scheduler.ts";
 import type { Task, TaskProgress } from "./task.ts";
 
+/** What a plan asks of the backend, for `useBackend` here and in workers. */
+export function backendOptions({ threads }: ResolvedPlan): { readonly threads?: number } {
+  return threads === "auto" ? {} : { threads };
+}
+
 /** Runs tasks in this process, on the backend that is active. */
 export function inProcess(runDir: string, plan: ResolvedPlan): Executor {
   let stopping = false;

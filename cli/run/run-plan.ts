@@ -5,7 +5,12 @@
  */
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { defaultWorkers, useBackend } from "../../src/engine/index.ts";
+import {
+  type BackendChoice,
+  type BackendName,
+  defaultWorkers,
+  useBackend,
+} from "../../src/engine/index.ts";
 import {
   acquireLock,
   changedArtefacts,
@@ -20,12 +25,12 @@ import {
   writeFileAtomic,
   writeManifest,
 } from "../../src/io/index.ts";
-import { checkAgainstStored, readStoredPlan, writePlan } from "../plan/index.ts";
+import { asBegun, checkAgainstStored, readStoredPlan, writePlan } from "../plan/index.ts";
 import type { ResolvedPlan } from "../plan/types.ts";
 import type { Progress } from "../progress.ts";
 import { interruption } from "../signals.ts";
 import { packageVersion } from "../version.ts";
-import { inProcess, workerProcess } from "./executors.ts";
+import { backendOptions, inProcess, workerProcess } from "./executors.ts";
 import { taskGraph } from "./graph.ts";
 import { stageCount, stageName } from "./layout.ts";
 import { type Executor, schedule } from "./scheduler.ts";
@@ -63,13 +68,18 @@ export async function runPlan(plan: ResolvedPlan, options: RunOptions): Promise<
   try {
     const stored = await readStoredPlan(runDir);
     if (stored) checkAgainstStored(stored, plan, runDir);
-    const backend = await useBackend(
-      plan.backend,
-      plan.threads === "auto" ? {} : { threads: plan.threads },
-    );
+    const former = existsSync(join(runDir, "manifest.json")) ? readManifest(runDir) : null;
+    const backend = await runBackend(plan, runDir, former);
     progress.log(`backend ${backend.name}: ${backend.reason}`);
-    let manifest = openManifest(plan, runDir, backend);
-    writePlan(runDir, plan);
+    if (former) checkArtefacts(former, runDir);
+    let manifest: RunManifest = {
+      ...(former ?? newManifest(plan)),
+      backend:
+        former && isBegun(former)
+          ? former.backend
+          : { name: backend.name, versions: backend.versions },
+    };
+    writePlan(runDir, stored ? asBegun(plan, stored) : plan);
     writeManifest(runDir, manifest);
 
     const tasks = taskGraph(plan, only);
@@ -133,33 +143,46 @@ export async function runPlan(plan: ResolvedPlan, options: RunOptions): Promise<
   }
 }
 
-/** The manifest of the run so far, or a new one. Errors: another version, another backend, changed artefacts. */
-function openManifest(
+/** The active backend of a run: the one asked for, or under `auto` the one that began it. Errors: another one than that; unavailable. */
+async function runBackend(
   plan: ResolvedPlan,
   runDir: string,
-  backend: { readonly name: string; readonly versions: Readonly<Record<string, string>> },
-): RunManifest {
-  if (!existsSync(join(runDir, "manifest.json"))) {
-    return {
-      format: "sae-carry/run",
-      version: 1,
-      tool_version: packageVersion(),
-      backend: { name: backend.name, versions: backend.versions },
-      seed: plan.seed,
-      stages: [],
-      artefacts: {},
-    };
-  }
-  const manifest = readManifest(runDir);
-  if (manifest.backend.name !== backend.name && manifest.stages.length > 0) {
+  former: RunManifest | null,
+): Promise<BackendChoice> {
+  const bound = former && isBegun(former) ? (former.backend.name as BackendName) : null;
+  if (bound !== null && plan.backend !== "auto" && plan.backend !== bound) {
     throw new UsageError({
       code: "run-backend",
       where: runDir,
-      expected: `the backend that began the run: ${manifest.backend.name}`,
-      got: backend.name,
-      hint: `Repeat the command with --backend ${manifest.backend.name}, or begin a new run.`,
+      expected: `the backend that began the run: ${bound}`,
+      got: plan.backend,
+      hint: `Repeat the command with --backend ${bound}, or begin a new run.`,
     });
   }
+  if (plan.backend !== "auto" || bound === null) {
+    return useBackend(plan.backend, backendOptions(plan));
+  }
+  return { ...(await useBackend(bound, backendOptions(plan))), reason: "it began the run" };
+}
+
+/** Whether a task is done, so that the run is bound to its backend. */
+function isBegun({ stages }: RunManifest): boolean {
+  return stages.length > 0;
+}
+
+function newManifest({ seed }: ResolvedPlan): Omit<RunManifest, "backend"> {
+  return {
+    format: "sae-carry/run",
+    version: 1,
+    tool_version: packageVersion(),
+    seed,
+    stages: [],
+    artefacts: {},
+  };
+}
+
+/** Errors: UsageError when a file that the run wrote was changed since. */
+function checkArtefacts(manifest: RunManifest, runDir: string): void {
   const [changed] = changedArtefacts(
     manifest,
     runDir,
@@ -167,16 +190,14 @@ function openManifest(
       (path) => path !== metricsFile && path !== "report.html",
     ),
   );
-  if (changed !== undefined) {
-    throw new UsageError({
-      code: "changed-artefact",
-      where: join(runDir, changed),
-      expected: "the file that the run wrote",
-      got: existsSync(join(runDir, changed)) ? "a changed file" : "nothing",
-      hint: "Put it back, or begin a new run in another folder.",
-    });
-  }
-  return manifest;
+  if (changed === undefined) return;
+  throw new UsageError({
+    code: "changed-artefact",
+    where: join(runDir, changed),
+    expected: "the file that the run wrote",
+    got: existsSync(join(runDir, changed)) ? "a changed file" : "nothing",
+    hint: "Put it back, or begin a new run in another folder.",
+  });
 }
 
 function finishedTasks(tasks: readonly Task[], manifest: RunManifest): Set<string> {

@@ -1,7 +1,7 @@
 /** The worker process of a run: brings up a backend, then runs the tasks it is sent, one at a time. */
 import { useBackend } from "../../src/engine/index.ts";
 import type { ResolvedPlan } from "../plan/types.ts";
-import { type FromWorker, plainError, type ToWorker } from "./executors.ts";
+import { backendOptions, type FromWorker, plainError, type ToWorker } from "./executors.ts";
 import { runTask } from "./run-task.ts";
 import type { Task } from "./task.ts";
 
@@ -28,7 +28,7 @@ function isStopping(): boolean {
 process.on("message", (message: ToWorker) => {
   if (message.type === "start") {
     run = { runDir: message.runDir, plan: message.plan };
-    ready = useBackend(message.backend);
+    ready = useBackend(message.backend, backendOptions(message.plan));
     // the failure is reported by the first task
     ready.catch(() => {});
   } else if (message.type === "stop") {

@@ -34,9 +34,14 @@ interface Backend {
   readonly name: BackendName;
   /** Whether `auto` may take it. */
   readonly automatic: boolean;
+  /** It computes on one thread: a run uses the cores through worker processes. */
+  readonly singleThreaded: boolean;
   readonly advice: string | null;
-  /** Registers it with TensorFlow.js and resolves with TensorFlow.js's own name for it, or throws with the reason. */
-  bring(): Promise<string>;
+  /**
+   * Registers it with TensorFlow.js and resolves with TensorFlow.js's own name for it, or throws with
+   * the reason. `threads` is for a backend that takes a number; none of today's does.
+   */
+  bring(threads: number | undefined): Promise<string>;
 }
 
 /** Software adapters are accepted where this is set, for tests on a machine without a GPU. */
@@ -46,12 +51,14 @@ const backends: readonly Backend[] = [
   {
     name: "tensorflow-gpu",
     automatic: true,
+    singleThreaded: false,
     advice: "npm install @tensorflow/tfjs-node-gpu, on Linux with an NVIDIA GPU and CUDA",
     bring: () => bringTensorflow("@tensorflow/tfjs-node-gpu", true),
   },
   {
     name: "native",
     automatic: true,
+    singleThreaded: false,
     advice: null,
     bring: async () => {
       throw new Error("this version has no native addon");
@@ -60,12 +67,14 @@ const backends: readonly Backend[] = [
   {
     name: "tensorflow",
     automatic: true,
+    singleThreaded: false,
     advice: "npm install @tensorflow/tfjs-node",
     bring: () => bringTensorflow("@tensorflow/tfjs-node", false),
   },
   {
     name: "webgpu",
     automatic: true,
+    singleThreaded: false,
     advice:
       "a GPU with a Vulkan, Metal or D3D12 driver; npm install webgpu @tensorflow/tfjs-backend-webgpu",
     bring: bringWebGpu,
@@ -73,20 +82,28 @@ const backends: readonly Backend[] = [
   {
     name: "wasm",
     automatic: true,
+    singleThreaded: true,
     advice: null,
     bring: async () => {
       await import("@tensorflow/tfjs-backend-wasm");
       return "wasm";
     },
   },
-  { name: "cpu", automatic: false, advice: null, bring: async () => "cpu" },
+  {
+    name: "cpu",
+    automatic: false,
+    singleThreaded: true,
+    advice: null,
+    bring: async () => "cpu",
+  },
 ];
 
 /** All names that `--backend` takes, `auto` apart. */
 export const backendNames: readonly BackendName[] = backends.map((backend) => backend.name);
 
 /**
- * Makes `choice` the active backend; `auto` takes the first of the table that works.
+ * Makes `choice` the active backend; `auto` takes the first of the table that works. `threads` is passed
+ * on to it; `reason` says so where it makes no difference.
  * Errors: UsageError when a named backend can't be had, with what to do about it.
  */
 export async function useBackend(
@@ -105,9 +122,12 @@ export async function useBackend(
   for (const backend of backends) {
     if (choice === "auto" ? !backend.automatic : backend.name !== choice) continue;
     try {
-      await activate(backend);
-      const reason = choice === "auto" ? ["first that works", ...failures].join("; ") : "asked for";
-      return { name: backend.name, reason, versions: versions() };
+      await activate(backend, options.threads);
+      const reasons = choice === "auto" ? ["first that works", ...failures] : ["asked for"];
+      if (backend.singleThreaded && (options.threads ?? 1) > 1) {
+        reasons.push("it has one thread, whatever --threads says");
+      }
+      return { name: backend.name, reason: reasons.join("; "), versions: versions() };
     } catch (cause) {
       if (choice !== "auto") {
         throw new UsageError({
@@ -135,8 +155,11 @@ export async function surveyBackends(): Promise<BackendFinding[]> {
   const findings: BackendFinding[] = [];
   for (const backend of backends) {
     try {
-      await activate(backend);
-      findings.push({ name: backend.name, available: true, reason: "works", advice: null });
+      await activate(backend, undefined);
+      const reason = backend.singleThreaded
+        ? "works, on one thread (a run uses the cores through its workers)"
+        : "works";
+      findings.push({ name: backend.name, available: true, reason, advice: null });
     } catch (cause) {
       findings.push({
         name: backend.name,
@@ -169,12 +192,13 @@ export async function measureGflops(): Promise<number> {
 }
 
 /** How many worker processes a run should use on `backend`: single-threaded backends share the cores by processes. */
-export function defaultWorkers(backend: BackendName): number {
-  return backend === "wasm" || backend === "cpu" ? Math.min(availableParallelism(), 8) : 1;
+export function defaultWorkers(name: BackendName): number {
+  const isSingle = backends.some((backend) => backend.name === name && backend.singleThreaded);
+  return isSingle ? Math.min(availableParallelism(), 8) : 1;
 }
 
-async function activate(backend: Backend): Promise<void> {
-  const name = await backend.bring();
+async function activate(backend: Backend, threads: number | undefined): Promise<void> {
+  const name = await backend.bring(threads);
   if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js could not start "${name}"`);
   await tf.ready();
   const probe = tf.add(tf.tensor1d([1]), 1);

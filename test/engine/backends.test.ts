@@ -18,6 +18,12 @@ describe("useBackend", () => {
     expect(choice.reason).toContain("first that works");
   });
 
+  test("a backend with one thread says that a number of threads changes nothing", async () => {
+    expect((await useBackend("wasm", { threads: 1 })).reason).toBe("asked for");
+    expect((await useBackend("wasm", { threads: 4 })).reason).toContain("one thread");
+    await expect(useBackend("wasm", { threads: 0 })).rejects.toMatchObject({ where: "--threads" });
+  });
+
   test("a backend that can't be had is a usage error with advice", async () => {
     await expect(useBackend("tensorflow-gpu")).rejects.toMatchObject({
       name: "UsageError",
@@ -37,7 +43,9 @@ describe("useBackend", () => {
       "cpu",
     ]);
     for (const finding of findings) expect(finding.reason).not.toBe("");
-    expect(findings.find((finding) => finding.name === "wasm")?.available).toBe(true);
+    const wasm = findings.find((finding) => finding.name === "wasm");
+    expect(wasm?.available).toBe(true);
+    expect(wasm?.reason).toContain("one thread");
   });
 });
 

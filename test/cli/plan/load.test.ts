@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { PlanFlags } from "../../../cli/plan/flags.ts";
 import { type LoadOptions, loadPlan } from "../../../cli/plan/load.ts";
-import { planPath, readStoredPlan, writePlan } from "../../../cli/plan/store.ts";
+import { asBegun, planPath, readStoredPlan, writePlan } from "../../../cli/plan/store.ts";
+import type { ResolvedPlan } from "../../../cli/plan/types.ts";
 import { UsageError } from "../../../src/io/index.ts";
 
 let folder = "";
@@ -130,10 +131,14 @@ describe("a run that exists", () => {
     expect(fewer.where).toContain("stages[0].name");
   });
 
-  test("the number of workers may change, the seed may not", async () => {
+  test("backend, threads and workers hold for one command; the seed may not change", async () => {
     await begin("train", {}, { target: at("plan.yaml"), out: at("run") });
     const target = { target: at("run") };
-    expect((await load("train", { workers: 7 }, target)).plan.workers).toBe(7);
+    const own = { backend: "cpu", threads: 2, workers: 7 } as const;
+    const { plan } = await load("train", own, target);
+    expect(plan).toMatchObject(own);
+    const stored = (await readStoredPlan(at("run"))) as ResolvedPlan;
+    expect(asBegun(plan, stored)).toEqual(stored);
     expect((await problem("train", { seed: 6 }, target)).where).toContain("seed");
   });
 
