@@ -58,11 +58,11 @@ function addGlobalFlags(program: Command): void {
     parse: count("--seed", 0),
     env: "SAE_CARRY_SEED",
   });
-  addFlag(program, "--threads <n>", "threads of the backend", {
+  addFlag(program, "--threads <n>", "threads of a backend that takes a number (wasm has one)", {
     parse: count("--threads"),
     env: "SAE_CARRY_THREADS",
   });
-  addFlag(program, "--workers <n>", "worker processes of a run", {
+  addFlag(program, "--workers <n>", "worker processes of a run (wasm: one per core)", {
     parse: count("--workers"),
     env: "SAE_CARRY_WORKERS",
   });
@@ -215,7 +215,11 @@ function addExpand(program: Command, act: Act): void {
     parse: choice("--depth-method", depthMethods),
     choices: depthMethods,
   });
-  addFlag(command, "--positions <where>", "interleaved, top, bottom or a list of indices");
+  addFlag(
+    command,
+    "--positions <where>",
+    "interleaved, top, bottom, or the layers to put one after: 0,2 (-1: before the first)",
+  );
   addFlag(command, "--noise-db <n>", "signal-to-noise ratio of the symmetry-breaking noise", {
     parse: real("--noise-db"),
   });

@@ -230,7 +230,7 @@ export function parseExpandFlag(text: string): Partial<ExpandPlan> {
 function typed(key: keyof ExpandPlan, value: string): unknown {
   const number = /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
   if (key === "noise_db") return value === "none" ? null : number;
-  if (key === "positions" && /^\d+(,\d+)*$/.test(value)) return value.split(",").map(Number);
+  if (key === "positions" && /^-?\d+(,-?\d+)*$/.test(value)) return value.split(",").map(Number);
   return number;
 }
 

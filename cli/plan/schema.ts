@@ -41,7 +41,11 @@ const data = z.strictObject({
   field: z.string().min(1).describe("JSONL: the field that holds the text"),
   context: z.int().min(4).max(65536).describe("tokens in a sequence"),
   held_out: z.number().gt(0).lt(1).describe("share of the documents that is never trained on"),
-  order: z.enum(["shuffled", "file"]).describe("order of the training sequences"),
+  order: z
+    .enum(["shuffled", "file"])
+    .describe(
+      "order in which language models meet the training sequences: a seeded one, another in each epoch, or as they lie in the corpus (by year in `sotu`), each stage from the beginning; SAEs get theirs shuffled either way",
+    ),
   max_tokens: positive.nullable().describe("upper bound on corpus tokens; null = all"),
 });
 
@@ -108,8 +112,10 @@ const expand = z.strictObject({
   method: z.enum(["lemon"]).describe("how width grows"),
   depth_method: z.enum(["identity"]).describe("how depth grows"),
   positions: z
-    .union([z.enum(["interleaved", "top", "bottom"]), z.array(count)])
-    .describe("where new layers go: interleaved, top, bottom, or a list of indices in the child"),
+    .union([z.enum(["interleaved", "top", "bottom"]), z.array(z.int().min(-1))])
+    .describe(
+      "where new layers go: interleaved, top, bottom, or a list of the parent's layers after which one goes in (from 0; -1 = before the first)",
+    ),
   noise_db: z
     .number()
     .nullable()
@@ -200,7 +206,11 @@ export const planSchema: z.ZodType<PlanInput> = z.strictObject({
     .enum(["auto", "tensorflow-gpu", "native", "tensorflow", "webgpu", "wasm", "cpu"])
     .optional()
     .describe("where the numbers are computed; auto = the first that works"),
-  threads: countOrAuto.optional().describe("threads of the backend, where it has a choice"),
+  threads: countOrAuto
+    .optional()
+    .describe(
+      "threads of a backend that takes a number (none does yet: wasm and cpu have one and use the cores through workers)",
+    ),
   workers: countOrAuto.optional().describe("worker processes; changes no result"),
   data: data.partial().optional().describe("the text"),
   tokenizer: tokenizer.partial().optional().describe("how text becomes tokens"),

@@ -139,7 +139,7 @@ function parsePositions(value: string | readonly number[]): Positions {
   throw new UsageError({
     code: "positions",
     where: "--positions",
-    expected: "interleaved, top, bottom, or layers such as 0,2",
+    expected: "interleaved, top, bottom, or layers of the parent such as 0,2",
     got: String(value),
   });
 }

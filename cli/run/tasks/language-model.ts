@@ -120,7 +120,7 @@ async function trainModel(
     const started = performance.now();
     const startedAt = trainer.taken;
     while (trainer.taken < options.steps) {
-      const ids = trainingBatch(train, sequences, trainer.taken, rng);
+      const ids = trainingBatch(train, sequences, trainer.taken, rng, plan.data.order);
       const { step, loss, lr } = await trainer.step({ ids, context: train.context });
       const isLast = step === options.steps;
       if (step % measureEvery === 0 || isLast)

@@ -30,6 +30,7 @@ describe("parseExpandFlag", () => {
       width: 96,
       noise_db: 12.5,
     });
+    expect(parseExpandFlag("positions=-1,0")).toEqual({ positions: [-1, 0] });
     expect(parseExpandFlag("layers=4, positions=top, no-noise")).toEqual({
       layers: 4,
       positions: "top",
@@ -45,7 +46,16 @@ describe("parseExpandFlag", () => {
     expect(() => parseExpandFlag("widht=96")).toThrow(/did you mean width\?/);
     expect(() => parseExpandFlag("width=wide")).toThrow(/--expand width/);
     expect(() => parseExpandFlag("width=96,width=128")).toThrow(/twice/);
-    for (const flag of ["", "width", "width=96,", "=3", "__proto__=1", "method=net2net", "96"]) {
+    for (const flag of [
+      "",
+      "width",
+      "width=96,",
+      "=3",
+      "__proto__=1",
+      "method=net2net",
+      "96",
+      "positions=-2",
+    ]) {
       expect(() => parseExpandFlag(flag), flag).toThrow(UsageError);
     }
   });
