@@ -194,3 +194,19 @@ test("no tensor outlives a step", async () => {
   await trainer.step();
   expect(tf.memory().numTensors).toBe(before);
 });
+
+test("the cpu backend trains the same SAE within rounding", async () => {
+  const jobs = [job("a", { d_sae: 16 }), job("b", { d_sae: 16, architecture: "topk" })];
+  const wasm = await train(jobs, 2);
+  await useBackend("cpu");
+  try {
+    const cpu = await train(jobs, 2);
+    for (const name of ["a", "b"]) {
+      const [got, want] = [cpu.get(name) as Sae, wasm.get(name) as Sae];
+      expect(got.W_enc).toBeAllclose(want.W_enc, { rtol: 1e-3, atol: 1e-4 });
+      expect(got.W_dec).toBeAllclose(want.W_dec, { rtol: 1e-3, atol: 1e-4 });
+    }
+  } finally {
+    await useBackend("wasm");
+  }
+});
