@@ -58,8 +58,7 @@ export function stageArms(plan: ResolvedPlan, stage: number, name: string): Stag
   if (has("reinit")) add("reinit", "reinit", modelDir(plan, stage, "reinit"), "mapped");
   if (!isLast) return arms;
 
-  const parentHasFresh = stage > 1 ? has("fresh") : plan.stages.length === 1;
-  if (has("fresh-parent") && parentHasFresh) {
+  if (has("fresh-parent")) {
     for (const seed of seeds) {
       const sae = saeDir(plan, stage - 1, name, `fresh-${seed}`);
       add("fresh-parent", `fresh-parent-${seed}`, parent, "parent", sae, seed);

@@ -14,6 +14,7 @@ export function taskGraph(plan: ResolvedPlan, only?: "train"): Task[] {
   const last = stageCount(plan) - 1;
   for (let stage = 0; stage <= (only === "train" ? 0 : last); stage++) {
     tasks.push(...(stage === 0 ? baseTasks(plan) : expansionTasks(plan, stage, stage === last)));
+    tasks.push(...ceilingTasks(plan, stage));
   }
   tasks.push({
     id: "report",
@@ -51,25 +52,26 @@ function baseTasks(plan: ResolvedPlan): Task[] {
       },
     },
   ];
-  const siblings: string[] = [];
-  // fresh seeds of the parent are a ceiling (FP); with more stages the one before the last has its own
-  if (plan.stages.length === 1 && has(plan, "fresh-parent")) {
-    siblings.push(at("sae-fresh"));
-    tasks.push({
-      id: at("sae-fresh"),
-      stage: 0,
-      title: "fresh SAEs on the base model",
-      needs: [at("lm")],
-      cost: saeCost(plan, 0, plan.controls.fresh_seeds),
-      spec: {
-        kind: "sae",
-        stage: 0,
-        model: { stage: 0, arm: realArm },
-        jobs: freshJobs(plan, "fresh"),
-      },
-    });
-  }
-  return [...tasks, ...measuringTasks(plan, 0, [at("sae"), ...siblings])];
+  return [...tasks, ...measuringTasks(plan, 0, [at("sae")])];
+}
+
+/** Fresh SAEs on the parent of the last stage, a ceiling of its comparison (FP), where they are no arm of that parent already. */
+function ceilingTasks(plan: ResolvedPlan, stage: number): Task[] {
+  const isLastParent = stage === stageCount(plan) - 2;
+  const isArm = stage > 0 && has(plan, "fresh");
+  const jobs = has(plan, "fresh-parent") ? freshJobs(plan, "fresh") : [];
+  if (!isLastParent || isArm || jobs.length === 0) return [];
+  const name = stageName(plan, stage);
+  return [
+    {
+      id: `${name}/sae-fresh`,
+      stage,
+      title: `fresh SAEs on the ${stage === 0 ? "base" : plan.stages[stage - 1].name} model`,
+      needs: [`${name}/lm`],
+      cost: saeCost(plan, stage, jobs.length),
+      spec: { kind: "sae", stage, model: { stage, arm: realArm }, jobs },
+    },
+  ];
 }
 
 function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Task[] {
@@ -79,7 +81,7 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
   const settings = plan.stages[stage - 1];
   const gates = stage > 1 && plan.stages[stage - 2].gates.length > 0 ? [before("gates")] : [];
   const tasks: Task[] = [];
-  const saes: string[] = [];
+  const trained: string[] = [];
   const add = (task: Omit<Task, "stage">): string => {
     tasks.push({ ...task, stage });
     return task.id;
@@ -92,7 +94,7 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
     jobs: readonly SaeJobSpec[],
   ): void => {
     if (jobs.length === 0) return;
-    saes.push(
+    trained.push(
       add({
         id: at(what),
         title,
@@ -148,13 +150,15 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
   }
   if (isLast && (has(plan, "scratch") || has(plan, "carried-scratch"))) {
     const total = plan.model.train.tokens + plan.stages.reduce((sum, s) => sum + s.train.tokens, 0);
-    add({
-      id: at("lm-scratch"),
-      title: "from-scratch model",
-      needs: ["data"],
-      cost: lmCost(plan, stage, total),
-      spec: { kind: "language-model", stage, arm: "scratch" },
-    });
+    trained.push(
+      add({
+        id: at("lm-scratch"),
+        title: "from-scratch model",
+        needs: ["data"],
+        cost: lmCost(plan, stage, total),
+        spec: { kind: "language-model", stage, arm: "scratch" },
+      }),
+    );
     train(
       "sae-scratch",
       "SAEs on the from-scratch model",
@@ -169,13 +173,15 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
     );
   }
   if (isLast && has(plan, "no-expand")) {
-    add({
-      id: at("lm-no-expand"),
-      title: "unexpanded model",
-      needs: [before("lm")],
-      cost: lmCost(plan, stage - 1, settings.train.tokens),
-      spec: { kind: "language-model", stage, arm: "no-expand" },
-    });
+    trained.push(
+      add({
+        id: at("lm-no-expand"),
+        title: "unexpanded model",
+        needs: [before("lm")],
+        cost: lmCost(plan, stage - 1, settings.train.tokens),
+        spec: { kind: "language-model", stage, arm: "no-expand" },
+      }),
+    );
     train(
       "sae-no-expand",
       "SAE on the unexpanded model",
@@ -193,11 +199,12 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
       spec: { kind: "gates", stage },
     });
   }
-  return [...tasks, ...measuringTasks(plan, stage, saes)];
+  const ceiling = ceilingTasks(plan, stage - 1).map(({ id }) => id);
+  return [...tasks, ...measuringTasks(plan, stage, [...trained, ...ceiling])];
 }
 
-/** Evaluation, comparison and circuits of a stage, once its SAEs are trained. */
-function measuringTasks(plan: ResolvedPlan, stage: number, saes: readonly string[]): Task[] {
+/** Evaluation, comparison and circuits of a stage, once the SAEs and models that it is evaluated through are trained. */
+function measuringTasks(plan: ResolvedPlan, stage: number, trained: readonly string[]): Task[] {
   const at = (what: string): string => `${stageName(plan, stage)}/${what}`;
   const before = stage === 0 ? [] : [`${stageName(plan, stage - 1)}/circuits`];
   const tasks: Task[] = [
@@ -205,7 +212,7 @@ function measuringTasks(plan: ResolvedPlan, stage: number, saes: readonly string
       id: at("evaluate"),
       stage,
       title: "evaluation and dumps",
-      needs: [...saes],
+      needs: trained,
       cost: 8e10,
       spec: { kind: "evaluate", stage },
     },
