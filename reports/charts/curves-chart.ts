@@ -62,9 +62,16 @@ export function curvesChart(
     if (view.reference) {
       const at = y(view.reference.y);
       svg.add("line", { x1: left, x2: right, y1: at, y2: at, class: "reference" });
+      // curves come from the upper left: above them the right is free, below them the left
+      const isHigh = at < (top + bottom) / 2;
       svg.add(
         "text",
-        { x: right, y: at - 5, "text-anchor": "end", class: "halo sub num" },
+        {
+          x: isHigh ? right : left + 4,
+          y: at - 5,
+          "text-anchor": isHigh ? "end" : "start",
+          class: "halo sub num",
+        },
         view.reference.label,
       );
     }

@@ -112,11 +112,11 @@ export function flowChart(drawing: Drawing, view: FatesView, width: number): str
       }
       return;
     }
-    let below = top;
+    let below = 0;
     for (const block of own) {
       // labels of thin blocks are pushed apart
-      const y = Math.max(block.y + block.height / 2 + 4, below + 5);
-      below = y + 9;
+      const y = Math.max(block.y + block.height / 2 + 4, below);
+      below = y + 15;
       const number = count(size(block));
       const right = block.x + bar + 7;
       if (isLast) {

@@ -13,7 +13,8 @@ export function scatterChart(drawing: Drawing, view: EvidenceView, width: number
   const [left, right] = [34, width - 6];
   const [top, bottom] = [10, height - 34];
   const cosines = view.groups.flatMap(({ points }) => points.map(([cosine]) => cosine));
-  const low = Math.max(-1, Math.min(0, Math.floor(Math.min(...cosines) * 5) / 5));
+  const low = Math.max(-1, Math.min(0, Math.floor(Math.min(...cosines) * 4) / 4));
+  const step = 1 - low > 1.25 ? 0.5 : 0.25;
   const x = (value: number): number => left + ((right - left) * (value - low)) / (1 - low);
   const y = (value: number): number => bottom - (bottom - top) * Math.max(0, Math.min(1, value));
   return drawing.svg(width, height, describe(view), (svg) => {
@@ -25,7 +26,7 @@ export function scatterChart(drawing: Drawing, view: EvidenceView, width: number
         String(tick),
       );
     }
-    for (let tick = low; tick <= 1 + 1e-9; tick += 1 - low > 1 ? 0.5 : 0.25) {
+    for (let tick = Math.ceil(low / step) * step; tick <= 1 + 1e-9; tick += step) {
       const anchor = tick > 0.98 ? "end" : "middle";
       svg.add(
         "text",

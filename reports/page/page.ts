@@ -7,6 +7,10 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { html, jsonForScript, Markup } from "./html.ts";
 
+// Files of this folder, in the order in which they stand in the page.
+const scriptParts = ["state.js", "rows.js", "tokens.js", "latent.js", "table.js", "events.js"];
+const styleParts = ["base.css", "figures.css", "tables.css", "parts.css"];
+
 /** What the page is made of. */
 export interface PageContent {
   readonly title: string;
@@ -17,8 +21,8 @@ export interface PageContent {
 
 /** The whole document. */
 export function page({ title, body, data }: PageContent): string {
-  const script = asset("script.js");
-  const styles = asset("styles.css");
+  const script = bundle(scriptParts.map(asset));
+  const styles = styleParts.map(asset).join("\n");
   const policy = [
     "default-src 'none'",
     `script-src '${hashSource(script)}'`,
@@ -48,6 +52,18 @@ ${body}
 </body>
 </html>
 `.text;
+}
+
+/**
+ * Modules as one classic script, which a page opened from a disk may run: what they import from one
+ * another is in the same scope. Names at the top of a module are unique among them.
+ */
+function bundle(modules: readonly string[]): string {
+  const code = modules
+    .join("\n")
+    .replace(/^import [^;]*;\n+/gm, "")
+    .replace(/^export (?=const |function )/gm, "");
+  return `(() => {\n"use strict";\n${code}\n})();`;
 }
 
 /** A file of this folder with its ends trimmed; it may not hold what would end its element. */

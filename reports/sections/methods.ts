@@ -17,7 +17,7 @@ export function methodsSection(run: RunData): Markup {
       : null
   }</p>
 <p>Intervals are 95% bootstraps over sequences, and over seeds where there are several fresh ones. They leave out how much another training run of the models would differ: this is one. Nothing is clipped, and a ratio whose denominator is below three standard errors is not reported.</p>
-<p>Redundant parent latents (mutual correlation of .95 and more) are judged together. A latent that fires ${run.plan.minFirings ?? 50} times or less often is unknown and in no denominator. Splits, merges and absorptions are not computed yet: such latents are uncertain, drifted or died. Linear probes read many features from any model, so a probe is a witness and never a headline.</p>
+<p>Redundant parent latents (mutual correlation of .95 and more) are judged together. A latent that fires fewer than ${run.plan.minFirings ?? 50} times is unknown and in no denominator. Splits, merges and absorptions are not computed yet: such latents are uncertain, drifted or died. Linear probes read many features from any model, so a probe is a witness and never a headline.</p>
 <h3>Verdicts, in the order of severity</h3>
 <dl class="terms">${verdictWords
     .filter(({ key }) => !["split", "absorbed", "merged"].includes(key))

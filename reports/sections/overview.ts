@@ -12,13 +12,14 @@ export function overviews(run: RunData, shown: number): Markup {
 }
 
 function overview(run: RunData, index: number, name: string, isShown: boolean): Markup {
-  const { sentence, context, alarms } = verdictView(run, index);
+  const { sentence, context, finePrint, alarms } = verdictView(run, index);
   const warnings = run.stages[index].persistence?.warnings ?? [];
   const tiles = stageTiles(run, index);
   return html`<section data-stage="${name}" class="overview${isShown ? " shown" : ""}">
 ${alarms.map((alarm) => html`<p class="alarm" role="alert">${alarm}</p>`)}
 <p class="verdict">${sentence.map(phrase)}</p>
 <p class="context">${context.map(phrase)}</p>
+${finePrint.length > 0 && html`<p class="fine">${finePrint.map(phrase)}</p>`}
 ${
   tiles.length > 0 &&
   html`<dl class="tiles">${tiles.map(

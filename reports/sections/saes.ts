@@ -10,7 +10,7 @@ export function saesSection(run: RunData, shown: number): Markup {
   return html`<section id="saes"><h2>The SAEs behind it</h2>
 <p class="lead">On held-out text, first tokens left out. Shares of arms whose L0 or FVU differ by more than 5% from the carried SAE’s should not be compared closely.</p>
 ${run.stages.map((stage, index) => {
-  const table = saeTable(stage);
+  const table = saeTable(stage, run.plan.saes[0]?.name);
   if (table === null) return null;
   const note =
     table.beatsPca === null

@@ -66,11 +66,8 @@ export function small(value: Measured): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (size >= 1e-3) return decimal(value, size >= 1 ? 2 : 4);
-  const exponent = Math.floor(Math.log10(size));
-  const mantissa = (size / 10 ** exponent).toFixed(1);
-  // 9.96 rounds up to a mantissa of 10
-  const [digits, power] = mantissa === "10.0" ? ["1.0", exponent + 1] : [mantissa, exponent];
-  return `${value < 0 ? "−" : ""}${digits}·10${superscript(power)}`;
+  const [mantissa, power] = size.toExponential(1).split("e");
+  return `${value < 0 ? "−" : ""}${mantissa}·10${superscript(Number(power))}`;
 }
 
 /** A number rounded for storage: about `digits` significant ones. */

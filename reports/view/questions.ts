@@ -6,7 +6,7 @@ import { decimal, interval, missing } from "./format.ts";
 export interface QuestionCard {
   readonly id: number;
   readonly question: string;
-  /** The part of the answer before its first colon: the verdict in words. */
+  /** The first clause of the answer: the verdict in words. */
   readonly verdict: string;
   /** The rest of the sentence. */
   readonly detail: string;
@@ -43,13 +43,12 @@ export function questionCards(run: RunData): QuestionCard[] {
       };
     }
     const { answer, value, ci, unit, confident, evidence } = found;
-    const colon = answer.indexOf(": ");
-    const verdict = colon > 0 && colon < 120 ? answer.slice(0, colon) : answer;
+    const verdict = answer.slice(0, verdictLength(answer, value !== null));
     return {
       id: i + 1,
       question: found.question ?? question,
       verdict,
-      detail: verdict === answer ? "" : capitalised(answer.slice(colon + 2)),
+      detail: verdict === answer ? "" : capitalised(answer.slice(verdict.length + 2)),
       value: unit?.startsWith("nats") ? decimal(value, 3) : decimal(value),
       interval: ci && interval(ci, unit?.startsWith("nats") ? 3 : 2),
       unit,
@@ -57,6 +56,19 @@ export function questionCards(run: RunData): QuestionCard[] {
       evidence,
     };
   });
+}
+
+// A first clause shorter than this says too little by itself, and a card holds no more than that.
+const shortClause = 24;
+const longClause = 125;
+
+/** Where the first clause of an answer ends; a very short one takes in the next. */
+function verdictLength(answer: string, isMeasured: boolean): number {
+  const ends = [...answer.matchAll(/[:;] /g)].map(({ index }) => index);
+  const [first, second] = ends;
+  if (first === undefined || first > longClause) return answer.length;
+  const takesNext = isMeasured && first < shortClause && second <= longClause;
+  return takesNext ? second : first;
 }
 
 function capitalised(text: string): string {

@@ -39,9 +39,12 @@ const purposes: Readonly<Record<string, string>> = {
   "no-expand": "trained on, parent that was trained on without growing",
 };
 
-/** Arms from eval.json, with what persistence.json adds; null when nothing was evaluated. */
-export function saeTable({ evaluation, persistence }: StageData): SaeTable | null {
-  const evaluated = evaluation?.saes ?? [];
+/** Arms of the SAE called `name` from eval.json, with what persistence.json adds; null when nothing was evaluated. */
+export function saeTable(
+  { evaluation, persistence }: StageData,
+  name: string = persistence?.name ?? "resid",
+): SaeTable | null {
+  const evaluated = (evaluation?.saes ?? []).filter(({ sae }) => sae === name);
   const compared = persistence?.arms ?? [];
   const names = [...new Set([...evaluated, ...compared].map(({ arm }) => arm))];
   if (names.length === 0) return null;

@@ -64,7 +64,7 @@ export function stageTiles(run: RunData, index: number): Tile[] {
       savedTile(persistence.tokens_ratio),
     );
   }
-  if (evaluation) tiles.push(lossTile(run, index, evaluation), ...fvuTiles(evaluation, index));
+  if (evaluation) tiles.push(lossTile(run, index, evaluation), ...fvuTiles(run, evaluation, index));
   return tiles;
 }
 
@@ -135,7 +135,13 @@ function lossTile(run: RunData, index: number, { model, controls }: StageEvaluat
   };
 }
 
-function fvuTiles({ saes, pca_fvu, model }: StageEvaluation, index: number): Tile[] {
+function fvuTiles(
+  run: RunData,
+  { saes: all, pca_fvu, model }: StageEvaluation,
+  index: number,
+): Tile[] {
+  const name = run.plan.saes[0]?.name;
+  const saes = all.filter(({ sae }) => name === undefined || sae === name);
   const of = (arm: string): SaeEvaluation | undefined =>
     saes.find((sae) => sae.arm === arm) ?? saes.find((sae) => sae.arm.startsWith(`${arm}-`));
   const carried = of("carried");

@@ -18,6 +18,8 @@ export interface Phrase {
 export interface VerdictView {
   readonly sentence: readonly Phrase[];
   readonly context: readonly Phrase[];
+  /** Checks of the rule, what came through all stages, how much is noise. */
+  readonly finePrint: readonly Phrase[];
   /** Checks of the rule that did not pass, gates that failed: shown as alarms. */
   readonly alarms: readonly string[];
 }
@@ -28,6 +30,11 @@ export const checkLimits: { readonly reinit: number; readonly start: number } = 
   start: 0.99,
 };
 
+const unfinished = "This page shows what is there; render it again when the run is done.";
+
+/** Function matches on the unchanged parent below which the headline comes with a warning. */
+const lowCeiling = 0.5;
+
 /** The verdict on stage `index`. */
 export function verdictView(run: RunData, index: number): VerdictView {
   const stage = run.stages[index];
@@ -35,20 +42,21 @@ export function verdictView(run: RunData, index: number): VerdictView {
   const failedGates = (gates?.gates ?? [])
     .filter(({ passed }) => !passed)
     .map(({ message }) => `Gate not passed: ${message}. The plan stopped here.`);
-  if (index === 0) return { ...baseVerdict(run), alarms: failedGates };
+  if (index === 0) return { ...baseVerdict(run), finePrint: [], alarms: failedGates };
   const growth = capitalised(growthPhrase(sizeOf(run, index - 1), sizeOf(run, index)));
   if (persistence === null) {
     const state = stage.evaluation ? "its features have not been compared yet" : "not finished yet";
     return {
       sentence: [{ text: `${growth}: ${state}.` }],
-      context: [{ text: "This page shows what is there; render it again when the run is done." }],
+      context: [{ text: unfinished }],
+      finePrint: [],
       alarms: failedGates,
     };
   }
   return {
     sentence: headline(growth, persistence),
-    context: [
-      ...cosineContext(persistence),
+    context: [...ceilingContext(persistence), ...cosineContext(persistence)],
+    finePrint: [
       ...checkContext(persistence),
       ...throughContext(run, index),
       ...noiseContext(persistence),
@@ -85,10 +93,48 @@ function headline(growth: string, document: PersistenceSummary): Phrase[] {
   return [
     { text: `${growth} and trained on, the model kept ` },
     { text: amount(value, ci), tone: "good" },
-    { text: ` of the features it could have kept: ` },
+    {
+      text: isLow(cells)
+        ? " of the little it could have kept: "
+        : " of the features it could have kept: ",
+    },
     { text: decimal(value), tone: "good" },
     { text: ` after correcting for inertia${ci ? ` (95%: ${interval(ci)})` : ""}.` },
   ];
+}
+
+function isLow({ CP }: PersistenceSummary["cells"]): boolean {
+  return CP?.function != null && CP.function < lowCeiling;
+}
+
+/** A share of what could be kept means little when little could be kept, or little could be judged. */
+function ceilingContext({ cells, arms, eligible, counts }: PersistenceSummary): Phrase[] {
+  const phrases: Phrase[] = [];
+  const ceiling = cells.CP?.function ?? null;
+  if (ceiling !== null && isLow(cells)) {
+    const frozen = arms.find(({ role }) => role === "frozen")?.function ?? null;
+    phrases.push(
+      { text: "The ceiling is low: " },
+      {
+        text: `even on the unchanged parent only ${decimal(ceiling)} are found again`,
+        tone: "bad",
+      },
+      {
+        text: `, so training the SAE on moves features by itself${
+          frozen !== null && frozen > ceiling
+            ? ` (left untrained it finds ${decimal(frozen)} in the grown model)`
+            : ""
+        }. `,
+      },
+    );
+  }
+  const unknown = counts.unknown ?? 0;
+  if (unknown > eligible) {
+    phrases.push({
+      text: `${count(unknown)} of ${count(unknown + eligible)} parent latents fire too rarely to be judged. `,
+    });
+  }
+  return phrases;
 }
 
 function cosineContext({ inertia, cells }: PersistenceSummary): Phrase[] {
@@ -138,7 +184,7 @@ function throughContext(run: RunData, index: number): Phrase[] {
   if (through === null || through.eligible === 0) return [];
   return [
     {
-      text: `Through all ${inWords(index)} expansions, ${count(through.kept)} of the ${count(through.eligible)} features of ${stageLabel(run.stages[0].name)} still have a confirmed heir. `,
+      text: `Through ${index === 2 ? "both" : `all ${inWords(index)}`} expansions, ${count(through.kept)} of the ${count(through.eligible)} features of ${stageLabel(run.stages[0].name)} ${through.kept === 1 ? "keeps" : "keep"} a confirmed heir. `,
     },
   ];
 }
@@ -179,7 +225,7 @@ function baseVerdict(run: RunData): Pick<VerdictView, "sentence" | "context"> {
   if (evaluation === null) {
     return {
       sentence: [{ text: "The base model is not finished yet." }],
-      context: [{ text: "This page shows what is there; render it again when the run is done." }],
+      context: [{ text: unfinished }],
     };
   }
   const { held_out_loss: loss, unigram_entropy: entropy } = evaluation.model;

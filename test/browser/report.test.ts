@@ -233,6 +233,58 @@ for (const colorScheme of ["light", "dark"] as const) {
   }
 }
 
+test("on paper the page is light, its details open, its controls gone", async () => {
+  await withPage(
+    async (page) => {
+      await page.emulateMedia({ media: "print", colorScheme: "dark" });
+      await page.evaluate("dispatchEvent(new Event('beforeprint'))");
+      expect(await page.locator("#search").isVisible()).toBe(false);
+      expect(await page.locator("details:not([open])").count()).toBe(0);
+      expect(await page.evaluate("getComputedStyle(document.body).backgroundColor")).toBe(
+        "rgb(255, 255, 255)",
+      );
+      await page.evaluate("dispatchEvent(new Event('afterprint'))");
+      expect(await page.locator("details[open]").count()).toBe(0);
+    },
+    { colorScheme: "dark" },
+  );
+});
+
+test("the colours can be chosen", async () => {
+  await withPage(async (page) => {
+    const background = (): Promise<string> =>
+      page.evaluate("getComputedStyle(document.body).backgroundColor");
+    await page.click("#theme");
+    await page.click("#theme");
+    expect(await background()).toBe("rgb(21, 21, 19)");
+    await page.click("#theme");
+    expect(await background()).toBe("rgb(251, 250, 247)");
+  });
+});
+
+test("the plan and the command can be copied", async () => {
+  await withPage(
+    async (page) => {
+      await page.click('[data-copy="command"]');
+      await page.waitForFunction("document.querySelector('[data-copy]').textContent === 'Copied'");
+      expect(await page.evaluate("navigator.clipboard.readText()")).toContain(
+        "sae-carry expand-and-track plan.yaml",
+      );
+    },
+    { permissions: ["clipboard-read", "clipboard-write"] },
+  );
+});
+
+test("without a script every stage and figure is there", async () => {
+  await withPage(
+    async (page) => {
+      expect(await page.locator(".overview:visible").count()).toBe(3);
+      expect(await page.locator("noscript").isVisible()).toBe(true);
+    },
+    { javaScriptEnabled: false },
+  );
+});
+
 test("text stands out from its background in both schemes", async () => {
   for (const colorScheme of ["light", "dark"] as const) {
     await withPage(

@@ -99,12 +99,22 @@ test("five cards there are, whether or not they were answered", () => {
     {
       id: 1,
       question: "Is expansion just a capability nerf?",
-      answer: "No cost was seen: the loss is the same (one seed).",
+      answer: "No cost was seen at all by us: the loss is the same (one seed).",
       value: 0.0104,
       ci: [-0.01, 0.03] as const,
       unit: "nats per token",
       evidence: [],
       confident: true,
+    },
+    {
+      id: 5,
+      question: "Do they?",
+      answer: "Not yet: the grown model is closer to its parent; that is all.",
+      value: 1.02,
+      ci: null,
+      unit: "0 = from scratch, 1 = parent",
+      evidence: [],
+      confident: false,
     },
     {
       id: 4,
@@ -123,10 +133,14 @@ test("five cards there are, whether or not they were answered", () => {
     "cannot tell",
     "cannot tell",
     "cannot tell",
-    "cannot tell",
+    "tentative",
   ]);
+  expect(cards[4]).toMatchObject({
+    verdict: "Not yet: the grown model is closer to its parent",
+    detail: "That is all.",
+  });
   expect(cards[0]).toMatchObject({
-    verdict: "No cost was seen",
+    verdict: "No cost was seen at all by us",
     detail: "The loss is the same (one seed).",
     value: "0.010",
     interval: "−0.010 to 0.030",

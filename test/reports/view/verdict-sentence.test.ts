@@ -40,6 +40,24 @@ test("cosine is not called worthless where random weights have little of it", ()
   expect(context.some(({ tone }) => tone === "bad")).toBe(false);
 });
 
+test("a low ceiling and latents that can't be judged stand beside the headline", () => {
+  const { cells, arms } = persistence();
+  const CP = { function: 0.34, match: 0.44, ci: null };
+  const frozen = { ...arms[0], arm: "frozen", role: "frozen", function: 0.84 };
+  const { sentence, context } = verdict({
+    cells: { ...cells, CP },
+    arms: [...arms, frozen],
+    counts: { unknown: 406 },
+    eligible: 170,
+  });
+  expect(text(sentence)).toContain("kept about two thirds of the little it could have kept: 0.67");
+  expect(text(context)).toContain(
+    "The ceiling is low: even on the unchanged parent only 0.34 are found again, so training the SAE on moves features by itself (left untrained it finds 0.84 in the grown model).",
+  );
+  expect(text(context)).toContain("406 of 576 parent latents fire too rarely to be judged.");
+  expect(text(verdict({}).context)).not.toContain("ceiling");
+});
+
 test("without the from-scratch control the sentence says that inheritance can't be told", () => {
   const { cells } = persistence();
   const said = text(verdict({ corrected: null, cells: { ...cells, CS: null } }).sentence);
@@ -51,6 +69,12 @@ test("an interval that reaches zero decides nothing", () => {
   const said = text(verdict({ corrected: { value: 0.2, ci: [-0.1, 0.5] } }).sentence);
   expect(said).toContain("can’t tell whether any feature was kept");
   expect(said).toContain("−0.10 to 0.50");
+});
+
+test("the fine print says how the rule did on its checks and how much is noise", () => {
+  expect(text(verdict({}).finePrint)).toBe(
+    "The same rule calls 1.0% persisted on random weights and keeps 99.8% before any training. One training run, 1 fresh SAE seed, 3 features that can be judged: treat differences under 0.05 as noise.",
+  );
 });
 
 test("a rule that fails its own checks raises an alarm, and one that passes none", () => {
@@ -87,8 +111,8 @@ test("the base stage and an unfinished stage have sentences of their own", () =>
 });
 
 test("after two expansions it says how many base features came through both", () => {
-  expect(text(verdictView(twoExpansions(), 2).context)).toContain(
-    "Through all two expansions, 1 of the 3 features of 00 base still have a confirmed heir.",
+  expect(text(verdictView(twoExpansions(), 2).finePrint)).toContain(
+    "Through both expansions, 1 of the 3 features of 00 base keeps a confirmed heir.",
   );
 });
 
