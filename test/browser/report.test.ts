@@ -147,6 +147,20 @@ test("a link leads to the latent that it names", async () => {
   );
 });
 
+test("a latent's way through the run leads to its other stages and back", async () => {
+  await withPage(async (page) => {
+    await page.click('[data-facet="persisted"]');
+    await page.locator("#rows tr.latent").first().click();
+    const trail = page.locator("tr.detail .trail").first();
+    expect(await trail.textContent()).toMatch(/01 wider .* → 02 deeper persisted$/);
+    await trail.locator('[data-jump^="01-wider/"]').click();
+    expect(await page.getAttribute('[data-go="01-wider"]', "aria-pressed")).toBe("true");
+    expect(page.url()).toMatch(/#stage=01-wider&latent=c?\d+$/);
+    await page.locator('tr.detail [data-jump^="02-deeper/"]').click();
+    expect(await page.locator("tr.open .chip").textContent()).toBe("Persisted");
+  });
+});
+
 test("the keyboard alone will do", async () => {
   await withPage(async (page) => {
     await page.keyboard.press("/");
