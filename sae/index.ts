@@ -1,4 +1,4 @@
-/** Sparse autoencoders: what they are, training, evaluation, files, carrying and growing. */
+/** Sparse autoencoders: what they are, training, evaluation, files, carrying and growing, and which features persist. */
 
 export {
   type ActivationOptions,
@@ -32,6 +32,32 @@ export {
   writeLineage,
 } from "./lineage.ts";
 export { pcaFvu, type RowBlocks } from "./pca.ts";
+export {
+  type ActivationStream,
+  type ArmDocument,
+  type ArmInput,
+  type ArmRole,
+  type CellDocument,
+  type CellName,
+  type CurvePoint,
+  comparePersistence,
+  type Dictionary,
+  type Estimate,
+  type Frame,
+  identityFrame,
+  type LatentLineage,
+  type Persistence,
+  type PersistenceDocument,
+  type PersistenceInput,
+  type PersistenceOptions,
+  type PersistenceRows,
+  type ProbeInput,
+  persistenceColumns,
+  persistenceDefaults,
+  type ThresholdDocument,
+  tokensRatio,
+  type VerdictCounts,
+} from "./persistence/index.ts";
 export {
   type Sae,
   type SaeArchitecture,
