@@ -83,13 +83,28 @@ export async function dataTask(context: TaskContext): Promise<string[]> {
   ].map((name) => `${dataDir}/${name}`);
 }
 
-/** The tokenizer at the plan's path, or beside the plan's model, or one trained on the corpus. */
+/**
+ * The tokenizer at the plan's path, or beside the plan's model, or one trained on the corpus. Errors:
+ * UsageError when it has more tokens than the vocabulary that the plan or its model has.
+ */
 async function planTokenizer(
   plan: ResolvedPlan,
   corpus: ReturnType<typeof openCorpus>,
 ): Promise<Tokenizer> {
   const path = plan.tokenizer.path ?? plan.model.path;
-  if (path !== null) return Tokenizer.load(path);
+  if (path !== null) {
+    const given = Tokenizer.load(path);
+    // a model trained from scratch takes the vocabulary that its tokenizer has
+    if (plan.model.path !== null && given.vocabSize > plan.tokenizer.vocab_size) {
+      throw new UsageError({
+        code: "tokenizer-mismatch",
+        where: path,
+        expected: `at most the model's ${plan.tokenizer.vocab_size} tokens`,
+        got: `${given.vocabSize}`,
+      });
+    }
+    return given;
+  }
   const texts = async function* (): AsyncGenerator<string> {
     for await (const document of corpus.documents()) yield document.text;
   };
