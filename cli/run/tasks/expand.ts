@@ -53,9 +53,14 @@ export async function expandTask(context: TaskContext, stage: number): Promise<s
     const sae = loadSae(from);
     const carried = carrySae(sae, map);
     const to = carriedDir(plan, stage, name);
-    saveSae(context.path(to), carried.sae, {
-      metadata: { stage: stageName(plan, stage), arm: "carried", seed: plan.seed },
-    });
+    const cfg = { ...carried.sae.cfg, model_name: stageName(plan, stage) };
+    saveSae(
+      context.path(to),
+      { ...carried.sae, cfg },
+      {
+        metadata: { stage: stageName(plan, stage), arm: "carried", seed: plan.seed },
+      },
+    );
     const lineage = appendLineage(readLineage(`${from}/lineage.arrow`), 0, stageName(plan, stage));
     writeLineage(context.path(to, "lineage.arrow"), lineage);
     writeJsonAtomic(

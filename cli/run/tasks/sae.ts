@@ -67,7 +67,7 @@ export async function saeTask(
       const written = specs.map(({ arm }) => saeDir(plan, stage, saePlan.name, arm));
       if (index >= resumeAt) {
         const state = index === resumeAt ? saved?.tensors : undefined;
-        await trainOne(context, stage, model, train, index, specs, state);
+        await trainOne(context, stage, ref, model, train, index, specs, state);
       }
       for (const dir of written) {
         outputs.push(`${dir}/cfg.json`, `${dir}/sae_weights.safetensors`, `${dir}/lineage.arrow`);
@@ -84,6 +84,7 @@ export async function saeTask(
 async function trainOne(
   context: TaskContext,
   stage: number,
+  ref: ModelRef,
   model: Model,
   train: TokenSet,
   index: number,
@@ -99,7 +100,7 @@ async function trainOne(
   });
   const prepared: Prepared[] = [];
   for (const spec of specs) {
-    prepared.push(await prepare(context, stage, saePlan, spec, source, hook));
+    prepared.push(await prepare(context, stage, ref, saePlan, spec, source, hook));
   }
   const groups = [...new Set(prepared.map(({ steps }) => steps))].map((steps) => ({
     steps,
@@ -174,6 +175,7 @@ async function trainOne(
 async function prepare(
   context: TaskContext,
   stage: number,
+  ref: ModelRef,
   saePlan: SaePlan,
   spec: SaeJobSpec,
   source: ActivationSource,
@@ -182,6 +184,7 @@ async function prepare(
   const { plan } = context;
   const rng = context.rng(`sae ${stageName(plan, stage)} ${saePlan.name} ${spec.arm}`);
   const steps = (tokens: number): number => Math.ceil(tokens / saePlan.batch_tokens);
+  const model_name = stageName(plan, ref.stage);
   if (spec.start === "fresh") {
     const d_sae =
       saePlan.d_sae +
@@ -192,7 +195,7 @@ async function prepare(
       d_sae,
       k: saePlan.k,
       hook_name: hook,
-      model_name: `${stageName(plan, stage)}`,
+      model_name,
       context_size: plan.data.context,
       aux_coefficient: saePlan.aux_coefficient,
     });
@@ -209,7 +212,13 @@ async function prepare(
   const grown = await growSae(sae, source, new_latents, rng.fork("grow"));
   return {
     spec,
-    job: { name: spec.arm, config: grown.cfg, init: grown, rng, pinNorms: true },
+    job: {
+      name: spec.arm,
+      config: { ...grown.cfg, model_name },
+      init: grown,
+      rng,
+      pinNorms: true,
+    },
     lineage: appendLineage(
       readLineage(`${from}/lineage.arrow`),
       new_latents,
