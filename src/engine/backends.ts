@@ -150,6 +150,21 @@ export async function useBackend(
   });
 }
 
+/**
+ * Runs `body` where numbers can be read synchronously: on the active backend, or on `wasm` for as long as
+ * it takes where that is `webgpu`. The body places tensors of its own and disposes them.
+ */
+export async function withSynchronousReads<T>(body: () => Promise<T>): Promise<T> {
+  const active = tf.getBackend();
+  if (active !== "webgpu") return body();
+  await useBackend("wasm");
+  try {
+    return await body();
+  } finally {
+    await tf.setBackend(active);
+  }
+}
+
 /** Tries every backend and says what was found; leaves the last working automatic choice untouched by calling `useBackend` after it. */
 export async function surveyBackends(): Promise<BackendFinding[]> {
   const findings: BackendFinding[] = [];

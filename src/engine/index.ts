@@ -16,6 +16,7 @@ export {
   measureGflops,
   surveyBackends,
   useBackend,
+  withSynchronousReads,
 } from "./backends.ts";
 export { type AdamwNumbers, adamwArray } from "./host/adamw.ts";
 export type { AttentionShape } from "./host/causal-attention.ts";

@@ -7,6 +7,7 @@ import {
   surveyBackends,
   tf,
   useBackend,
+  withSynchronousReads,
 } from "../../src/engine/index.ts";
 import { createLmTrainer, gpt2Config, initGpt2, lmTrainDefaults } from "../../src/models/index.ts";
 import { testWith } from "../support/require.ts";
@@ -22,6 +23,11 @@ describe("useBackend", () => {
     expect((await useBackend("wasm", { threads: 1 })).reason).toBe("asked for");
     expect((await useBackend("wasm", { threads: 4 })).reason).toContain("one thread");
     await expect(useBackend("wasm", { threads: 0 })).rejects.toMatchObject({ where: "--threads" });
+  });
+
+  test("work that reads synchronously stays where it can", async () => {
+    await useBackend("cpu");
+    expect(await withSynchronousReads(async () => tf.getBackend())).toBe("cpu");
   });
 
   test("a backend that can't be had is a usage error with advice", async () => {
@@ -123,6 +129,23 @@ describe("webgpu", () => {
     const want = await lossesAndNorms("wasm");
     expect(await lossesAndNorms("webgpu")).toBeAllclose(want, { rtol: 1e-3 });
   });
+
+  testWith("webgpu", webgpu)(
+    "hands work that reads synchronously to wasm, and goes on",
+    async () => {
+      await useBackend("webgpu");
+      const seen = await withSynchronousReads(async () => [
+        tf.getBackend(),
+        tf.add(1, 1).dataSync()[0],
+      ]);
+      expect(seen).toEqual(["wasm", 2]);
+      expect(tf.getBackend()).toBe("webgpu");
+      const failure = withSynchronousReads(() => Promise.reject(new Error("of the work")));
+      await expect(failure).rejects.toThrow("of the work");
+      expect(await tf.add(1, 1).data()).toBeAllclose([2]);
+      expect(tf.getBackend()).toBe("webgpu");
+    },
+  );
 
   testWith("webgpu", webgpu)("computes attention as wasm does", async () => {
     const shape = { batch: 2, context: 6, heads: 2, headDim: 4 };

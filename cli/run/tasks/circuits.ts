@@ -10,6 +10,7 @@ import {
 } from "../../../circuits/index.ts";
 import { loadSae } from "../../../sae/index.ts";
 import { readTokenSet, Tokenizer } from "../../../src/data/index.ts";
+import { withSynchronousReads } from "../../../src/engine/index.ts";
 import { readMap } from "../../../src/expansion/index.ts";
 import { readJson, writeJsonAtomic } from "../../../src/io/index.ts";
 import { loadModel, placeModel } from "../../../src/models/index.ts";
@@ -28,11 +29,22 @@ import type { TaskContext } from "../task-context.ts";
 /** Runs the task. The first SAE of the plan gives the latents. */
 export async function circuitsTask(context: TaskContext, stage: number): Promise<string[]> {
   const { plan } = context;
+  const document = await withSynchronousReads(() => stageCircuit(context, stage));
+  const dir = `${stageDir(plan, stage)}/circuits`;
+  mkdirSync(context.path(dir), { recursive: true });
+  const path = `${dir}/${circuitFile(document)}`;
+  writeJsonAtomic(context.path(path), document);
+  return [path];
+}
+
+async function stageCircuit(context: TaskContext, stage: number): Promise<CircuitDocument> {
+  const { plan } = context;
   const source = taskSource(context);
   const { name } = plan.saes[0];
   const seed = plan.seed;
   const parent = stage === 0 ? null : parentCircuit(context, stage, source);
   context.progress(0.3);
+  await context.pause();
   const model = placeModel(loadModel(context.path(modelDir(plan, stage))));
   const sae = loadSae(context.path(saeDir(plan, stage, name)));
   const document = describeCircuit(
@@ -40,11 +52,7 @@ export async function circuitsTask(context: TaskContext, stage: number): Promise
     parent,
   );
   model.dispose();
-  const dir = `${stageDir(plan, stage)}/circuits`;
-  mkdirSync(context.path(dir), { recursive: true });
-  const path = `${dir}/${circuitFile(document)}`;
-  writeJsonAtomic(context.path(path), document);
-  return [path];
+  return document;
 }
 
 /** The circuit document of a stage, which was written before. */
