@@ -1,6 +1,6 @@
 /**
- * @file Ctrl-C. The first SIGINT (or SIGTERM) asks the work to save its state and stop; a second one
- * ends the process at once. Long work looks at the signal between its steps.
+ * @file Ctrl-C. The first SIGINT (or SIGTERM) asks the work to stop: training saves its state after the
+ * step, a measurement is dropped between two of its parts. A second one ends the process at once.
  */
 let controller: AbortController | undefined;
 
@@ -12,7 +12,7 @@ export function interruption(): AbortSignal {
   const stop = (): void => {
     if (created.signal.aborted) process.exit(130);
     process.stderr.write(
-      "\nstopping after this step and saving; press Ctrl-C again to stop at once\n",
+      "\nstopping: training saves its state, other work begins again next time; press Ctrl-C again to stop at once\n",
     );
     created.abort();
   };

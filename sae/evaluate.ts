@@ -47,6 +47,8 @@ export interface EvaluateOptions {
   readonly firstTokensExcluded?: number;
   /** Sequences per forward pass. Default 32. */
   readonly batchSequences?: number;
+  /** Awaited between forward passes: a chance for other work, or to stop by throwing. Default: at once. */
+  readonly pause?: () => Promise<void>;
 }
 
 /** Logits of a pass of the spliced losses, at most, where one sequence has no more: 64 MB in f32. */
@@ -72,6 +74,7 @@ export async function evaluateSaes(
     lossTokens = 8192,
     firstTokensExcluded = Math.max(...saes.map(({ cfg }) => cfg.first_tokens_excluded)),
     batchSequences = 32,
+    pause = async () => {},
   } = options;
   const most = set.context - 2; // a prediction must be left to splice into
   if (!(firstTokensExcluded >= 0 && firstTokensExcluded <= most)) {
@@ -89,6 +92,7 @@ export async function evaluateSaes(
     saes,
     firstTokensExcluded,
     batchSequences,
+    pause,
   );
   const losses = await measureLosses(
     model,
@@ -101,6 +105,7 @@ export async function evaluateSaes(
       1,
       Math.min(batchSequences, Math.floor(maxLogits / (set.context * model.config.vocab_size))),
     ),
+    pause,
   );
   return saes.map((sae, i) => {
     const sums = reconstruction.saes[i];
@@ -156,6 +161,7 @@ async function measureReconstruction(
   saes: readonly Sae[],
   skip: number,
   batchSequences: number,
+  pause: () => Promise<void>,
 ): Promise<{ rows: number; mean: Float64Array; variance: number; saes: SaeSums[] }> {
   const width = hookWidth(model.config, hook);
   const sum = new Float64Array(width);
@@ -184,6 +190,7 @@ async function measureReconstruction(
       addReconstruction(sums[i], codes, x, decode(sae, codes), width);
     }
     kept.dispose();
+    await pause();
   }
   const mean = sum.map((total) => total / rows);
   const variance = squares - rows * mean.reduce((total, m) => total + m * m, 0);
@@ -234,6 +241,7 @@ async function measureLosses(
   mean: Float64Array,
   skip: number,
   batchSequences: number,
+  pause: () => Promise<void>,
 ): Promise<SpliceLosses> {
   const width = mean.length;
   const total = { orig: 0, zero: 0, mean: 0, klZero: 0, tokens: 0 };
@@ -275,6 +283,7 @@ async function measureLosses(
     }
     all.dispose();
     total.tokens += targets.length;
+    await pause();
   }
   const n = total.tokens;
   return {

@@ -71,14 +71,17 @@ export class TaskContext {
    * for. Errors: Interrupted after the save in the latter case.
    */
   async breathe(save: () => Promise<void>): Promise<void> {
-    // lets messages (a stop) in; the work itself may never leave the microtask queue
-    await new Promise((resolve) => setImmediate(resolve));
-    const stop = this.#stopping();
+    const stop = await this.#isStopAsked();
     if (stop || performance.now() - this.#lastSave > saveEverySeconds * 1000) {
       await save();
       this.#lastSave = performance.now();
     }
     if (stop) throw new Interrupted(sameCommand);
+  }
+
+  /** To be awaited between parts of a measurement, which has nothing to save. Errors: Interrupted when a stop was asked for. */
+  async pause(): Promise<void> {
+    if (await this.#isStopAsked()) throw new Interrupted(sameCommand);
   }
 
   /**
@@ -124,6 +127,12 @@ export class TaskContext {
     this.#openMetrics.close();
     this.#metrics = undefined;
     rmSync(this.#statePath, { force: true });
+  }
+
+  async #isStopAsked(): Promise<boolean> {
+    // lets messages (a stop) in; the work itself may never leave the microtask queue
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#stopping();
   }
 
   get #openMetrics(): JsonlLog {

@@ -60,12 +60,14 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
   const groupSizes = Float64Array.from(parent.groups.members, (members) => members.length);
   const resampling = resample(blocks, groupSizes, options.replicates, input.rng.fork("bootstrap"));
 
-  const arms = input.arms.map((arm): MeasuredArm => {
+  const arms: MeasuredArm[] = [];
+  for (const arm of input.arms) {
+    await input.pause?.();
     const firings =
       arm === carriedInput ? child.firings : withLevels(firingsOf(arm.codes, codesOf(arm)));
     const { tau } = thresholds;
     const matches = functionMatches(parent, arm.codes, firings, tau, containment);
-    return {
+    arms.push({
       input: arm,
       matches,
       shares: functionShares(
@@ -78,8 +80,8 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
         judgedRoles.has(arm.role),
       ),
       firings: Int32Array.from({ length: firings.nLatents }, (_, j) => firingCount(firings, j)),
-    };
-  });
+    });
+  }
   const withRole = (role: ArmRole): MeasuredArm[] => arms.filter((arm) => arm.input.role === role);
   const carried = withRole("carried")[0];
 

@@ -91,6 +91,8 @@ export interface PersistenceInput {
   readonly copy_spread: number | null;
   readonly rng: Rng;
   readonly options?: Partial<PersistenceOptions>;
+  /** Awaited between arms: a chance for other work, or to stop by throwing. */
+  readonly pause?: () => Promise<void>;
 }
 
 /** The constants of the method; the defaults are those of methods.md §4–5. */

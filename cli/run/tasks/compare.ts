@@ -85,7 +85,9 @@ async function persistenceInput(
   const parentDir = context.path(saeDir(plan, stage - 1, name));
   const parent = loadSae(parentDir);
   const parentModel = placeModel(loadModel(context.path(modelDir(plan, stage - 1))));
-  const [parentCodes] = await heldOutCodes(parentModel, parent.cfg.hook_name, set, [parent]);
+  const [parentCodes] = await heldOutCodes(context, parentModel, parent.cfg.hook_name, set, [
+    parent,
+  ]);
   parentModel.dispose();
   const lineage = readLineage(`${parentDir}/lineage.arrow`);
 
@@ -96,7 +98,7 @@ async function persistenceInput(
   for (const [modelPath, group] of groups) {
     const model = placeModel(loadModel(context.path(modelPath)));
     const saes = group.map(({ sae }) => loadSae(context.path(sae)));
-    const codes = await heldOutCodes(model, saes[0].cfg.hook_name, set, saes);
+    const codes = await heldOutCodes(context, model, saes[0].cfg.hook_name, set, saes);
     model.dispose();
     for (const [i, arm] of group.entries()) {
       inputs.push(armInput(context, arm, saes[i], codes[i], name, evaluation, parent, map));
@@ -137,6 +139,7 @@ async function persistenceInput(
     copy_spread: evaluation.copy_spread?.after_training ?? null,
     rng: context.rng(`compare ${stage} ${name}`),
     options: { minFirings: plan.eval.min_firings, replicates: plan.eval.bootstrap },
+    pause: () => context.pause(),
   };
 }
 
@@ -200,7 +203,7 @@ function stream(
   const blocks = async function* (): AsyncGenerator<Float32Array> {
     const model: Model = placeModel(loadModel(context.path(modelPath)));
     try {
-      yield* heldOutRows(model, hook, set);
+      yield* heldOutRows(context, model, hook, set);
     } finally {
       model.dispose();
     }

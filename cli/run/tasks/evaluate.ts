@@ -113,6 +113,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   context.progress(0.1);
   const saes = await saeFigures(context, stage, set);
   context.progress(0.7);
+  await context.pause();
   const carried = loadSae(context.path(saeDir(plan, stage, plan.saes[0].name)));
   const { l0 } = saes[0];
   const { config } = model;
@@ -131,7 +132,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
     },
     controls: await controlFigures(context, stage, set),
     pca_fvu: await pcaFvu(
-      heldOutRows(model, carried.cfg.hook_name, set),
+      heldOutRows(context, model, carried.cfg.hook_name, set),
       carried.cfg.d_in,
       Math.min(carried.cfg.d_in, Math.round(l0)),
     ),
@@ -140,6 +141,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
     off_image: growth?.off_image ?? null,
     copy_spread: growth?.copy_spread ?? null,
   };
+  await context.pause();
   const dir = stageDir(plan, stage);
   writeJsonAtomic(context.path(dir, "eval.json"), evaluation);
   context.progress(0.8);
@@ -162,7 +164,10 @@ async function saeFigures(
     for (const [path, group] of byModel(arms)) {
       const model = placeModel(loadModel(context.path(path)));
       const saes = group.map(({ sae }) => loadSae(context.path(sae)));
-      const results = await evaluateSaes(model, set, saes, { lossTokens });
+      const results = await evaluateSaes(model, set, saes, {
+        lossTokens,
+        pause: () => context.pause(),
+      });
       for (const [i, arm] of group.entries()) figures.set(arm.arm, results[i]);
       model.dispose();
     }
@@ -196,7 +201,7 @@ async function growthFigures(
   const measure = async (model: Model): Promise<{ off: Mean; spread: Mean }> => {
     const off: Mean[] = [];
     const spread: Mean[] = [];
-    for await (const rows of heldOutActivations(model, entry.to[0], few)) {
+    for await (const rows of heldOutActivations(context, model, entry.to[0], few)) {
       off.push(await offImageEnergy(map, entry.tensor, rows));
       spread.push(await copySpread(map, entry.tensor, rows));
       rows.dispose();
@@ -264,6 +269,7 @@ async function controlFigures(
         : { tokens: all, flops: spentBefore(context, stage).flops + own * perToken };
     controls[arm] = await modelFigures(model, set, spent);
     model.dispose();
+    await context.pause();
   }
   return controls;
 }
@@ -291,7 +297,7 @@ async function writeTables(
     const folder = context.path(saeDir(plan, stage, name));
     const sae = loadSae(folder);
     saes.set(name, sae);
-    const [codes] = await heldOutCodes(model, sae.cfg.hook_name, set, [sae]);
+    const [codes] = await heldOutCodes(context, model, sae.cfg.hook_name, set, [sae]);
     const features = await latentFeatures(
       sae,
       codes,
@@ -330,7 +336,7 @@ async function writeTables(
         seed: plan.seed,
       }),
     },
-    dumpBatches(model, dumped, saes, [...widths.keys()]),
+    dumpBatches(context, model, dumped, saes, [...widths.keys()]),
   );
   const root = context.path("");
   return [...outputs, ...paths.map((path) => path.slice(root.length).replace(/^\//, ""))];
@@ -338,6 +344,7 @@ async function writeTables(
 
 /** Rows of a dump: every token but the first of each sequence. */
 async function* dumpBatches(
+  context: TaskContext,
   model: Model,
   set: TokenSet,
   saes: ReadonlyMap<string, Sae>,
@@ -349,9 +356,10 @@ async function* dumpBatches(
     const activations = new Map<string, Float32Array>();
     const latents: [string, DumpBatchCodes][] = [];
     for (const hook of hooks) {
-      for await (const rows of heldOutRows(model, hook, part)) activations.set(hook, rows);
+      for await (const rows of heldOutRows(context, model, hook, part)) activations.set(hook, rows);
       const reading = [...saes].filter(([, sae]) => sae.cfg.hook_name === hook);
       const codes = await heldOutCodes(
+        context,
         model,
         hook,
         part,

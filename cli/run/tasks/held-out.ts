@@ -3,6 +3,7 @@ import { encodeAsync, type Sae, type SparseCodes } from "../../../sae/index.ts";
 import type { TokenSet } from "../../../src/data/index.ts";
 import { tf } from "../../../src/engine/index.ts";
 import { activationsAt, type Model } from "../../../src/models/index.ts";
+import type { TaskContext } from "../task-context.ts";
 
 /** Sequences in a forward pass. */
 const batchSequences = 32;
@@ -10,8 +11,12 @@ const batchSequences = 32;
 /** Tokens at the head of each sequence that SAEs are neither trained on nor measured on. */
 export const firstTokensExcluded = 1;
 
-/** A model's activations at a hook: blocks [rows, width] on the engine, in the order of the sequences. The caller disposes them. */
+/**
+ * A model's activations at a hook: blocks [rows, width] on the engine, in the order of the sequences. The
+ * caller disposes them. Errors: Interrupted between blocks when a stop was asked for.
+ */
 export async function* heldOutActivations(
+  task: TaskContext,
   model: Model,
   hook: string,
   set: TokenSet,
@@ -27,18 +32,18 @@ export async function* heldOutActivations(
       const kept = tf.slice(cube, [0, firstTokensExcluded, 0], [-1, -1, -1]);
       return tf.reshape(kept, [batch * (context - firstTokensExcluded), width]) as tf.Tensor2D;
     });
-    // a long measurement must not keep messages (a stop) waiting
-    await new Promise((resolve) => setImmediate(resolve));
+    await task.pause();
   }
 }
 
 /** The same blocks as arrays of their own. */
 export async function* heldOutRows(
+  task: TaskContext,
   model: Model,
   hook: string,
   set: TokenSet,
 ): AsyncGenerator<Float32Array> {
-  for await (const block of heldOutActivations(model, hook, set)) {
+  for await (const block of heldOutActivations(task, model, hook, set)) {
     const rows = (await block.data()) as Float32Array;
     block.dispose();
     yield rows;
@@ -47,13 +52,14 @@ export async function* heldOutRows(
 
 /** What several SAEs make of one model's activations at a hook, in one pass over the sequences. */
 export async function heldOutCodes(
+  task: TaskContext,
   model: Model,
   hook: string,
   set: TokenSet,
   saes: readonly Sae[],
 ): Promise<SparseCodes[]> {
   const parts: SparseCodes[][] = saes.map(() => []);
-  for await (const block of heldOutActivations(model, hook, set)) {
+  for await (const block of heldOutActivations(task, model, hook, set)) {
     for (const [i, sae] of saes.entries()) parts[i].push(await encodeAsync(sae, block));
     block.dispose();
   }

@@ -1,0 +1,176 @@
+// A whole small run in this process, begun with `train` and gone on with by --expand: what it says of its
+// parts, which backend it stays on, and that its measurements can be stopped.
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readStoredPlan } from "../../../cli/plan/store.ts";
+import type { ResolvedPlan } from "../../../cli/plan/types.ts";
+import { taskGraph } from "../../../cli/run/graph.ts";
+import { runTask } from "../../../cli/run/run-task.ts";
+import type { Task } from "../../../cli/run/task.ts";
+import { metricsPart } from "../../../cli/run/task-context.ts";
+import { readTokenSet } from "../../../src/data/index.ts";
+import { useBackend } from "../../../src/engine/index.ts";
+import { Interrupted, readArrow, readJson, readJsonl, sha256File } from "../../../src/io/index.ts";
+import { heldOutLoss, loadModel, placeModel } from "../../../src/models/index.ts";
+import { type Ending, runCommand } from "../../support/command-line.ts";
+import { smallText } from "../../support/small-run.ts";
+
+let folder = "";
+const at = (...parts: string[]): string => join(folder, ...parts);
+const stage = (...parts: string[]): string => at("run", "stages", ...parts);
+
+async function succeed(...args: string[]): Promise<Ending> {
+  const ending = await runCommand(...args);
+  expect(ending.code, ending.err).toBe(0);
+  return ending;
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "whole-run-"));
+  writeFileSync(at("my.txt"), smallText(1500));
+  writeFileSync(
+    at("plan.yaml"),
+    `workers: 1
+data: {path: my.txt, context: 16}
+tokenizer: {vocab_size: 280}
+model: {d_model: 8, layers: 1, heads: 2, train: {tokens: 2000, batch_tokens: 256}}
+saes: [{hook: blocks.0.hook_resid_post, d_sae: 16, k: 4, tokens: 2000, batch_tokens: 256}]
+controls: {preset: quick, arms: [frozen, fresh, fresh-parent, same-model, reinit]}
+eval: {tokens: 1000, min_firings: 5, bootstrap: 20}
+`,
+  );
+  await succeed("train", at("plan.yaml"), "--out", at("run"));
+  await succeed(
+    ...["expand-and-track", at("run"), "--expand", "layers=+1,positions=-1"],
+    ...["--tokens", "1000", "--sae-tokens", "1000", "--new-latents", "4"],
+  );
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function storedPlan(): Promise<ResolvedPlan> {
+  return (await readStoredPlan(at("run"))) as ResolvedPlan;
+}
+
+describe("a run that was begun with train and got an expansion later", () => {
+  test("has the fresh SAEs on its base that the comparison is read against", () => {
+    const { saes } = readJson(stage("01-deeper", "eval.json")) as { saes: { arm: string }[] };
+    expect(saes.map(({ arm }) => arm)).toContain("fresh-parent-1");
+  });
+
+  test("names the model that each SAE reads, the carried ones the grown model", () => {
+    const nameOf = (...parts: string[]): string =>
+      (readJson(stage(...parts, "resid", "cfg.json")) as { metadata: { model_name: string } })
+        .metadata.model_name;
+    expect(nameOf("00-base", "sae")).toBe("00-base");
+    expect(nameOf("01-deeper", "carried")).toBe("01-deeper");
+    expect(nameOf("01-deeper", "sae")).toBe("01-deeper");
+    expect(nameOf("01-deeper", "arms", "reinit", "sae")).toBe("01-deeper");
+    expect(nameOf("01-deeper", "arms", "same-model", "sae")).toBe("00-base");
+  });
+
+  test("says nothing of energy off the image, for growth in depth leaves nothing off it", () => {
+    expect(readJson(stage("01-deeper", "eval.json"))).toMatchObject({
+      off_image: null,
+      copy_spread: null,
+      exactness: { max_abs_dlogit: expect.any(Number) },
+    });
+  });
+
+  test("keeps backend, threads and workers as it was begun", async () => {
+    await succeed(
+      ...["expand-and-track", at("run"), "--backend", "wasm", "--threads", "2"],
+      ...["--workers", "2"],
+    );
+    expect(await storedPlan()).toMatchObject({ backend: "auto", threads: "auto", workers: 1 });
+  });
+});
+
+describe("its activation dump", () => {
+  test("names each row by document and place", () => {
+    const table = readArrow(stage("00-base", "activations.arrow"));
+    const [doc, pos] = [table.int32("doc"), table.int32("pos")];
+    expect(new Set(Array.from(doc, (d, row) => `${d} ${pos[row]}`)).size).toBe(table.rows);
+    expect(Math.min(...pos)).toBe(0);
+  });
+
+  test("says the same of its origin as one that `dump` writes", async () => {
+    const hook = "blocks.0.hook_resid_post";
+    const model = stage("00-base", "model");
+    const line = ["dump", model, "--hook", hook, "--text", at("my.txt"), "--tokens", "100"];
+    await succeed(...line, "--out", at("dump.arrow"), "--backend", "wasm");
+    const ours = readArrow(stage("00-base", "activations.arrow")).metadata;
+    expect(readArrow(at("dump.arrow")).metadata).toEqual(ours);
+    expect(ours["sae_carry.hook"]).toBe(hook);
+    expect(ours["sae_carry.model_sha256"]).toBe(sha256File(join(model, "model.safetensors")));
+  });
+});
+
+describe("the backend of a run", () => {
+  test("is the one that began it: auto means that one, another is refused with its name", async () => {
+    await succeed("train", at("plan.yaml"), "--out", at("plain"), "--backend", "cpu");
+    const again = await succeed("train", at("plan.yaml"), "--out", at("plain"));
+    expect(again.err).toContain("backend cpu: it began the run");
+    await succeed("train", at("plain"), "--backend", "cpu");
+    const other = await runCommand("train", at("plain"), "--backend", "wasm");
+    expect(other.code).toBe(2);
+    expect(other.err).toContain("--backend cpu");
+  }, 60_000);
+});
+
+describe("asked to stop", () => {
+  test.each(["evaluate", "compare", "circuits"] as const)("%s stops soon", async (kind) => {
+    await useBackend("wasm");
+    const plan = await storedPlan();
+    const task = taskGraph(plan).find(
+      ({ spec, stage }) => spec.kind === kind && stage === 1,
+    ) as Task;
+    const before = readFileSync(stage("01-deeper", "eval.json"));
+    for (const patience of [0, 1]) {
+      let asked = 0;
+      const stopping = (): boolean => ++asked > patience;
+      const stopped = runTask(at("run"), plan, task, () => {}, stopping);
+      if (kind === "circuits" && patience > 0)
+        await stopped; // one place to stop, between the models
+      else await expect(stopped).rejects.toThrow(Interrupted);
+    }
+    expect(readFileSync(stage("01-deeper", "eval.json"))).toEqual(before);
+  });
+});
+
+describe("the order of the training sequences", () => {
+  // The first logged loss is that of the first batch under the initial weights.
+  async function firstLoss(order: "file" | "shuffled", tokens: number): Promise<number | null> {
+    const dir = mkdtempSync(at("order-"));
+    cpSync(at("run", "data"), join(dir, "data"), { recursive: true });
+    const stored = await storedPlan();
+    const plan: ResolvedPlan = {
+      ...stored,
+      data: { ...stored.data, order },
+      model: { ...stored.model, train: { ...stored.model.train, tokens } },
+    };
+    const task = taskGraph(plan).find(({ id }) => id === "00-base/lm") as Task;
+    await runTask(
+      dir,
+      plan,
+      task,
+      () => {},
+      () => false,
+    );
+    const lines = readJsonl(join(dir, metricsPart(task.id))) as { step: number; loss?: number }[];
+    if (tokens > 0) return lines.find(({ step }) => step === 1)?.loss ?? null;
+    const train = readTokenSet(join(dir, "data", "train.safetensors"));
+    const model = placeModel(loadModel(join(dir, "stages", "00-base", "model")));
+    const { loss } = await heldOutLoss(model, train.ids.subarray(0, 256), train.context);
+    model.dispose();
+    return loss;
+  }
+
+  test("is that of the corpus under `order: file`", async () => {
+    await useBackend("wasm");
+    const want = (await firstLoss("file", 0)) as number;
+    expect(await firstLoss("file", 256)).toBeCloseTo(want, 5);
+    expect(Math.abs(((await firstLoss("shuffled", 256)) as number) - want)).toBeGreaterThan(1e-4);
+  });
+});
