@@ -1,7 +1,5 @@
-// A checkpoint of ours in Hugging Face transformers: the same logits.
-import { mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+// Checkpoints of ours in Hugging Face transformers and the other way round: the same logits.
+import { writeFileSync } from "node:fs";
 import { beforeAll, expect } from "vitest";
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
 import {
@@ -13,7 +11,10 @@ import {
   placeModel,
   saveModel,
 } from "../../src/models/index.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { python } from "../support/python.ts";
+
+const at = temporaryFolder();
 
 const script = `
 import sys, json, torch
@@ -59,13 +60,13 @@ beforeAll(async () => {
 python.test(
   "transformers loads a checkpoint of ours and computes the same logits within 1e-4",
   async (run) => {
-    const dir = mkdtempSync(join(tmpdir(), "sae-carry-"));
+    const dir = at("model");
     saveModel(dir, roughModel());
     const rng = createRng(3);
     const ids = Int32Array.from({ length: 5 * 11 }, () => rng.int(61));
     const rows = Array.from({ length: 5 }, (_, b) => [...ids.subarray(b * 11, (b + 1) * 11)]);
-    writeFileSync(join(dir, "ids.json"), JSON.stringify(rows));
-    const theirs = JSON.parse(await run(script, [dir, join(dir, "ids.json")])) as number[];
+    writeFileSync(at("ids.json"), JSON.stringify(rows));
+    const theirs = JSON.parse(await run(script, [dir, at("ids.json")])) as number[];
     const model = placeModel(loadModel(dir));
     const logits = tf.tidy(() => forwardLogits(model, ids, 5));
     expect(await logits.data()).toBeAllclose(theirs, { rtol: 0, atol: 1e-4 });
@@ -87,7 +88,7 @@ with torch.no_grad():
 python.test(
   "a checkpoint that transformers saved is read and computes the same logits within 1e-4",
   async (run) => {
-    const dir = mkdtempSync(join(tmpdir(), "sae-carry-"));
+    const dir = at("model");
     const ids = [60, 0, 17, 17, 5, 44, 9];
     const logits = JSON.parse(await run(theirs, [dir, JSON.stringify(ids)])) as number[];
     const host = loadModel(dir);
