@@ -7,12 +7,20 @@ import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 rmSync(join(root, "dist"), { recursive: true, force: true });
-const tsc = join(dirname(createRequire(import.meta.url).resolve("typescript/package.json")), "bin", "tsc");
-execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], { stdio: "inherit", cwd: root });
+const tsc = join(
+  dirname(createRequire(import.meta.url).resolve("typescript/package.json")),
+  "bin",
+  "tsc",
+);
+execFileSync(process.execPath, [tsc, "-p", join(root, "tsconfig.build.json")], {
+  stdio: "inherit",
+  cwd: root,
+});
 const assets = join(root, "reports", "page");
 if (existsSync(assets)) {
   for (const name of readdirSync(assets)) {
-    if (!name.endsWith(".ts")) cpSync(join(assets, name), join(root, "dist", "reports", "page", name));
+    if (!name.endsWith(".ts"))
+      cpSync(join(assets, name), join(root, "dist", "reports", "page", name));
   }
 }
 const bin = join(root, "dist", "cli", "bin.js");

@@ -76,7 +76,8 @@ export function workerProcess(
   };
   return {
     run(task, onProgress) {
-      child ??= start();
+      // a worker that died while it had nothing to do is replaced
+      if (!child?.connected) child = start();
       const worker = child;
       return new Promise<string[]>((resolve, reject) => {
         const onMessage = (message: FromWorker): void => {
