@@ -126,7 +126,6 @@ export const defaultPreset: ControlsPlan["preset"] = "standard";
 /** `eval:`. */
 export const evalDefaults: EvalPlan = {
   tokens: 50_000,
-  batch_tokens: 2048,
   min_firings: 50,
   bootstrap: 200,
 };
@@ -139,8 +138,9 @@ export const reportDefaults: ReportPlan = {
 
 /** A stage's name from what it changes: `wider`, `deeper`, or `bigger`. */
 export function defaultStageName(expand: ExpandPlan): string {
-  const { width, layers, heads, mlp } = expand;
-  if (layers === null)
+  const { width, layers, heads, mlp, positions } = expand;
+  // a list of positions adds as many layers
+  if (layers === null && typeof positions === "string")
     return width === null && heads === null && mlp !== null ? "more-neurons" : "wider";
   return width === null && heads === null && mlp === null ? "deeper" : "bigger";
 }

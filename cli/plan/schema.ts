@@ -181,7 +181,6 @@ const controls = z.strictObject({
 
 const evaluation = z.strictObject({
   tokens: positive.describe("held-out tokens that measurements use"),
-  batch_tokens: positive.describe("tokens in a batch"),
   min_firings: positive.describe("a latent that fires less often in the parent is `unknown`"),
   bootstrap: z.int().min(20).describe("resamples behind each interval"),
 });

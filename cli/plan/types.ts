@@ -141,7 +141,6 @@ export interface ControlsPlan {
 /** How much held-out text the measurements use, and from where on they count. */
 export interface EvalPlan {
   readonly tokens: number;
-  readonly batch_tokens: number;
   /** A latent that fires less often in the parent is `unknown`. */
   readonly min_firings: number;
   /** Bootstrap resamples behind each interval. */

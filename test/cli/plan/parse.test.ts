@@ -53,6 +53,9 @@ describe("parsePlan", () => {
     expect(problemOf("saes: [{vocab_size: 5}]").hint).toBe(
       "`vocab_size` belongs under `tokenizer`",
     );
+    expect(problemOf("eval: {batch_tokens: 64}").hint).toBe(
+      "`batch_tokens` belongs under `model.train`",
+    );
   });
 
   test("a key that resembles nothing gets the list of keys", () => {
