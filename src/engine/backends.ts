@@ -39,13 +39,25 @@ interface Backend {
   readonly advice: string | null;
   /**
    * Registers it with TensorFlow.js and resolves with TensorFlow.js's own name for it, or throws with
-   * the reason. `threads` is for a backend that takes a number; none of today's does.
+   * the reason.
    */
-  bring(threads: number | undefined): Promise<string>;
+  bring(wish: Wish): Promise<string>;
 }
 
-/** Software adapters are accepted where this is set, for tests on a machine without a GPU. */
+/** How a backend is asked for. */
+interface Wish {
+  /** For a backend that takes a number of threads; none of today's does. */
+  readonly threads: number | undefined;
+  /** By its name, not by `auto`. */
+  readonly named: boolean;
+}
+
+/**
+ * Where this is set, for tests on a machine without a GPU, `--backend webgpu` takes a software adapter.
+ * `auto` never does: it is slower than every other backend.
+ */
 const allowSoftwareGpu = "SAE_CARRY_WEBGPU_SOFTWARE";
+let hasSoftwareGpu = false;
 
 const backends: readonly Backend[] = [
   {
@@ -122,7 +134,7 @@ export async function useBackend(
   for (const backend of backends) {
     if (choice === "auto" ? !backend.automatic : backend.name !== choice) continue;
     try {
-      await activate(backend, options.threads);
+      await activate(backend, { threads: options.threads, named: choice !== "auto" });
       const reasons = choice === "auto" ? ["first that works", ...failures] : ["asked for"];
       if (backend.singleThreaded && (options.threads ?? 1) > 1) {
         reasons.push("it has one thread, whatever --threads says");
@@ -170,7 +182,7 @@ export async function surveyBackends(): Promise<BackendFinding[]> {
   const findings: BackendFinding[] = [];
   for (const backend of backends) {
     try {
-      await activate(backend, undefined);
+      await activate(backend, { threads: undefined, named: false });
       const reason = backend.singleThreaded
         ? "works, on one thread (a run uses the cores through its workers)"
         : "works";
@@ -212,8 +224,8 @@ export function defaultWorkers(name: BackendName): number {
   return isSingle ? Math.min(availableParallelism(), 8) : 1;
 }
 
-async function activate(backend: Backend, threads: number | undefined): Promise<void> {
-  const name = await backend.bring(threads);
+async function activate(backend: Backend, wish: Wish): Promise<void> {
+  const name = await backend.bring(wish);
   if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js could not start "${name}"`);
   await tf.ready();
   const probe = tf.add(tf.tensor1d([1]), 1);
@@ -231,11 +243,11 @@ async function bringTensorflow(packageName: string, wantGpu: boolean): Promise<s
   return "tensorflow";
 }
 
-async function bringWebGpu(): Promise<string> {
+async function bringWebGpu({ named }: Wish): Promise<string> {
+  const software = named && process.env[allowSoftwareGpu] === "1";
+  if (hasSoftwareGpu && !software) throw new Error("the only adapter is software");
   if (tf.findBackendFactory("webgpu")) return "webgpu";
-  if (process.env[allowSoftwareGpu] !== "1" && !hasGpuDevice()) {
-    throw new Error("no GPU device was found");
-  }
+  if (!software && !hasGpuDevice()) throw new Error("no GPU device was found");
   const dawn = (await importPeer("webgpu")) as {
     create(flags: string[]): object;
     globals: Record<string, unknown>;
@@ -244,7 +256,6 @@ async function bringWebGpu(): Promise<string> {
   const gpu = dawn.create([]) as {
     requestAdapter(options: object): Promise<WebGpuAdapter | null>;
   };
-  const software = process.env[allowSoftwareGpu] === "1";
   const adapter = await gpu.requestAdapter(
     software ? { forceFallbackAdapter: true } : { powerPreference: "high-performance" },
   );
@@ -274,6 +285,7 @@ async function bringWebGpu(): Promise<string> {
     },
   });
   tf.registerBackend("webgpu", () => new WebGPUBackend(device, info));
+  hasSoftwareGpu = isSoftware;
   return "webgpu";
 }
 

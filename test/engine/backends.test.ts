@@ -125,6 +125,12 @@ describe("webgpu", () => {
     await useBackend("wasm");
   });
 
+  testWith("webgpu", webgpu)("is not what auto takes where its adapter is software", async () => {
+    if (process.env.SAE_CARRY_WEBGPU_SOFTWARE !== "1") return;
+    await useBackend("webgpu");
+    expect((await useBackend("auto")).name).not.toBe("webgpu");
+  });
+
   testWith("webgpu", webgpu)("trains as wasm does, through the composite operations", async () => {
     const want = await lossesAndNorms("wasm");
     expect(await lossesAndNorms("webgpu")).toBeAllclose(want, { rtol: 1e-3 });
