@@ -13,6 +13,8 @@ import { sumOfSquares } from "./sum-of-squares.ts";
 
 /** Kernels on host memory; each entry behaves as the plain loop of its name. */
 export interface HostKernels {
+  /** Whether products with a transposed operand are as fast as plain ones. */
+  readonly takesTransposed: boolean;
   readonly adamwArray: typeof plainAdamw;
   readonly attentionForward: typeof attentionForward;
   readonly attentionBackward: typeof attentionBackward;
@@ -28,6 +30,7 @@ export interface HostKernels {
 
 /** The plain loops. */
 export const plainKernels: HostKernels = {
+  takesTransposed: false,
   adamwArray: plainAdamw,
   attentionForward,
   attentionBackward,

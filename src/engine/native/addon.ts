@@ -4,7 +4,10 @@ import type { HostKernels } from "../host/kernels.ts";
 
 /** What the addon exports. An output may overlap no other argument. */
 export interface Addon
-  extends Omit<HostKernels, "adamwArray" | "attentionForward" | "attentionBackward"> {
+  extends Omit<
+    HostKernels,
+    "takesTransposed" | "adamwArray" | "attentionForward" | "attentionBackward"
+  > {
   /** Sets the number of threads, 0 for one each core, and returns it. */
   setThreads(threads: number): number;
   /** out [batch, m, n] = a·b (+ bias, where it isn't empty); sizes are [m, k, n, batch of out, of a, of b]. */
@@ -57,6 +60,7 @@ export function nativeKernels(addon: Addon): HostKernels {
     Uint32Array.of(batch, context, heads, headDim);
   return {
     ...addon,
+    takesTransposed: true,
     adamwArray: (param, grad, m, v, next, numbers) => {
       if (param.buffer !== next.buffer || param.byteOffset !== next.byteOffset) next.set(param);
       const { lr, beta1, beta2, eps, weightDecay, step, scale } = numbers;

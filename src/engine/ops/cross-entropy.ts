@@ -6,6 +6,7 @@
 import { hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp, hostView } from "../host-memory.ts";
 import { tf } from "../tf.ts";
+import { transposedTimes } from "./product.ts";
 
 /** Logits held at once; rows per chunk follow from it. */
 const maxChunkElements = 1 << 22;
@@ -91,7 +92,7 @@ function fused(hidden: tf.Tensor2D, unembed: tf.Tensor2D, targets: Int32Array): 
       hostKernels().softmaxLossInPlace(view, wanted, vocab, 1 / n, loss);
       for (const value of loss) total += value;
       dHidden.push(tf.matMul(logits, us));
-      dTurned = tf.add(dTurned, tf.matMul(tf.transpose(part), logits));
+      dTurned = tf.add(dTurned, transposedTimes(part, logits as tf.Tensor2D));
     }
     save([dHidden.length === 1 ? dHidden[0] : tf.concat(dHidden, 0), tf.transpose(dTurned)]);
     const [value] = hostOp([[]], [], ([out]) => {
