@@ -58,7 +58,7 @@ function addGlobalFlags(program: Command): void {
     parse: count("--seed", 0),
     env: "SAE_CARRY_SEED",
   });
-  addFlag(program, "--threads <n>", "threads of a backend that takes a number (wasm has one)", {
+  addFlag(program, "--threads <n>", "threads of the native backend, every core by default (wasm has one)", {
     parse: count("--threads"),
     env: "SAE_CARRY_THREADS",
   });

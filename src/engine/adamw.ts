@@ -3,7 +3,7 @@
  * A step returns new parameter tensors instead of writing into the old ones: the wasm backend
  * caches packed weights by tensor, so a product after an in-place update would read stale numbers.
  */
-import { adamwArray } from "./host/adamw.ts";
+import { adamwArray, hostKernels } from "./host/kernels.ts";
 import { hasHostMemory, hostOp, hostView } from "./host-memory.ts";
 import { tf } from "./tf.ts";
 
@@ -126,7 +126,7 @@ export async function globalNorm(grads: readonly tf.Tensor[]): Promise<number> {
     for (const grad of grads) {
       const values = hostView(grad);
       if (!values) throw new Error("internal: expected gradients in host memory");
-      for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
+      sum += hostKernels().sumOfSquares(values);
     }
     return Math.sqrt(sum);
   }

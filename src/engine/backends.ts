@@ -7,6 +7,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { UsageError } from "../io/errors.ts";
+import { bringNative } from "./native.ts";
 import { tf } from "./tf.ts";
 
 /** Names that `--backend` takes besides `auto`. */
@@ -46,7 +47,7 @@ interface Backend {
 
 /** How a backend is asked for. */
 interface Wish {
-  /** For a backend that takes a number of threads; none of today's does. */
+  /** For a backend that takes a number of threads: `native`. */
   readonly threads: number | undefined;
   /** By its name, not by `auto`. */
   readonly named: boolean;
@@ -71,10 +72,8 @@ const backends: readonly Backend[] = [
     name: "native",
     automatic: true,
     singleThreaded: false,
-    advice: null,
-    bring: async () => {
-      throw new Error("this version has no native addon");
-    },
+    advice: "install Rust 1.89 or newer (https://rustup.rs), then npm run build:native",
+    bring: ({ threads }) => bringNative(threads),
   },
   {
     name: "tensorflow",

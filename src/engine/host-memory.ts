@@ -1,6 +1,6 @@
 /**
- * Backends that keep their tensors in this process's memory (`wasm`, `cpu`) let plain loops read
- * and write them without a copy. `hostOp` runs such a loop as one operation of the engine; on other
+ * Backends that keep their tensors in this process's memory (`native`, `wasm`, `cpu`) let kernels on
+ * arrays read and write them without a copy. `hostOp` runs such a kernel as one operation of the engine; on other
  * backends there is no host memory and the composite form of an operation is used instead.
  */
 import { tf } from "./tf.ts";
@@ -12,12 +12,14 @@ interface WasmLike {
 
 interface CpuLike {
   data: { get(id: object): { values?: Float32Array } | undefined };
+  /** An array that may hold old numbers; a backend without it gets new arrays. */
+  allocate?(length: number): Float32Array;
 }
 
 /** Whether the active backend's tensors can be read and written in place by plain loops. */
 export function hasHostMemory(): boolean {
   const name = tf.getBackend();
-  return name === "wasm" || name === "cpu";
+  return name === "wasm" || keepsArrays(name);
 }
 
 /**
@@ -29,7 +31,7 @@ export function hostView(tensor: tf.Tensor): Float32Array | undefined {
   if (name === "wasm") {
     return (tf.backend() as unknown as WasmLike).typedArrayFromHeap(tensor);
   }
-  if (name === "cpu") {
+  if (keepsArrays(name)) {
     const values = (tf.backend() as unknown as CpuLike).data.get(tensor.dataId)?.values;
     return values instanceof Float32Array ? values : undefined;
   }
@@ -56,9 +58,18 @@ export function hostOp(
     );
     return infos.map((info) => tf.engine().makeTensorFromTensorInfo(info));
   }
-  const outputs = shapes.map((shape) => new Float32Array(shape.reduce((a, b) => a * b, 1)));
+  const backend = tf.backend() as unknown as CpuLike;
+  const outputs = shapes.map((shape) => {
+    const length = shape.reduce((a, b) => a * b, 1);
+    return backend.allocate?.(length) ?? new Float32Array(length);
+  });
   compute(outputs, inputs.map(viewOf));
   return outputs.map((values, i) => tf.tensor(values, [...shapes[i]], "float32"));
+}
+
+/** Whether a backend's tensors are JavaScript arrays: TensorFlow.js's own `cpu`, and what extends it. */
+function keepsArrays(name: string): boolean {
+  return name === "cpu" || name === "native";
 }
 
 function viewOf(tensor: tf.Tensor): Float32Array {

@@ -18,8 +18,9 @@ export {
   useBackend,
   withSynchronousReads,
 } from "./backends.ts";
-export { type AdamwNumbers, adamwArray } from "./host/adamw.ts";
+export type { AdamwNumbers } from "./host/adamw.ts";
 export type { AttentionShape } from "./host/causal-attention.ts";
+export { adamwArray } from "./host/kernels.ts";
 export { hasHostMemory, hostOp, hostView } from "./host-memory.ts";
 export {
   attentionComposite,

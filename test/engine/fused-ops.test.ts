@@ -18,6 +18,7 @@ import {
   tokenLossComposite,
   useBackend,
 } from "../../src/engine/index.ts";
+import { missingNative } from "../support/native.ts";
 
 const rng = createRng("fused operations");
 const random = (...shape: number[]): tf.Tensor =>
@@ -78,7 +79,9 @@ async function expectGradient(op: Op, inputs: tf.Tensor[], step = 1e-2): Promise
   }
 }
 
-describe.each(["wasm", "cpu"] as const)("on %s", (backend) => {
+const native = (await missingNative()) === undefined ? (["native"] as const) : [];
+
+describe.each([...native, "wasm", "cpu"] as const)("on %s", (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
   });

@@ -1,9 +1,6 @@
 /** Causal self-attention over a joint q|k|v matrix; the composite form is the specification, the fused one runs on host memory. */
-import {
-  type AttentionShape,
-  attentionBackward,
-  attentionForward,
-} from "../host/causal-attention.ts";
+import type { AttentionShape } from "../host/causal-attention.ts";
+import { hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp } from "../host-memory.ts";
 import { tf } from "../tf.ts";
 
@@ -21,14 +18,14 @@ export function causalAttention(qkv: tf.Tensor2D, shape: AttentionShape): tf.Ten
         [batch, heads, context, context],
       ],
       [input],
-      (out, [x]) => attentionForward(x, shape, out[0], out[1]),
+      (out, [x]) => hostKernels().attentionForward(x, shape, out[0], out[1]),
     );
     save([input, pattern]);
     return {
       value: z,
       gradFunc: (dz: tf.Tensor, saved: tf.Tensor[]) =>
         hostOp([[n, 3 * heads * headDim]], [dz, ...saved], (out, [dzi, x, p]) =>
-          attentionBackward(dzi, x, p, shape, out[0]),
+          hostKernels().attentionBackward(dzi, x, p, shape, out[0]),
         ),
     };
   })(qkv) as tf.Tensor2D;

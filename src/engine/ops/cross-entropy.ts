@@ -3,9 +3,10 @@
  * logits never exist whole, and computes the gradient in the forward pass, where they are at hand; the
  * composite form holds all of them. Losses without a gradient are computed in chunks on every backend.
  */
-import { softmaxLoss, softmaxLossInPlace } from "../host/softmax-loss.ts";
+import { hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp, hostView } from "../host-memory.ts";
 import { tf } from "../tf.ts";
+import { transposedTimes } from "./product.ts";
 
 /** Logits held at once; rows per chunk follow from it. */
 const maxChunkElements = 1 << 22;
@@ -41,7 +42,7 @@ export async function tokenLoss(
       const logits = tf.matMul(part, turned);
       const view = hostView(logits);
       if (!view) throw new Error("internal: expected logits in host memory");
-      softmaxLoss(view, wanted, vocab, out.subarray(from, from + rows));
+      hostKernels().softmaxLoss(view, wanted, vocab, out.subarray(from, from + rows));
       logits.dispose();
     } else {
       const losses = tf.tidy(() => tokenLossComposite(part, unembed, wanted));
@@ -87,10 +88,11 @@ function fused(hidden: tf.Tensor2D, unembed: tf.Tensor2D, targets: Int32Array): 
       const loss = new Float32Array(rows);
       const view = hostView(logits);
       if (!view) throw new Error("internal: expected logits in host memory");
-      softmaxLossInPlace(view, targets.subarray(from, from + rows), vocab, 1 / n, loss);
+      const wanted = targets.subarray(from, from + rows);
+      hostKernels().softmaxLossInPlace(view, wanted, vocab, 1 / n, loss);
       for (const value of loss) total += value;
       dHidden.push(tf.matMul(logits, us));
-      dTurned = tf.add(dTurned, tf.matMul(tf.transpose(part), logits));
+      dTurned = tf.add(dTurned, transposedTimes(part, logits as tf.Tensor2D));
     }
     save([dHidden.length === 1 ? dHidden[0] : tf.concat(dHidden, 0), tf.transpose(dTurned)]);
     const [value] = hostOp([[]], [], ([out]) => {

@@ -1,4 +1,5 @@
 /** Table lookup with a gradient: `gather` has none on the wasm backend (UnsortedSegmentSum is missing there). */
+import { hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp } from "../host-memory.ts";
 import { tf } from "../tf.ts";
 
@@ -19,13 +20,9 @@ export function embedding(table: tf.Tensor2D, ids: Int32Array): tf.Tensor2D {
     return {
       value: rows,
       gradFunc: (dy: tf.Tensor) =>
-        hostOp([[vocab, d]], [dy], ([out], [from]) => {
-          out.fill(0);
-          for (let i = 0; i < ids.length; i++) {
-            const to = ids[i] * d;
-            for (let j = 0; j < d; j++) out[to + j] += from[i * d + j];
-          }
-        }),
+        hostOp([[vocab, d]], [dy], ([out], [from]) =>
+          hostKernels().embeddingBackward(from, ids, d, out),
+        ),
     };
   })(table) as tf.Tensor2D;
 }

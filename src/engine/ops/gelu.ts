@@ -1,5 +1,5 @@
 /** GPT-2's GELU (tanh approximation); the composite form is the specification, the fused one runs on host memory. */
-import { geluBackward, geluForward } from "../host/gelu.ts";
+import { hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp } from "../host-memory.ts";
 import { tf } from "../tf.ts";
 
@@ -20,14 +20,14 @@ function fused<T extends tf.Tensor>(x: T): T {
     const input = args[0] as tf.Tensor;
     const save = args[1] as tf.GradSaveFunc;
     const [y, t] = hostOp([input.shape, input.shape], [input], (out, [xi]) =>
-      geluForward(xi, out[0], out[1]),
+      hostKernels().geluForward(xi, out[0], out[1]),
     );
     save([input, t]);
     return {
       value: y,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
         hostOp([input.shape], [dy, ...saved], (out, [dyi, xi, ti]) =>
-          geluBackward(dyi, xi, ti, out[0]),
+          hostKernels().geluBackward(dyi, xi, ti, out[0]),
         ),
     };
   })(x) as T;

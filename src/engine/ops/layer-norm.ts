@@ -1,5 +1,5 @@
 /** Layer norm over the last axis; the composite form is the specification, the fused one runs on host memory. */
-import { layerNormBackward, layerNormForward } from "../host/layer-norm.ts";
+import { hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp } from "../host-memory.ts";
 import { tf } from "../tf.ts";
 
@@ -32,14 +32,14 @@ function fused(x: tf.Tensor2D, gain: tf.Tensor1D, bias: tf.Tensor1D, eps: number
     const [xs, gs, bs] = args as tf.Tensor[];
     const save = args[args.length - 1] as tf.GradSaveFunc;
     const [y, xhat, rstd] = hostOp([[n, d], [n, d], [n]], [xs, gs, bs], (out, [xi, gi, bi]) =>
-      layerNormForward(xi, gi, bi, eps, out[0], out[1], out[2]),
+      hostKernels().layerNormForward(xi, gi, bi, eps, out[0], out[1], out[2]),
     );
     save([xhat, rstd, gs]);
     return {
       value: y,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
         hostOp([[n, d], [d], [d]], [dy, ...saved], (out, [dyi, hat, r, g]) =>
-          layerNormBackward(dyi, hat, r, g, out[0], out[1], out[2]),
+          hostKernels().layerNormBackward(dyi, hat, r, g, out[0], out[1], out[2]),
         ),
     };
   })(x, gain, bias) as tf.Tensor2D;

@@ -79,8 +79,9 @@ describe("a run that was begun with train and got an expansion later", () => {
   });
 
   test("keeps backend, threads and workers as it was begun", async () => {
+    const { backend } = readJson(at("run", "manifest.json")) as { backend: { name: string } };
     await succeed(
-      ...["expand-and-track", at("run"), "--backend", "wasm", "--threads", "2"],
+      ...["expand-and-track", at("run"), "--backend", backend.name, "--threads", "2"],
       ...["--workers", "2"],
     );
     expect(await storedPlan()).toMatchObject({ backend: "auto", threads: "auto", workers: 1 });

@@ -1,0 +1,276 @@
+//! Element-wise kernels: GELU (Hendrycks & Gimpel 2016, tanh form), AdamW (Loshchilov & Hutter 2019), sums and
+//! products with a scalar or a row, the gradient of a table lookup, column sums and the sum of squares.
+
+use rayon::prelude::*;
+
+use crate::math::{exp, sum};
+use crate::parallel::{PIECE, for_pieces, run, vectorised};
+
+const ROOT_2_OVER_PI: f32 = 0.797_884_6;
+const CUBIC: f32 = 0.044_715;
+
+/// Two arrays that are written.
+type Pair<'a> = (&'a mut [f32], &'a mut [f32]);
+
+/// y = x/2·(1 + t) with t = tanh(√(2/π)(x + 0.044715x³)), which is kept for the backward pass.
+pub fn gelu_forward(x: &[f32], y: &mut [f32], t: &mut [f32]) {
+    assert!(y.len() == x.len() && t.len() == x.len());
+    let piece = |((x, y), t): ((&[f32], &mut [f32]), &mut [f32])| {
+        vectorised(|| {
+            for ((&x, y), t) in x.iter().zip(y.iter_mut()).zip(t.iter_mut()) {
+                let tanh = 1.0 - 2.0 / (1.0 + exp(2.0 * ROOT_2_OVER_PI * (x + CUBIC * x * x * x)));
+                *t = tanh;
+                *y = 0.5 * x * (1.0 + tanh);
+            }
+        });
+    };
+    run(x.len() > PIECE, |parallel| {
+        if parallel {
+            x.par_chunks(PIECE)
+                .zip(y.par_chunks_mut(PIECE))
+                .zip(t.par_chunks_mut(PIECE))
+                .for_each(piece);
+        } else {
+            piece(((x, y), t));
+        }
+    });
+}
+
+/// dx = dy · dGELU/dx.
+pub fn gelu_backward(dy: &[f32], x: &[f32], t: &[f32], dx: &mut [f32]) {
+    assert!(x.len() == dy.len() && t.len() == dy.len() && dx.len() == dy.len());
+    for_pieces(dx, PIECE, |i, dx| {
+        let at = i * PIECE..i * PIECE + dx.len();
+        let (dy, x, t) = (&dy[at.clone()], &x[at.clone()], &t[at]);
+        vectorised(|| {
+            for i in 0..dx.len() {
+                let (x, t) = (x[i], t[i]);
+                let inner = ROOT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+                dx[i] = dy[i] * 0.5 * (1.0 + t + x * (1.0 - t * t) * inner);
+            }
+        });
+    });
+}
+
+/// Numbers of one AdamW step. `scale` multiplies the gradient first.
+pub struct Adamw {
+    pub lr: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    pub weight_decay: f64,
+    pub step: f64,
+    pub scale: f64,
+}
+
+/// next = next − lr·(m̂/(√v̂ + eps) + weightDecay·next); the moments are updated in place.
+pub fn adamw(next: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], numbers: &Adamw) {
+    assert!(grad.len() == next.len() && m.len() == next.len() && v.len() == next.len());
+    let (beta1, beta2) = (numbers.beta1 as f32, numbers.beta2 as f32);
+    let (rest1, rest2) = ((1.0 - numbers.beta1) as f32, (1.0 - numbers.beta2) as f32);
+    let rate = (numbers.lr / (1.0 - numbers.beta1.powf(numbers.step))) as f32;
+    let correct2 = (1.0 / (1.0 - numbers.beta2.powf(numbers.step))) as f32;
+    let decay = (1.0 - numbers.lr * numbers.weight_decay) as f32;
+    let (eps, scale) = (numbers.eps as f32, numbers.scale as f32);
+    let piece = |((next, grad), (m, v)): ((&mut [f32], &[f32]), Pair)| {
+        vectorised(|| {
+            for ((p, &g), (m, v)) in next
+                .iter_mut()
+                .zip(grad)
+                .zip(m.iter_mut().zip(v.iter_mut()))
+            {
+                let g = g * scale;
+                *m = beta1 * *m + rest1 * g;
+                *v = beta2 * *v + rest2 * g * g;
+                *p = *p * decay - rate * *m / ((*v * correct2).sqrt() + eps);
+            }
+        });
+    };
+    run(next.len() > PIECE, |parallel| {
+        if parallel {
+            next.par_chunks_mut(PIECE)
+                .zip(grad.par_chunks(PIECE))
+                .zip(m.par_chunks_mut(PIECE).zip(v.par_chunks_mut(PIECE)))
+                .for_each(piece);
+        } else {
+            piece(((next, grad), (m, v)));
+        }
+    });
+}
+
+/// What an element-wise kernel does with two numbers.
+#[derive(Clone, Copy)]
+pub enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+}
+
+/// out = a ∘ b, where b is as long as a, one number, or a row that repeats over a's rows.
+pub fn binary(operation: Operation, a: &[f32], b: &[f32], out: &mut [f32]) {
+    assert!(out.len() == a.len());
+    if a.is_empty() {
+        return;
+    }
+    assert!(!b.is_empty() && a.len().is_multiple_of(b.len()));
+    match operation {
+        Operation::Add => zip(a, b, out, |x, y| x + y),
+        Operation::Subtract => zip(a, b, out, |x, y| x - y),
+        Operation::Multiply => zip(a, b, out, |x, y| x * y),
+    }
+}
+
+fn zip(a: &[f32], b: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    let repeats = b.len() < a.len();
+    let piece = if repeats && b.len() > 1 {
+        b.len() * (PIECE / b.len()).max(1)
+    } else {
+        PIECE
+    };
+    for_pieces(out, piece, |i, out| {
+        let a = &a[i * piece..][..out.len()];
+        vectorised(|| {
+            if b.len() == 1 {
+                let y = b[0];
+                out.iter_mut().zip(a).for_each(|(out, &x)| *out = f(x, y));
+            } else if repeats {
+                for (out, a) in out.chunks_exact_mut(b.len()).zip(a.chunks_exact(b.len())) {
+                    out.iter_mut()
+                        .zip(a.iter().zip(b))
+                        .for_each(|(out, (&x, &y))| *out = f(x, y));
+                }
+            } else {
+                let b = &b[i * piece..][..out.len()];
+                out.iter_mut()
+                    .zip(a.iter().zip(b))
+                    .for_each(|(out, (&x, &y))| *out = f(x, y));
+            }
+        });
+    });
+}
+
+/// out [d] = Σ over the rows of x [n, d].
+pub fn column_sums(x: &[f32], out: &mut [f32]) {
+    const ROWS: usize = 64;
+    let d = out.len();
+    assert!(d > 0 && x.len().is_multiple_of(d));
+    let rows = |x: &[f32]| {
+        vectorised(|| {
+            let mut totals = vec![0.0f32; d];
+            for row in x.chunks_exact(d) {
+                totals
+                    .iter_mut()
+                    .zip(row)
+                    .for_each(|(total, &value)| *total += value);
+            }
+            totals
+        })
+    };
+    let partial: Vec<Vec<f32>> = run(x.len() > 4 * PIECE, |parallel| {
+        if parallel {
+            x.par_chunks(ROWS * d).map(rows).collect()
+        } else {
+            x.chunks(ROWS * d).map(rows).collect()
+        }
+    });
+    out.fill(0.0);
+    for totals in &partial {
+        out.iter_mut()
+            .zip(totals)
+            .for_each(|(total, &part)| *total += part);
+    }
+}
+
+/// Σx² in f64, in pieces that don't depend on the number of threads.
+pub fn sum_of_squares(x: &[f32]) -> f64 {
+    let piece = |x: &[f32]| vectorised(|| sum(x.len(), |i| f64::from(x[i]) * f64::from(x[i])));
+    let partial: Vec<f64> = run(x.len() > 4 * PIECE, |parallel| {
+        if parallel {
+            x.par_chunks(PIECE).map(piece).collect()
+        } else {
+            x.chunks(PIECE).map(piece).collect()
+        }
+    });
+    partial.iter().sum()
+}
+
+/// out [V, d]: row r is the sum of those rows of dy [n, d] whose id is r, in their order.
+pub fn embedding_backward(dy: &[f32], ids: &[i32], d: usize, out: &mut [f32]) {
+    assert!(d > 0 && dy.len() == ids.len() * d && out.len().is_multiple_of(d));
+    let rows = (out.len() / d).div_ceil(64).max(1);
+    for_pieces(out, rows * d, |piece, out| {
+        out.fill(0.0);
+        let first = piece * rows;
+        let held = first..first + out.len() / d;
+        for (row, &id) in dy.chunks_exact(d).zip(ids) {
+            if held.contains(&(id as usize)) {
+                let to = &mut out[(id as usize - first) * d..][..d];
+                to.iter_mut()
+                    .zip(row)
+                    .for_each(|(total, &value)| *total += value);
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gelu_by_hand() {
+        let (mut y, mut t) = ([0.0; 4], [0.0; 4]);
+        gelu_forward(&[0.0, 1.0, 100.0, -100.0], &mut y, &mut t);
+        assert!((y[1] - 0.841_192).abs() < 1e-6);
+        assert_eq!((y[0], y[2], y[3].abs()), (0.0, 100.0, 0.0));
+        let mut dx = [0.0; 4];
+        gelu_backward(
+            &[1.0, 1.0, 2.0, 1.0],
+            &[0.0, 1.0, 100.0, -100.0],
+            &t,
+            &mut dx,
+        );
+        assert!((dx[1] - 1.082_964).abs() < 1e-5);
+        assert_eq!((dx[0], dx[2], dx[3]), (0.5, 2.0, 0.0));
+    }
+
+    #[test]
+    fn the_first_adamw_step_moves_by_the_learning_rate() {
+        let numbers = Adamw {
+            lr: 0.1,
+            beta1: 0.9,
+            beta2: 0.95,
+            eps: 0.0,
+            weight_decay: 0.5,
+            step: 1.0,
+            scale: 0.5,
+        };
+        let (mut p, mut m, mut v) = ([2.0, 2.0], [0.0; 2], [0.0; 2]);
+        adamw(&mut p, &[4.0, -4.0], &mut m, &mut v, &numbers);
+        assert!((p[0] - 1.8).abs() < 1e-6 && (p[1] - 2.0).abs() < 1e-6);
+        assert!((m[0] - 0.2).abs() < 1e-6 && (v[0] - 0.2).abs() < 1e-6);
+    }
+
+    #[test]
+    fn broadcasting_by_hand() {
+        let a = [1.0, 2.0, 3.0, 4.0];
+        let mut out = [0.0; 4];
+        binary(Operation::Add, &a, &a, &mut out);
+        assert_eq!(out, [2.0, 4.0, 6.0, 8.0]);
+        binary(Operation::Subtract, &a, &[1.0, 2.0], &mut out);
+        assert_eq!(out, [0.0, 0.0, 2.0, 2.0]);
+        binary(Operation::Multiply, &a, &[3.0], &mut out);
+        assert_eq!(out, [3.0, 6.0, 9.0, 12.0]);
+    }
+
+    #[test]
+    fn sums_and_embedding_gradients_by_hand() {
+        let mut out = [9.0; 2];
+        column_sums(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &mut out);
+        assert_eq!(out, [9.0, 12.0]);
+        assert_eq!(sum_of_squares(&[3.0, 4.0]), 25.0);
+        let mut table = [9.0; 6];
+        embedding_backward(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 0, 2], 2, &mut table);
+        assert_eq!(table, [3.0, 4.0, 0.0, 0.0, 6.0, 8.0]);
+    }
+}

@@ -1,0 +1,80 @@
+//! The pool that kernels run on, and the instruction set they are compiled for at run time. Work is cut into
+//! pieces by size alone and partial sums are added in the order of the pieces, so that results depend on
+//! the number of threads only inside a matrix product.
+
+use std::sync::{Arc, OnceLock, RwLock};
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Numbers in one piece of element-wise work: 64 KiB.
+pub const PIECE: usize = 1 << 14;
+
+fn slot() -> &'static RwLock<Option<Arc<ThreadPool>>> {
+    static POOL: OnceLock<RwLock<Option<Arc<ThreadPool>>>> = OnceLock::new();
+    POOL.get_or_init(|| RwLock::new(None))
+}
+
+/// Replaces the pool by one of `threads` threads; 0 means one for each core.
+pub fn set_threads(threads: usize) -> Result<usize, String> {
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let count = pool.current_num_threads();
+    *slot().write().map_err(|error| error.to_string())? = Some(Arc::new(pool));
+    Ok(count)
+}
+
+/// Runs `work` on the pool where it is big enough to be worth waking threads, else here.
+pub fn run<R: Send>(is_big: bool, work: impl FnOnce(bool) -> R + Send) -> R {
+    let pool = if is_big {
+        slot().read().ok().and_then(|guard| guard.clone())
+    } else {
+        None
+    };
+    match pool {
+        Some(pool) if pool.current_num_threads() > 1 => pool.install(|| work(true)),
+        _ => work(false),
+    }
+}
+
+/// Runs `body` compiled for the widest vectors this processor has. What it calls must be `inline(always)`.
+#[inline(always)]
+pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
+    struct Body<F>(F);
+    impl<R, F: FnOnce() -> R> pulp::WithSimd for Body<F> {
+        type Output = R;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, simd: S) -> R {
+            simd.vectorize(Call(self.0))
+        }
+    }
+    struct Call<F>(F);
+    impl<R, F: FnOnce() -> R> pulp::NullaryFnOnce for Call<F> {
+        type Output = R;
+        #[inline(always)]
+        fn call(self) -> R {
+            (self.0)()
+        }
+    }
+    pulp::Arch::new().dispatch(Body(body))
+}
+
+/// Calls `body(index, piece)` for every piece of `length` numbers of `data`, on the pool where `is_big`.
+pub fn for_pieces(data: &mut [f32], length: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+    use rayon::prelude::*;
+    if data.is_empty() {
+        return;
+    }
+    run(data.len() > 2 * PIECE, |parallel| {
+        if parallel {
+            data.par_chunks_mut(length)
+                .enumerate()
+                .for_each(|(i, piece)| body(i, piece));
+        } else {
+            for (i, piece) in data.chunks_mut(length).enumerate() {
+                body(i, piece);
+            }
+        }
+    });
+}

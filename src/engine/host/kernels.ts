@@ -1,0 +1,69 @@
+/**
+ * The kernels that work on host memory, as one table. The entries are plain loops; a backend that has
+ * faster ones of its own puts them in with `provideKernels`, and they hold while it is the active one.
+ */
+import { tf } from "../tf.ts";
+import { type AdamwNumbers, adamwArray as plainAdamw } from "./adamw.ts";
+import { attentionBackward, attentionForward } from "./causal-attention.ts";
+import { embeddingBackward } from "./embedding.ts";
+import { geluBackward, geluForward } from "./gelu.ts";
+import { layerNormBackward, layerNormForward } from "./layer-norm.ts";
+import { softmaxLoss, softmaxLossInPlace } from "./softmax-loss.ts";
+import { sumOfSquares } from "./sum-of-squares.ts";
+
+/** Kernels on host memory; each entry behaves as the plain loop of its name. */
+export interface HostKernels {
+  /** Whether products with a transposed operand are as fast as plain ones. */
+  readonly takesTransposed: boolean;
+  readonly adamwArray: typeof plainAdamw;
+  readonly attentionForward: typeof attentionForward;
+  readonly attentionBackward: typeof attentionBackward;
+  readonly embeddingBackward: typeof embeddingBackward;
+  readonly geluForward: typeof geluForward;
+  readonly geluBackward: typeof geluBackward;
+  readonly layerNormForward: typeof layerNormForward;
+  readonly layerNormBackward: typeof layerNormBackward;
+  readonly softmaxLoss: typeof softmaxLoss;
+  readonly softmaxLossInPlace: typeof softmaxLossInPlace;
+  readonly sumOfSquares: typeof sumOfSquares;
+}
+
+/** The plain loops. */
+export const plainKernels: HostKernels = {
+  takesTransposed: false,
+  adamwArray: plainAdamw,
+  attentionForward,
+  attentionBackward,
+  embeddingBackward,
+  geluForward,
+  geluBackward,
+  layerNormForward,
+  layerNormBackward,
+  softmaxLoss,
+  softmaxLossInPlace,
+  sumOfSquares,
+};
+
+const provided = new Map<string, HostKernels>();
+
+/** Has `hostKernels` answer with `kernels` while `backend` (TensorFlow.js's name) is active. */
+export function provideKernels(backend: string, kernels: HostKernels): void {
+  provided.set(backend, kernels);
+}
+
+/** The active backend's kernels. */
+export function hostKernels(): HostKernels {
+  return provided.get(tf.getBackend()) ?? plainKernels;
+}
+
+/** One AdamW step on host arrays by the active backend's kernel; `next` may be `param` itself. */
+export function adamwArray(
+  param: Float32Array,
+  grad: Float32Array,
+  m: Float32Array,
+  v: Float32Array,
+  next: Float32Array,
+  numbers: AdamwNumbers,
+): void {
+  hostKernels().adamwArray(param, grad, m, v, next, numbers);
+}

@@ -1,0 +1,75 @@
+/** The addon's functions (native/src/lib.rs), and the table of host kernels made of them. */
+import type { AttentionShape } from "../host/causal-attention.ts";
+import type { HostKernels } from "../host/kernels.ts";
+
+/** What the addon exports. An output may overlap no other argument. */
+export interface Addon
+  extends Omit<
+    HostKernels,
+    "takesTransposed" | "adamwArray" | "attentionForward" | "attentionBackward"
+  > {
+  /** Sets the number of threads, 0 for one each core, and returns it. */
+  setThreads(threads: number): number;
+  /** out [batch, m, n] = a·b (+ bias, where it isn't empty); sizes are [m, k, n, batch of out, of a, of b]. */
+  gemm(
+    a: Float32Array,
+    b: Float32Array,
+    bias: Float32Array,
+    out: Float32Array,
+    sizes: Uint32Array,
+    transposeA: boolean,
+    transposeB: boolean,
+  ): void;
+  /** out [cols, rows] = xᵀ. */
+  transpose(x: Float32Array, rows: number, cols: number, out: Float32Array): void;
+  /** out = a + b; b is as long as a, one number, or a row of it. */
+  add(a: Float32Array, b: Float32Array, out: Float32Array): void;
+  /** out = a − b, likewise. */
+  subtract(a: Float32Array, b: Float32Array, out: Float32Array): void;
+  /** out = a · b, likewise. */
+  multiply(a: Float32Array, b: Float32Array, out: Float32Array): void;
+  /** out [d] = Σ over the rows of x [n, d]. */
+  columnSums(x: Float32Array, out: Float32Array): void;
+  /** AdamW in place; numbers are [lr, beta1, beta2, eps, weightDecay, step, scale]. */
+  adamw(
+    next: Float32Array,
+    grad: Float32Array,
+    m: Float32Array,
+    v: Float32Array,
+    numbers: Float64Array,
+  ): void;
+  /** Shape is [batch, context, heads, width of a head]. */
+  attentionForward(
+    qkv: Float32Array,
+    shape: Uint32Array,
+    z: Float32Array,
+    pattern: Float32Array,
+  ): void;
+  attentionBackward(
+    dz: Float32Array,
+    qkv: Float32Array,
+    pattern: Float32Array,
+    shape: Uint32Array,
+    dqkv: Float32Array,
+  ): void;
+}
+
+/** The addon's kernels with the signatures of the plain loops. */
+export function nativeKernels(addon: Addon): HostKernels {
+  const packed = ({ batch, context, heads, headDim }: AttentionShape): Uint32Array =>
+    Uint32Array.of(batch, context, heads, headDim);
+  return {
+    ...addon,
+    takesTransposed: true,
+    adamwArray: (param, grad, m, v, next, numbers) => {
+      if (param.buffer !== next.buffer || param.byteOffset !== next.byteOffset) next.set(param);
+      const { lr, beta1, beta2, eps, weightDecay, step, scale } = numbers;
+      const packedNumbers = Float64Array.of(lr, beta1, beta2, eps, weightDecay, step, scale);
+      addon.adamw(next, grad, m, v, packedNumbers);
+    },
+    attentionForward: (qkv, shape, z, pattern) =>
+      addon.attentionForward(qkv, packed(shape), z, pattern),
+    attentionBackward: (dz, qkv, pattern, shape, dqkv) =>
+      addon.attentionBackward(dz, qkv, pattern, packed(shape), dqkv),
+  };
+}

@@ -1,0 +1,266 @@
+// The native addon's kernels against the plain loops at odd sizes, its TensorFlow.js kernels against `cpu`, and training against wasm.
+import { afterAll, describe, expect } from "vitest";
+import { hostKernels, plainKernels } from "../../src/engine/host/kernels.ts";
+import { createRng, tf, useBackend } from "../../src/engine/index.ts";
+import { createLmTrainer, gpt2Config, initGpt2, lmTrainDefaults } from "../../src/models/index.ts";
+import { missingNative } from "../support/native.ts";
+import { testWith } from "../support/require.ts";
+
+const missing = await missingNative();
+const native = testWith("native", missing);
+const kernels = missing === undefined ? hostKernels() : plainKernels;
+const rng = createRng("native");
+const random = (length: number): Float32Array => Float32Array.from({ length }, () => rng.normal());
+
+afterAll(async () => {
+  await useBackend("wasm");
+});
+
+/** Runs both tables' kernel on the same inputs and compares what they wrote. */
+function expectAlike(
+  lengths: readonly number[],
+  run: (table: typeof plainKernels, outputs: Float32Array[]) => void,
+  tolerance = { rtol: 1e-4, atol: 1e-5 },
+): void {
+  const [got, want] = [kernels, plainKernels].map((table) => {
+    const outputs = lengths.map((length) => new Float32Array(length).fill(Number.NaN));
+    run(table, outputs);
+    return outputs;
+  });
+  for (let i = 0; i < lengths.length; i++) expect(got[i]).toBeAllclose(want[i], tolerance);
+}
+
+describe("kernels equal the plain loops", () => {
+  for (const [n, d] of [
+    [1, 1],
+    [7, 5],
+    [193, 33],
+    [700, 96],
+  ]) {
+    native(`layer norm of ${n} × ${d}, forward and backward`, async () => {
+      const [x, gain, bias, dy] = [random(n * d), random(d), random(d), random(n * d)];
+      expectAlike([n * d, n * d, n], (table, [y, xhat, rstd]) =>
+        table.layerNormForward(x, gain, bias, 1e-2, y, xhat, rstd),
+      );
+      const [y, xhat, rstd] = [new Float32Array(n * d), random(n * d), random(n)];
+      plainKernels.layerNormForward(x, gain, bias, 1e-2, y, xhat, rstd);
+      expectAlike(
+        [n * d, d, d],
+        (table, [dx, dgain, dbias]) =>
+          table.layerNormBackward(dy, xhat, rstd, gain, dx, dgain, dbias),
+        { rtol: 1e-4, atol: 1e-4 },
+      );
+    });
+  }
+
+  for (const n of [1, 17, 40_001]) {
+    native(`gelu, AdamW and the sum of squares of ${n} numbers`, async () => {
+      const [x, dy, m] = [random(n), random(n), random(n)];
+      const v = random(n).map(Math.abs);
+      expectAlike([n, n], (table, [y, t]) => table.geluForward(x, y, t));
+      const t = x.map(Math.tanh);
+      expectAlike([n], (table, [dx]) => table.geluBackward(dy, x, t, dx));
+      expect(kernels.sumOfSquares(x) / plainKernels.sumOfSquares(x)).toBeCloseTo(1, 10);
+      const numbers = {
+        lr: 0.01,
+        beta1: 0.9,
+        beta2: 0.95,
+        eps: 1e-8,
+        weightDecay: 0.1,
+        step: 3,
+        scale: 0.7,
+      };
+      expectAlike([n, n, n], (table, [next, mi, vi]) => {
+        mi.set(m);
+        vi.set(v);
+        table.adamwArray(x, dy, mi, vi, next, numbers);
+      });
+      expectAlike([n, n, n], (table, [param, mi, vi]) => {
+        param.set(x);
+        mi.set(m);
+        vi.set(v);
+        table.adamwArray(param, dy, mi, vi, param, numbers);
+      });
+    });
+  }
+
+  for (const shape of [
+    { batch: 1, context: 1, heads: 1, headDim: 1 },
+    { batch: 3, context: 63, heads: 3, headDim: 7 },
+    { batch: 2, context: 131, heads: 2, headDim: 32 },
+  ]) {
+    const { batch, context, heads, headDim } = shape;
+    native(`attention of ${batch} × ${context} × ${heads} × ${headDim}`, async () => {
+      const width = heads * headDim;
+      const [qkv, dz] = [random(batch * context * 3 * width), random(batch * context * width)];
+      const sizes = [dz.length, batch * heads * context * context];
+      expectAlike(sizes, (table, [z, pattern]) => table.attentionForward(qkv, shape, z, pattern));
+      const [z, pattern] = sizes.map((length) => new Float32Array(length));
+      plainKernels.attentionForward(qkv, shape, z, pattern);
+      expectAlike([qkv.length], (table, [dqkv]) =>
+        table.attentionBackward(dz, qkv, pattern, shape, dqkv),
+      );
+    });
+  }
+
+  for (const [n, vocab] of [
+    [1, 1],
+    [5, 33],
+    [67, 1001],
+  ]) {
+    native(`cross-entropy of ${n} × ${vocab}, and the embedding's gradient`, async () => {
+      const logits = random(n * vocab).map((x) => 9 * x);
+      const targets = Int32Array.from({ length: n }, () => rng.int(vocab));
+      expectAlike([n], (table, [loss]) => table.softmaxLoss(logits, targets, vocab, loss));
+      expectAlike([n, n * vocab], (table, [loss, grad]) => {
+        grad.set(logits);
+        table.softmaxLossInPlace(grad, targets, vocab, 1 / n, loss);
+      });
+      const dy = random(n * 9);
+      expectAlike([vocab * 9], (table, [out]) => table.embeddingBackward(dy, targets, 9, out));
+    });
+  }
+
+  native("an output on top of an input is refused", async () => {
+    const x = random(8);
+    expect(() => kernels.geluForward(x, x, new Float32Array(8))).toThrow(/overlaps/);
+    expect(() => kernels.geluForward(x, new Float32Array(8), new Float32Array(7))).toThrow();
+  });
+});
+
+describe("TensorFlow.js kernels equal those of cpu", () => {
+  type Case = readonly [title: string, shapes: number[][], op: (...x: tf.Tensor[]) => tf.Tensor];
+  const cases: readonly Case[] = [
+    [
+      "a product",
+      [
+        [7, 5],
+        [5, 3],
+      ],
+      (a, b) => tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D),
+    ],
+    [
+      "a product of transposes",
+      [
+        [33, 70],
+        [65, 33],
+      ],
+      (a, b) => tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D, true, true),
+    ],
+    [
+      "a batched product",
+      [
+        [2, 3, 7, 5],
+        [2, 3, 5, 4],
+      ],
+      (a, b) => tf.matMul(a, b),
+    ],
+    [
+      "a product with a shared operand",
+      [
+        [3, 7, 5],
+        [1, 5, 4],
+      ],
+      (a, b) => tf.matMul(a, b),
+    ],
+    [
+      "a product broadcast both ways",
+      [
+        [2, 1, 7, 5],
+        [1, 3, 5, 4],
+      ],
+      (a, b) => tf.matMul(a, b),
+    ],
+    ["a transpose", [[130, 37]], (a) => tf.transpose(a)],
+    ["a transpose of four dimensions", [[2, 3, 4, 5]], (a) => tf.transpose(a, [0, 2, 1, 3])],
+    ["a sum with a row", [[300, 130], [130]], (a, b) => tf.add(a, b)],
+    [
+      "a sum with a column",
+      [
+        [30, 13],
+        [30, 1],
+      ],
+      (a, b) => tf.add(a, b),
+    ],
+    ["a row minus a matrix", [[13], [30, 13]], (a, b) => tf.sub(a, b)],
+    [
+      "a difference",
+      [
+        [300, 130],
+        [300, 130],
+      ],
+      (a, b) => tf.sub(a, b),
+    ],
+    ["a product with a number", [[], [300, 130]], (a, b) => tf.mul(a, b)],
+    ["a sum over rows", [[1000, 130]], (a) => tf.sum(a, 0)],
+    ["a sum over the last axis", [[10, 13]], (a) => tf.sum(a, 1, true)],
+    ["a sum over everything", [[10, 13]], (a) => tf.sum(a)],
+    ["a sum of a scalar", [[]], (a) => tf.sum(a)],
+    ["an empty sum", [[0, 3]], (a) => tf.sum(a, 0)],
+  ];
+  for (const [title, shapes, op] of cases) {
+    native(title, async () => {
+      const inputs = shapes.map((shape) => random(shape.reduce((a, b) => a * b, 1)));
+      const run = async (backend: "native" | "cpu"): Promise<tf.Tensor> => {
+        await useBackend(backend);
+        return op(...inputs.map((values, i) => tf.tensor(values.slice(), shapes[i])));
+      };
+      const want = await run("cpu");
+      const wanted = await want.data();
+      const got = await run("native");
+      expect(got.shape).toEqual(want.shape);
+      expect(await got.data()).toBeAllclose(wanted, { rtol: 1e-4, atol: 1e-5 });
+    });
+  }
+
+  native("what was read of a tensor, or sliced from it, outlives it", async () => {
+    await useBackend("native");
+    const make = (): tf.Tensor2D => tf.add(tf.zeros([64, 64]), 1);
+    const [read, sliced] = [make(), make()];
+    const values = await read.data();
+    const slice = tf.slice(sliced, [1, 0], [2, -1]);
+    const reshaped = tf.reshape(make(), [4096]);
+    tf.dispose([read, sliced]);
+    const others = [2, 3, 4, 5].map((by) => tf.mul(tf.zeros([64, 64]), by));
+    const more = others.map((x) => tf.add(x, 7));
+    expect(values).toBeAllclose(Array(4096).fill(1));
+    expect(await slice.data()).toBeAllclose(Array(128).fill(1));
+    expect(await reshaped.data()).toBeAllclose(Array(4096).fill(1));
+    tf.dispose([slice, reshaped, ...others, ...more]);
+  });
+});
+
+async function losses(backend: "wasm" | "native", threads?: number): Promise<number[]> {
+  await useBackend(backend, { threads });
+  const config = gpt2Config({
+    vocab_size: 300,
+    n_positions: 70,
+    n_embd: 48,
+    n_layer: 2,
+    n_head: 3,
+  });
+  const trainer = createLmTrainer(initGpt2(config, createRng("native")), {
+    ...lmTrainDefaults,
+    steps: 8,
+  });
+  const draw = createRng("ids");
+  const ids = Int32Array.from({ length: 8 * 70 }, () => draw.int(300));
+  const figures: number[] = [];
+  for (let i = 0; i < 8; i++) {
+    const { loss, gradNorm } = await trainer.step({ ids, context: 70 });
+    figures.push(loss, gradNorm);
+  }
+  trainer.dispose();
+  return figures;
+}
+
+describe("training", () => {
+  native("goes as on wasm", async () => {
+    expect(await losses("native")).toBeAllclose(await losses("wasm"), { rtol: 1e-4 });
+  });
+
+  native("gives the same bits again for the same number of threads", async () => {
+    expect(await losses("native", 2)).toEqual(await losses("native", 2));
+    expect(await losses("native", 1)).toEqual(await losses("native", 1));
+  });
+});
