@@ -16,7 +16,7 @@ function stop(reason) {
 }
 
 if (spawnSync("cargo", ["--version"]).status !== 0) {
-  stop("The native addon was not built: there is no cargo (https://rustup.rs installs it).");
+  stop("The native addon was not built: there is no cargo.");
 }
 const built = spawnSync("cargo", ["build", "--release", "--locked"], {
   cwd: folder,

@@ -72,7 +72,7 @@ const backends: readonly Backend[] = [
     name: "native",
     automatic: true,
     singleThreaded: false,
-    advice: "install Rust 1.89 or newer (https://rustup.rs), then npm run build:native",
+    advice: "install Rust 1.89 or newer with cargo, then npm run build:native",
     bring: ({ threads }) => bringNative(threads),
   },
   {
