@@ -58,10 +58,15 @@ function addGlobalFlags(program: Command): void {
     parse: count("--seed", 0),
     env: "SAE_CARRY_SEED",
   });
-  addFlag(program, "--threads <n>", "threads of the native backend, every core by default (wasm has one)", {
-    parse: count("--threads"),
-    env: "SAE_CARRY_THREADS",
-  });
+  addFlag(
+    program,
+    "--threads <n>",
+    "threads of the native backend, every core by default (wasm has one)",
+    {
+      parse: count("--threads"),
+      env: "SAE_CARRY_THREADS",
+    },
+  );
   addFlag(program, "--workers <n>", "worker processes of a run (wasm: one per core)", {
     parse: count("--workers"),
     env: "SAE_CARRY_WORKERS",
