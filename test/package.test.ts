@@ -79,7 +79,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
-test("npm pack lists dist, docs and examples, and no sources or tests", async () => {
+test("npm pack lists dist, docs, examples and the crate to build, and no other sources or tests", async () => {
   const args = ["pack", "--dry-run", "--ignore-scripts", "--json"];
   const [{ files }] = JSON.parse((await run("npm", args, root)).out) as {
     files: { path: string }[];
@@ -89,13 +89,14 @@ test("npm pack lists dist, docs and examples, and no sources or tests", async ()
   const folders = new Set(
     paths.filter((path) => path.includes("/")).map((path) => path.split("/")[0]),
   );
-  expect([...folders].sort()).toEqual(["dist", "docs", "examples"]);
+  expect([...folders].sort()).toEqual(["dist", "docs", "examples", "native"]);
   const single = paths.filter((path) => !path.includes("/"));
   const wanted = manifest.files.filter(
-    (name) => !folders.has(name) && existsSync(join(root, name)),
+    (name) => !name.includes("/") && !folders.has(name) && existsSync(join(root, name)),
   );
   expect(single.sort()).toEqual(["package.json", ...wanted].sort());
   expect(paths.filter((path) => /\.ts$/.test(path) && !/\.d\.ts$/.test(path))).toEqual([]);
+  expect(paths.filter((path) => /^native\/target|\.node$/.test(path))).toEqual([]);
   expect(paths.filter((path) => /(^|\/)(tests?|bench|coverage)\/|\.test\./.test(path))).toEqual([]);
 });
 
