@@ -70,7 +70,9 @@ const backends: readonly Backend[] = [
   },
   {
     name: "native",
-    automatic: true,
+    // by name only: it trains language models several times faster than wasm, but what measures SAEs still
+    // falls back to slow kernels of the cpu backend, and a whole run takes longer
+    automatic: false,
     singleThreaded: false,
     advice: "install Rust 1.89 or newer with cargo, then npm run build:native",
     bring: ({ threads }) => bringNative(threads),
