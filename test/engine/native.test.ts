@@ -173,6 +173,30 @@ describe("TensorFlow.js kernels equal those of cpu", () => {
     ],
     ["a transpose", [[130, 37]], (a) => tf.transpose(a)],
     ["a transpose of four dimensions", [[2, 3, 4, 5]], (a) => tf.transpose(a, [0, 2, 1, 3])],
+    ["a transpose that keeps long rows", [[3, 4, 5, 40]], (a) => tf.transpose(a, [2, 0, 1, 3])],
+    ["a transpose of nothing", [[3, 0, 2]], (a) => tf.transpose(a, [2, 0, 1])],
+    ["a slice of inner rows", [[4, 7, 30]], (a) => tf.slice(a, [1, 2, 0], [2, 4, -1])],
+    ["a slice of columns", [[9, 7]], (a) => tf.slice(a, [0, 3], [-1, 3])],
+    ["a slice of everything", [[9, 7]], (a) => tf.slice(a, [0, 0], [9, 7])],
+    ["a slice of nothing", [[9, 7]], (a) => tf.slice(a, [2, 3], [0, 4])],
+    [
+      "a concatenation of columns",
+      [
+        [5, 3],
+        [5, 40],
+      ],
+      (a, b) => tf.concat([a, b], 1),
+    ],
+    [
+      "a concatenation with an empty part",
+      [
+        [5, 3],
+        [0, 3],
+      ],
+      (a, b) => tf.concat([a, b], 0),
+    ],
+    ["rows gathered", [[9, 33]], (a) => tf.gather(a, tf.tensor2d([0, 8, 3, 3], [2, 2], "int32"))],
+    ["columns gathered", [[9, 7]], (a) => tf.gather(a, tf.tensor1d([6, 0], "int32"), 1)],
     ["a sum with a row", [[300, 130], [130]], (a, b) => tf.add(a, b)],
     [
       "a sum with a column",

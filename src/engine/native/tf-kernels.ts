@@ -6,20 +6,14 @@
 import { tf } from "../tf.ts";
 import type { Addon } from "./addon.ts";
 import type { NativeBackend } from "./backend.ts";
-
-interface Call {
-  readonly inputs: Readonly<Record<string, tf.TensorInfo>>;
-  readonly attrs: Readonly<Record<string, unknown>>;
-  readonly backend: NativeBackend;
-}
-
-/** Computes the call, or answers undefined for the `cpu` kernel to do it. */
-type Native = (call: Call) => tf.TensorInfo | undefined;
+import { type Call, filled, type Native, replace, sizeOf, valuesOf } from "./kernel-call.ts";
+import { registerMovementKernels } from "./movement.ts";
 
 const none = new Float32Array(0);
 
 /** Puts the addon's kernels in the place of the copied ones. */
 export function registerNativeKernels(addon: Addon): void {
+  registerMovementKernels(addon);
   replace("BatchMatMul", ({ inputs: { a, b }, attrs, backend }) =>
     product(addon, backend, a, b, undefined, attrs),
   );
@@ -28,14 +22,6 @@ export function registerNativeKernels(addon: Addon): void {
       ? product(addon, backend, a, b, bias, attrs)
       : undefined,
   );
-  replace("Transpose", ({ inputs: { x }, attrs, backend }) => {
-    const perm = attrs.perm as readonly number[];
-    if (x.dtype !== "float32" || perm.length !== 2 || perm[0] !== 1) return undefined;
-    const [rows, cols] = x.shape;
-    return filled(backend, [cols, rows], (out) =>
-      addon.transpose(valuesOf(backend, x), rows, cols, out),
-    );
-  });
   replace("Add", binary(addon.add, true));
   replace("Sub", binary(addon.subtract, false));
   replace("Multiply", binary(addon.multiply, true));
@@ -48,16 +34,6 @@ export function registerNativeKernels(addon: Addon): void {
     }
     const shape = attrs.keepDims ? [...axes.map(() => 1), ...rest] : rest;
     return filled(backend, shape, (out) => addon.columnSums(valuesOf(backend, x), out));
-  });
-}
-
-function replace(kernelName: string, native: Native): void {
-  const plain = tf.getKernel(kernelName, "cpu").kernelFunc;
-  tf.unregisterKernel(kernelName, "native");
-  tf.registerKernel({
-    kernelName,
-    backendName: "native",
-    kernelFunc: (call) => native(call as unknown as Call) ?? plain(call),
   });
 }
 
@@ -108,24 +84,4 @@ function repeatsOver(big: readonly number[], small: readonly number[]): boolean 
   const start = small.findIndex((size) => size !== 1);
   const own = start < 0 ? [] : small.slice(start);
   return own.every((size, i) => size === big[big.length - own.length + i]);
-}
-
-function filled(
-  backend: NativeBackend,
-  shape: number[],
-  fill: (out: Float32Array) => void,
-): tf.TensorInfo {
-  const out = backend.allocate(sizeOf(shape));
-  fill(out);
-  return backend.makeTensorInfo(shape, "float32", out);
-}
-
-function valuesOf(backend: NativeBackend, { dataId }: tf.TensorInfo): Float32Array {
-  const { values } = backend.data.get(dataId);
-  // some cpu kernels (OneHot) keep whole numbers under the name of float32
-  return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>);
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
 }
