@@ -21,16 +21,21 @@ export {
 export type { AdamwNumbers } from "./host/adamw.ts";
 export type { AttentionShape } from "./host/causal-attention.ts";
 export { adamwArray } from "./host/kernels.ts";
+export { type Rotary, rotary } from "./host/rotary.ts";
 export { hasHostMemory, hostOp, hostView } from "./host-memory.ts";
 export {
   attentionComposite,
   attentionPattern,
   causalAttention,
+  type Projections,
 } from "./ops/causal-attention.ts";
 export { crossEntropy, tokenLoss, tokenLossComposite } from "./ops/cross-entropy.ts";
 export { embedding, embeddingComposite } from "./ops/embedding.ts";
 export { gelu, geluComposite } from "./ops/gelu.ts";
+export { geluErf, geluErfComposite } from "./ops/gelu-erf.ts";
 export { layerNorm, layerNormComposite } from "./ops/layer-norm.ts";
-export { linear } from "./ops/linear.ts";
+export { type LinearOptions, linear } from "./ops/linear.ts";
+export { rmsNorm, rmsNormComposite } from "./ops/rms-norm.ts";
+export { swiglu, swigluComposite } from "./ops/swiglu.ts";
 export { createRng, type Rng } from "./random.ts";
 export { tf } from "./tf.ts";

@@ -4,7 +4,6 @@ import {
   attentionComposite,
   attentionPattern,
   causalAttention,
-  createRng,
   crossEntropy,
   embedding,
   embeddingComposite,
@@ -18,70 +17,16 @@ import {
   tokenLossComposite,
   useBackend,
 } from "../../src/engine/index.ts";
-import { missingNative } from "../support/native.ts";
+import {
+  checkedBackends,
+  expectGradient,
+  expectSame,
+  type Op,
+  random,
+  rng,
+} from "../support/operations.ts";
 
-const rng = createRng("fused operations");
-const random = (...shape: number[]): tf.Tensor =>
-  tf.tensor(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => rng.normal()),
-    shape,
-  );
-
-type Op = (...inputs: tf.Tensor[]) => tf.Tensor;
-
-/** Values and gradients (of Σ weights·output) of two forms of an operation agree. */
-async function expectSame(
-  fused: Op,
-  composite: Op,
-  inputs: tf.Tensor[],
-  atol = 2e-5,
-): Promise<void> {
-  const probe = fused(...inputs);
-  const weights = random(...probe.shape);
-  const run = (op: Op): { value: tf.Scalar; grads: tf.Tensor[] } =>
-    tf.valueAndGrads((...xs: tf.Tensor[]) => tf.sum(tf.mul(op(...xs), weights)) as tf.Scalar)(
-      inputs,
-    );
-  const [a, b] = [run(fused), run(composite)];
-  expect(await fused(...inputs).data()).toBeAllclose(await composite(...inputs).data(), {
-    rtol: 1e-4,
-    atol,
-  });
-  for (let i = 0; i < inputs.length; i++) {
-    expect(await a.grads[i].data()).toBeAllclose(await b.grads[i].data(), {
-      rtol: 1e-3,
-      atol: atol * 5,
-    });
-  }
-}
-
-/** The gradient of Σ weights·output, against central differences of the operation itself at a few places. */
-async function expectGradient(op: Op, inputs: tf.Tensor[], step = 1e-2): Promise<void> {
-  const weights = random(...op(...inputs).shape);
-  const f = (xs: tf.Tensor[]): number =>
-    (tf.sum(tf.mul(op(...xs), weights)) as tf.Scalar).dataSync()[0];
-  const { grads } = tf.valueAndGrads(
-    (...xs: tf.Tensor[]) => tf.sum(tf.mul(op(...xs), weights)) as tf.Scalar,
-  )(inputs);
-  for (const [i, input] of inputs.entries()) {
-    const grad = await grads[i].data();
-    const values = await input.data();
-    for (let probe = 0; probe < 4; probe++) {
-      const at = rng.int(values.length);
-      const moved = (by: number): number => {
-        const copy = Float32Array.from(values as Float32Array);
-        copy[at] += by;
-        return f(inputs.map((x, j) => (j === i ? tf.tensor(copy, input.shape) : x)));
-      };
-      const slope = (moved(step) - moved(-step)) / (2 * step);
-      expect(Math.abs(grad[at] - slope)).toBeLessThan(0.02 * (1 + Math.abs(slope)));
-    }
-  }
-}
-
-const native = (await missingNative()) === undefined ? (["native"] as const) : [];
-
-describe.each([...native, "wasm", "cpu"] as const)("on %s", (backend) => {
+describe.each(checkedBackends)("on %s", (backend) => {
   beforeAll(async () => {
     await useBackend(backend);
   });

@@ -6,13 +6,20 @@
  * what makes these loops a third faster than the obvious ones.
  */
 import { fastExp } from "./fast-exp.ts";
+import type { Rotary } from "./rotary.ts";
 
-/** Sizes of one attention call: batch, context, heads and width of a head. */
+/** Sizes of one attention call. */
 export interface AttentionShape {
   readonly batch: number;
   readonly context: number;
+  /** Query heads, H. */
   readonly heads: number;
+  /** Numbers a head, dh. */
   readonly headDim: number;
+  /** Key and value heads, KV; query head h reads number ⌊h·KV/H⌋ (grouped queries). Default: as many as `heads`. */
+  readonly kvHeads?: number;
+  /** Turns queries and keys by their positions before the scores. Default: none. */
+  readonly rotary?: Rotary;
 }
 
 /** z [B·T, H·dh] = softmax(q kᵀ/√dh, causal) v; `pattern` [B, H, T, T] receives the probabilities (zero above the diagonal). */

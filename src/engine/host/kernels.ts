@@ -7,9 +7,12 @@ import { type AdamwNumbers, adamwArray as plainAdamw } from "./adamw.ts";
 import { attentionBackward, attentionForward } from "./causal-attention.ts";
 import { embeddingBackward } from "./embedding.ts";
 import { geluBackward, geluForward } from "./gelu.ts";
+import { geluErfBackward, geluErfForward } from "./gelu-erf.ts";
 import { layerNormBackward, layerNormForward } from "./layer-norm.ts";
+import { rmsNormBackward, rmsNormForward } from "./rms-norm.ts";
 import { softmaxLoss, softmaxLossInPlace } from "./softmax-loss.ts";
 import { sumOfSquares } from "./sum-of-squares.ts";
+import { swigluBackward, swigluForward } from "./swiglu.ts";
 
 /** Kernels on host memory; each entry behaves as the plain loop of its name. */
 export interface HostKernels {
@@ -21,11 +24,17 @@ export interface HostKernels {
   readonly embeddingBackward: typeof embeddingBackward;
   readonly geluForward: typeof geluForward;
   readonly geluBackward: typeof geluBackward;
+  readonly geluErfForward: typeof geluErfForward;
+  readonly geluErfBackward: typeof geluErfBackward;
   readonly layerNormForward: typeof layerNormForward;
   readonly layerNormBackward: typeof layerNormBackward;
+  readonly rmsNormForward: typeof rmsNormForward;
+  readonly rmsNormBackward: typeof rmsNormBackward;
   readonly softmaxLoss: typeof softmaxLoss;
   readonly softmaxLossInPlace: typeof softmaxLossInPlace;
   readonly sumOfSquares: typeof sumOfSquares;
+  readonly swigluForward: typeof swigluForward;
+  readonly swigluBackward: typeof swigluBackward;
 }
 
 /** The plain loops. */
@@ -37,11 +46,17 @@ export const plainKernels: HostKernels = {
   embeddingBackward,
   geluForward,
   geluBackward,
+  geluErfForward,
+  geluErfBackward,
   layerNormForward,
   layerNormBackward,
+  rmsNormForward,
+  rmsNormBackward,
   softmaxLoss,
   softmaxLossInPlace,
   sumOfSquares,
+  swigluForward,
+  swigluBackward,
 };
 
 const provided = new Map<string, HostKernels>();

@@ -1,6 +1,6 @@
 /** The addon's functions (native/src/lib.rs), and the table of host kernels made of them. */
 import type { AttentionShape } from "../host/causal-attention.ts";
-import type { HostKernels } from "../host/kernels.ts";
+import { type HostKernels, plainKernels } from "../host/kernels.ts";
 
 /** What the addon exports. An output may overlap no other argument. */
 export interface Addon
@@ -59,6 +59,7 @@ export function nativeKernels(addon: Addon): HostKernels {
   const packed = ({ batch, context, heads, headDim }: AttentionShape): Uint32Array =>
     Uint32Array.of(batch, context, heads, headDim);
   return {
+    ...plainKernels,
     ...addon,
     takesTransposed: true,
     adamwArray: (param, grad, m, v, next, numbers) => {
