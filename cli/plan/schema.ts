@@ -208,7 +208,7 @@ export const planSchema: z.ZodType<PlanInput> = z.strictObject({
   threads: countOrAuto
     .optional()
     .describe(
-      "threads of a backend that takes a number: native, auto = every core (wasm and cpu have one and use the cores through workers)",
+      "threads of a backend that takes a number: native, auto = every core; workers divide them (wasm and cpu have one each)",
     ),
   workers: countOrAuto.optional().describe("worker processes; changes no result"),
   data: data.partial().optional().describe("the text"),

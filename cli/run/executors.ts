@@ -1,9 +1,11 @@
 /**
- * The two kinds of executor. `inProcess` runs tasks here (one backend, possibly many threads);
- * `workerProcess` forks a worker with a backend of its own, for backends that have one thread.
+ * The two kinds of executor. `inProcess` runs tasks here; `workerProcess` forks a worker with a backend
+ * of its own. Workers at work divide the threads among them.
  */
 import { type ChildProcess, fork } from "node:child_process";
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import { setThreads } from "../../src/engine/index.ts";
 import { GateError, Interrupted, RunError, UsageError } from "../../src/io/index.ts";
 import type { BackendOption, ResolvedPlan } from "../plan/types.ts";
 import { type Executor, sameCommand } from "./scheduler.ts";
@@ -14,6 +16,15 @@ export function backendOptions({ threads }: ResolvedPlan): { readonly threads?: 
   return threads === "auto" ? {} : { threads };
 }
 
+/** The threads of one of `parts` executors at work, where the machine or the plan has `threads`; no backend's numbers depend on it. */
+export function threadsOfShare(
+  { threads }: Pick<ResolvedPlan, "threads">,
+  parts: number,
+  cores: number = availableParallelism(),
+): number {
+  return Math.max(1, Math.floor((threads === "auto" ? cores : threads) / parts));
+}
+
 /** Runs tasks in this process, on the backend that is active. */
 export function inProcess(runDir: string, plan: ResolvedPlan): Executor {
   let stopping = false;
@@ -21,6 +32,9 @@ export function inProcess(runDir: string, plan: ResolvedPlan): Executor {
     async run(task, onProgress) {
       const { runTask } = await import("./run-task.ts");
       return runTask(runDir, plan, task, onProgress, () => stopping);
+    },
+    share(parts) {
+      setThreads(threadsOfShare(plan, parts));
     },
     stop() {
       stopping = true;
@@ -38,6 +52,7 @@ export type ToWorker =
       readonly backend: BackendOption;
     }
   | { readonly type: "run"; readonly task: Task }
+  | { readonly type: "threads"; readonly threads: number }
   | { readonly type: "stop" };
 
 /** What a worker sends back. */
@@ -106,6 +121,10 @@ export function workerProcess(
         worker.on("exit", onExit);
         worker.send({ type: "run", task } satisfies ToWorker);
       });
+    },
+    share(parts) {
+      const threads = threadsOfShare(plan, parts);
+      if (child?.connected) child.send({ type: "threads", threads } satisfies ToWorker);
     },
     stop() {
       if (child?.connected) child.send({ type: "stop" } satisfies ToWorker);

@@ -12,6 +12,8 @@ export const sameCommand = "the same command";
 export interface Executor {
   /** Resolves with the artefacts written, relative to the run. */
   run(task: Task, onProgress: (progress: TaskProgress) => void): Promise<string[]>;
+  /** Tells that it is one of `parts` executors at work, to take that share of the machine's threads. */
+  share(parts: number): void;
   /** Asks the running task to save its state and to end with `Interrupted`. */
   stop(): void;
   close(): void;
@@ -42,6 +44,7 @@ export async function schedule(
   const weight = workBehind(tasks);
   const free = [...executors];
   const running = new Map<string, Promise<void>>();
+  const busy = new Set<Executor>();
   let failure: unknown;
 
   const stopAll = (): void => {
@@ -58,6 +61,7 @@ export async function schedule(
         const task = ready.shift() as Task;
         const executor = free.pop() as Executor;
         waiting.delete(task.id);
+        busy.add(executor);
         const started = performance.now();
         events.onStart(task);
         const work = executor
@@ -77,11 +81,13 @@ export async function schedule(
           })
           .finally(() => {
             running.delete(task.id);
+            busy.delete(executor);
             free.push(executor);
           });
         running.set(task.id, work);
       }
       if (running.size === 0) break;
+      for (const executor of busy) executor.share(busy.size);
       await Promise.race(running.values());
     }
   } finally {

@@ -1,5 +1,5 @@
 /** The worker process of a run: brings up a backend, then runs the tasks it is sent, one at a time. */
-import { useBackend } from "../../src/engine/index.ts";
+import { setThreads, useBackend } from "../../src/engine/index.ts";
 import type { ResolvedPlan } from "../plan/types.ts";
 import { backendOptions, type FromWorker, plainError, type ToWorker } from "./executors.ts";
 import { runTask } from "./run-task.ts";
@@ -31,6 +31,9 @@ process.on("message", (message: ToWorker) => {
     ready = useBackend(message.backend, backendOptions(message.plan));
     // the failure is reported by the first task
     ready.catch(() => {});
+  } else if (message.type === "threads") {
+    // the failure to get ready is reported by the first task
+    ready.then(() => setThreads(message.threads)).catch(() => {});
   } else if (message.type === "stop") {
     stopping = true;
   } else {

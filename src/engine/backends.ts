@@ -7,7 +7,7 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { UsageError } from "../io/errors.ts";
-import { bringNative } from "./native.ts";
+import { bringNative, setNativeThreads } from "./native.ts";
 import { tf } from "./tf.ts";
 
 /** Names that `--backend` takes besides `auto`. */
@@ -35,8 +35,10 @@ interface Backend {
   readonly name: BackendName;
   /** Whether `auto` may take it. */
   readonly automatic: boolean;
-  /** It computes on one thread: a run uses the cores through worker processes. */
+  /** It computes on one thread, whatever it is asked for. */
   readonly singleThreaded: boolean;
+  /** Worker processes that a run uses at most, unless it is told. */
+  readonly mostWorkers: number;
   readonly advice: string | null;
   /**
    * Registers it with TensorFlow.js and resolves with TensorFlow.js's own name for it, or throws with
@@ -65,6 +67,7 @@ const backends: readonly Backend[] = [
     name: "tensorflow-gpu",
     automatic: true,
     singleThreaded: false,
+    mostWorkers: 1,
     advice: "npm install @tensorflow/tfjs-node-gpu, on Linux with an NVIDIA GPU and CUDA",
     bring: () => bringTensorflow("@tensorflow/tfjs-node-gpu", true),
   },
@@ -74,6 +77,7 @@ const backends: readonly Backend[] = [
     // falls back to slow kernels of the cpu backend, and a whole run takes longer
     automatic: false,
     singleThreaded: false,
+    mostWorkers: 4,
     advice: "install Rust 1.89 or newer with cargo, then npm run build:native",
     bring: ({ threads }) => bringNative(threads),
   },
@@ -81,6 +85,7 @@ const backends: readonly Backend[] = [
     name: "tensorflow",
     automatic: true,
     singleThreaded: false,
+    mostWorkers: 1,
     advice: "npm install @tensorflow/tfjs-node",
     bring: () => bringTensorflow("@tensorflow/tfjs-node", false),
   },
@@ -88,6 +93,7 @@ const backends: readonly Backend[] = [
     name: "webgpu",
     automatic: true,
     singleThreaded: false,
+    mostWorkers: 1,
     advice:
       "a GPU with a Vulkan, Metal or D3D12 driver; npm install webgpu @tensorflow/tfjs-backend-webgpu",
     bring: bringWebGpu,
@@ -96,6 +102,7 @@ const backends: readonly Backend[] = [
     name: "wasm",
     automatic: true,
     singleThreaded: true,
+    mostWorkers: 8,
     advice: null,
     bring: async () => {
       await import("@tensorflow/tfjs-backend-wasm");
@@ -106,6 +113,7 @@ const backends: readonly Backend[] = [
     name: "cpu",
     automatic: false,
     singleThreaded: true,
+    mostWorkers: 8,
     advice: null,
     bring: async () => "cpu",
   },
@@ -219,10 +227,21 @@ export async function measureGflops(): Promise<number> {
   return (2 * size ** 3) / seconds / 1e9;
 }
 
-/** How many worker processes a run should use on `backend`: single-threaded backends share the cores by processes. */
+/**
+ * How many worker processes a run should use on `backend`. Small models keep one core busy at best, so that
+ * backends that compute on the processor share the cores by processes.
+ */
 export function defaultWorkers(name: BackendName): number {
-  const isSingle = backends.some((backend) => backend.name === name && backend.singleThreaded);
-  return isSingle ? Math.min(availableParallelism(), 8) : 1;
+  const most = backends.find((backend) => backend.name === name)?.mostWorkers ?? 1;
+  return Math.min(availableParallelism(), most);
+}
+
+/**
+ * Gives the active backend this many threads, where it takes a number of them (`native`); the numbers it
+ * computes don't depend on it.
+ */
+export function setThreads(threads: number): void {
+  if (tf.getBackend() === "native") setNativeThreads(threads);
 }
 
 async function activate(backend: Backend, wish: Wish): Promise<void> {

@@ -14,6 +14,7 @@ export {
   backendNames,
   defaultWorkers,
   measureGflops,
+  setThreads,
   surveyBackends,
   useBackend,
   withSynchronousReads,

@@ -39,3 +39,9 @@ export async function bringNative(threads: number | undefined): Promise<string> 
   addon.setThreads(threads ?? 0);
   return "native";
 }
+
+/** Makes the pool one of `threads` threads. Errors: internal where the backend was never brought up. */
+export function setNativeThreads(threads: number): void {
+  if (!addon) throw new Error("internal: the native backend is not there");
+  addon.setThreads(threads);
+}

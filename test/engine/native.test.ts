@@ -283,8 +283,25 @@ describe("training", () => {
     expect(await losses("native")).toBeAllclose(await losses("wasm"), { rtol: 1e-4 });
   });
 
-  native("gives the same bits again for the same number of threads", async () => {
-    expect(await losses("native", 2)).toEqual(await losses("native", 2));
-    expect(await losses("native", 1)).toEqual(await losses("native", 1));
+  native("gives the same bits for any number of threads", async () => {
+    const one = await losses("native", 1);
+    for (const threads of [1, 2, 3]) expect(await losses("native", threads)).toEqual(one);
+  });
+
+  native("large products have the same bits for any number of threads", async () => {
+    for (const [m, k, n] of [
+      [33, 1001, 77],
+      [1024, 512, 96],
+      [50, 5000, 50],
+      [5, 7, 30_001],
+    ]) {
+      const [a, b] = [random(m * k), random(k * n)];
+      const product = async (threads: number): Promise<ArrayLike<number>> => {
+        await useBackend("native", { threads });
+        return tf.matMul(tf.tensor2d(a, [m, k]), tf.tensor2d(b, [k, n])).data();
+      };
+      const one = await product(1);
+      for (const threads of [2, 3, 4]) expect(await product(threads)).toEqual(one);
+    }
   });
 });

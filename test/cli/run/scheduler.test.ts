@@ -13,18 +13,23 @@ interface Running {
 let started: string[] = [];
 let running = new Map<string, Running>();
 let stops = 0;
+let shares: string[] = [];
 
 beforeEach(() => {
   started = [];
   running = new Map();
   stops = 0;
+  shares = [];
 });
 
 /** Lets what was resolved have its effects. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 function executors(count: number): Executor[] {
-  return Array.from({ length: count }, () => ({
+  return Array.from({ length: count }, (_, i) => ({
+    share(parts) {
+      shares.push(`${i}: 1/${parts}`);
+    },
     run: (task) =>
       new Promise<string[]>((resolve, reject) => {
         started.push(task.id);
@@ -124,6 +129,17 @@ describe("order", () => {
     expect(await ended).toBe("done");
   });
 
+  test("those at work are told how many they are, whenever that changes", async () => {
+    start([task("a"), task("b"), task("c", ["a"])], { workers: 2 });
+    await settle();
+    expect(shares.splice(0)).toEqual(["1: 1/2", "0: 1/2"]);
+    await running.get("b")!.finish();
+    expect(shares.splice(0)).toEqual(["1: 1/1"]);
+    await running.get("a")!.finish();
+    expect(shares.splice(0)).toEqual(["1: 1/1"]);
+    await finishAll();
+  });
+
   test("what was done before is not done again, and what needs it may start", async () => {
     const finished: string[] = [];
     const { ended } = start([task("a"), task("b", ["a"]), task("c", ["b"])], {
@@ -154,6 +170,7 @@ describe("order", () => {
             onProgress({ fraction: 0.5, figures: { loss: 2 } });
             return ["model/config.json"];
           },
+          share() {},
           stop() {},
           close() {},
         },
