@@ -3,6 +3,7 @@
 //! JavaScript error.
 
 mod attention;
+pub mod best_match;
 mod elementwise;
 mod math;
 mod matrix;

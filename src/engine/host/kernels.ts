@@ -4,6 +4,7 @@
  */
 import { tf } from "../tf.ts";
 import { type AdamwNumbers, adamwArray as plainAdamw } from "./adamw.ts";
+import type { BestMatchKernel } from "./best-match.ts";
 import { attentionBackward, attentionForward } from "./causal-attention.ts";
 import { embeddingBackward } from "./embedding.ts";
 import { geluBackward, geluForward } from "./gelu.ts";
@@ -21,6 +22,8 @@ export interface HostKernels {
   readonly adamwArray: typeof plainAdamw;
   readonly attentionForward: typeof attentionForward;
   readonly attentionBackward: typeof attentionBackward;
+  /** Absent where the engine's products are the fastest way. */
+  readonly bestMatches?: BestMatchKernel;
   readonly embeddingBackward: typeof embeddingBackward;
   readonly geluForward: typeof geluForward;
   readonly geluBackward: typeof geluBackward;

@@ -1,4 +1,6 @@
 /** The addon's functions (native/src/lib.rs), and the table of host kernels made of them. */
+
+import type { BestMatchKernel } from "../host/best-match.ts";
 import type { AttentionShape } from "../host/causal-attention.ts";
 import { type HostKernels, plainKernels } from "../host/kernels.ts";
 
@@ -8,6 +10,7 @@ export interface Addon
     HostKernels,
     "takesTransposed" | "adamwArray" | "attentionForward" | "attentionBackward"
   > {
+  readonly bestMatches: BestMatchKernel;
   /** Sets the number of threads, 0 for one each core, and returns it. */
   setThreads(threads: number): number;
   /** out [batch, m, n] = a·b (+ bias, where it isn't empty); sizes are [m, k, n, batch of out, of a, of b]. */
