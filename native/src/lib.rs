@@ -43,6 +43,13 @@ fn exclusive<'a, const N: usize>(
     }))
 }
 
+/// The interface's number, which src/engine/native/load.ts asks for: it goes up when what was released can't be
+/// called as before.
+#[napi]
+pub fn interface_version() -> u32 {
+    1
+}
+
 /// Sets the number of threads (0 for one each core) and returns it.
 #[napi]
 pub fn set_threads(threads: u32) -> Result<u32> {

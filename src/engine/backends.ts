@@ -78,7 +78,8 @@ const backends: readonly Backend[] = [
     automatic: false,
     singleThreaded: false,
     mostWorkers: 4,
-    advice: "install Rust 1.89 or newer with cargo, then npm run build:native",
+    advice:
+      "install Rust 1.89 or newer with cargo, then npm rebuild sae-carry (in a clone: npm run build:native)",
     bring: ({ threads }) => bringNative(threads),
   },
   {

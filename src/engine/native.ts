@@ -1,35 +1,24 @@
 /**
  * The native backend: TensorFlow.js's `cpu` backend with this project's Rust addon under its hot kernels and
  * under the fused operations, on every core. Arrays of disposed tensors are used again: large ones left
- * to the garbage collector pile up. The addon is built by `npm run build:native` (see native/).
+ * to the garbage collector pile up. The addon is a package, or built by `npm run build:native` (see native/).
  */
-import { existsSync } from "node:fs";
-import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
 import { provideKernels } from "./host/kernels.ts";
 import { type Addon, nativeKernels } from "./native/addon.ts";
 import { NativeBackend } from "./native/backend.ts";
+import { addonPlaces, loadAddon } from "./native/load.ts";
 import { registerNativeKernels } from "./native/tf-kernels.ts";
 import { tf } from "./tf.ts";
-
-/** The addon's file, from the sources and from dist/. */
-const places: readonly string[] = ["../../native/", "../../../native/"].map((folder) =>
-  fileURLToPath(
-    new URL(`${folder}sae-carry.${process.platform}-${process.arch}.node`, import.meta.url),
-  ),
-);
 
 let addon: Addon | undefined;
 
 /**
  * Registers the backend (once), sizes its pool (undefined: every core) and resolves with its name.
- * Errors: the addon isn't built, or can't be loaded.
+ * Errors: the addon isn't there, can't be loaded, or has another interface.
  */
 export async function bringNative(threads: number | undefined): Promise<string> {
   if (!addon) {
-    const path = places.find((place) => existsSync(place));
-    if (path === undefined) throw new Error("the native addon is not built");
-    const loaded = createRequire(import.meta.url)(path) as Addon;
+    const loaded = loadAddon(addonPlaces());
     tf.registerBackend("native", () => new NativeBackend(), 0);
     tf.copyRegisteredKernels("cpu", "native");
     registerNativeKernels(loaded);
