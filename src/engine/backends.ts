@@ -5,8 +5,12 @@
  * `wasm` is always there. `native` is this project's own addon; where it isn't built it says so.
  */
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { UsageError } from "../io/errors.ts";
+import { plainKernels, provideKernels } from "./host/kernels.ts";
 import { bringNative, setNativeThreads } from "./native.ts";
 import { tf } from "./tf.ts";
 
@@ -39,6 +43,7 @@ interface Backend {
   readonly singleThreaded: boolean;
   /** Worker processes that a run uses at most, unless it is told. */
   readonly mostWorkers: number;
+  /** How to get it; null for what is always there. */
   readonly advice: string | null;
   /**
    * Registers it with TensorFlow.js and resolves with TensorFlow.js's own name for it, or throws with
@@ -68,7 +73,9 @@ const backends: readonly Backend[] = [
     automatic: true,
     singleThreaded: false,
     mostWorkers: 1,
-    advice: "npm install @tensorflow/tfjs-node-gpu, on Linux with an NVIDIA GPU and CUDA",
+    get advice() {
+      return `an NVIDIA GPU on Linux; npm install @tensorflow/tfjs-node-gpu, or for a current CUDA ${command("scripts/tensorflow-node.mjs")} --gpu (docs/backends.md)`;
+    },
     bring: () => bringTensorflow("@tensorflow/tfjs-node-gpu", true),
   },
   {
@@ -78,8 +85,9 @@ const backends: readonly Backend[] = [
     automatic: false,
     singleThreaded: false,
     mostWorkers: 4,
-    advice:
-      "install Rust 1.89 or newer with cargo, then npm rebuild sae-carry (in a clone: npm run build:native)",
+    get advice() {
+      return `Rust 1.89 or newer with cargo (by rustup), then ${command("native/build.mjs")}`;
+    },
     bring: ({ threads }) => bringNative(threads),
   },
   {
@@ -87,7 +95,9 @@ const backends: readonly Backend[] = [
     automatic: true,
     singleThreaded: false,
     mostWorkers: 1,
-    advice: "npm install @tensorflow/tfjs-node",
+    get advice() {
+      return `npm install @tensorflow/tfjs-node, or for a current TensorFlow ${command("scripts/tensorflow-node.mjs")} (docs/backends.md)`;
+    },
     bring: () => bringTensorflow("@tensorflow/tfjs-node", false),
   },
   {
@@ -255,7 +265,26 @@ async function activate(backend: Backend, wish: Wish): Promise<void> {
   if (two !== 2) throw new Error(`its first sum came out as ${two}`);
 }
 
+/** The command that runs a script of this package, from where the user is. */
+function command(path: string): string {
+  // seen from src/ and from dist/src/
+  const places = ["../../", "../../../"].map((up) =>
+    fileURLToPath(new URL(`${up}${path}`, import.meta.url)),
+  );
+  const file = places.find((place) => existsSync(place)) ?? places[0];
+  const near = relative("", file);
+  return `node ${near.startsWith("..") ? file : near}`;
+}
+
 async function bringTensorflow(packageName: string, wantGpu: boolean): Promise<string> {
+  // it speaks of its processor when it is loaded
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
+  // tfjs-node 4.22 calls two functions that are deprecated in Node, and gone from Node 23 on
+  Object.assign(createRequire(import.meta.url)("node:util") as object, {
+    isNullOrUndefined: (value: unknown) => value === null || value === undefined,
+    isArray: Array.isArray,
+  });
+  provideKernels("tensorflow", { ...plainKernels, takesTransposed: true });
   const binding = await importPeer(packageName);
   const isGpu = (binding as { backend?: () => { isUsingGpuDevice?: boolean } }).backend?.();
   if (wantGpu && isGpu?.isUsingGpuDevice !== true) {
@@ -342,7 +371,12 @@ async function importPeer(packageName: string): Promise<object> {
 }
 
 function versions(): Record<string, string> {
-  return { node: process.versions.node, tfjs: tf.version.tfjs };
+  const { binding } = tf.backend() as { binding?: { TF_Version: string } };
+  return {
+    node: process.versions.node,
+    tfjs: tf.version.tfjs,
+    ...(binding && { tensorflow: binding.TF_Version }),
+  };
 }
 
 function message(cause: unknown): string {

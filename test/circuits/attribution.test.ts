@@ -2,10 +2,11 @@ import { beforeAll, expect, test } from "vitest";
 import { attribute, patchSetting, runCircuit } from "../../circuits/index.ts";
 import { nodeKey } from "../../circuits/nodes.ts";
 import { useBackend } from "../../src/engine/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { dictionary, linearModel, prompts } from "./linear-model.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 test("on a linear model the hand-computed scores come out", () => {

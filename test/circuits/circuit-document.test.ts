@@ -16,6 +16,7 @@ import { carrySae, type Sae } from "../../sae/index.ts";
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
 import { expandModel } from "../../src/expansion/index.ts";
 import { type HostModel, initGpt2, placeModel } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { pairedSource, randomSae, trainedModel } from "./small-run.ts";
 
 const source = pairedSource();
@@ -25,7 +26,7 @@ let host: HostModel;
 let sae: Sae;
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
   host = await trainedModel(source);
   sae = randomSae(24, 40, hook);
 });

@@ -12,6 +12,7 @@ import {
 import { nodeKey } from "../../circuits/nodes.ts";
 import { packPrompts } from "../../circuits/tasks/prompts.ts";
 import { createRng, useBackend } from "../../src/engine/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { dictionary, linearModel, prompts } from "./linear-model.ts";
 
 // Both prompts move the metric the same way: (1,2) → (3,5) and (1,2) → (0,0) would not.
@@ -21,7 +22,7 @@ const steady = packPrompts("bigram", [
 ]);
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 test("a sweep ends at faithfulness 1 and completeness 0 with every node in", () => {

@@ -3,9 +3,10 @@ import { diagonalMeans, repeatedSequences } from "../../circuits/head-scores.ts"
 import { headScores } from "../../circuits/index.ts";
 import { createRng, useBackend } from "../../src/engine/index.ts";
 import { gpt2Config, initGpt2, placeModel } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 /** A [1, 1, width, width] pattern in which each position attends to one place. */

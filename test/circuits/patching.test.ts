@@ -1,12 +1,13 @@
 import { beforeAll, expect, test } from "vitest";
 import { type CircuitNode, patchSetting, runCircuit } from "../../circuits/index.ts";
 import { useBackend } from "../../src/engine/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { dictionary, linearModel, prompts } from "./linear-model.ts";
 
 const ref = (type: CircuitNode["type"], index = 0) => ({ type, layer: 0, index });
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 test("without an SAE the empty circuit is what the clean embedding does beside corrupted nodes", () => {

@@ -19,6 +19,7 @@ import { loadSae, readLineage } from "../../sae/index.ts";
 import { readMap } from "../../src/expansion/index.ts";
 import { readArrow } from "../../src/io/index.ts";
 import { loadModel } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { runCommand } from "../support/command-line.ts";
 import { makeSmallRun, type SmallRun } from "../support/small-run.ts";
 
@@ -32,9 +33,15 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs with --json on wasm and checks the document against its schema. */
+/** Runs with --json on the backend of the tests and checks the document against its schema. */
 async function answer(name: string, ...args: string[]): Promise<Record<string, never>> {
-  const { code, out, err } = await runCommand(...args, "--json", "--quiet", "--backend", "wasm");
+  const { code, out, err } = await runCommand(
+    ...args,
+    "--json",
+    "--quiet",
+    "--backend",
+    testBackend,
+  );
   expect(err).toBe("");
   expect(code, out).toBe(0);
   const document = JSON.parse(out) as Record<string, never>;
@@ -44,7 +51,7 @@ async function answer(name: string, ...args: string[]): Promise<Record<string, n
 
 /** Runs with --json, expects exit code 2 and returns the error. */
 async function refusal(...args: string[]): Promise<Record<string, string>> {
-  const { code, out } = await runCommand(...args, "--json", "--backend", "wasm");
+  const { code, out } = await runCommand(...args, "--json", "--backend", testBackend);
   expect(code, out).toBe(2);
   jsonDocuments.error.schema.parse(JSON.parse(out));
   return (JSON.parse(out) as { error: Record<string, string> }).error;
@@ -359,9 +366,9 @@ describe("inspect", () => {
 });
 
 describe("doctor", () => {
-  test("lists every backend, the chosen one, and passes its checks on wasm", async () => {
+  test("lists every backend, the chosen one, and passes its checks", async () => {
     const document = await answer("doctor", "doctor", "--check");
-    expect(document.chosen).toBe("wasm");
+    expect(document.chosen).toBe(testBackend);
     const names = (document.backends as unknown as { name: string }[]).map(({ name }) => name);
     expect(names).toEqual(["tensorflow-gpu", "native", "tensorflow", "webgpu", "wasm", "cpu"]);
     const checks = document.checks as unknown as { name: string; passed: boolean }[];

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
 import { jsonDocuments } from "../../cli/json-schemas.ts";
+import { testBackend } from "../support/backend.ts";
 import { runCommand } from "../support/command-line.ts";
 
 let folder = "";
@@ -28,7 +29,7 @@ interface DryRun {
 }
 
 async function dryRun(...args: string[]): Promise<DryRun> {
-  const { code, out } = await runCommand(...args, "--dry-run", "--json", "--backend", "wasm");
+  const { code, out } = await runCommand(...args, "--dry-run", "--json", "--backend", testBackend);
   expect(code, out).toBe(0);
   return jsonDocuments["dry-run"].schema.parse(JSON.parse(out)) as DryRun;
 }
@@ -56,7 +57,7 @@ describe("--dry-run", () => {
       "--out",
       at("run"),
     ];
-    const { code, out } = await runCommand(...line, "--backend", "wasm");
+    const { code, out } = await runCommand(...line, "--backend", testBackend);
     expect(code).toBe(0);
     expect(out).toMatch(/^00-base +2 layers × 32, 4 heads/m);
     expect(out).toMatch(/^time +about /m);

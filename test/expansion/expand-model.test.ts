@@ -9,10 +9,11 @@ import {
   planExpansion,
 } from "../../src/expansion/index.ts";
 import { type Gpt2Sizes, gpt2Config, placeModel } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { executePlanF64, randomModel } from "../support/growth-f64.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const options: ExpandOptions = {

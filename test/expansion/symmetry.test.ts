@@ -18,9 +18,10 @@ import {
   lmTrainDefaults,
   placeModel,
 } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const config = gpt2Config({

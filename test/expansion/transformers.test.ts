@@ -6,11 +6,12 @@ import { beforeAll, expect } from "vitest";
 import { createRng, useBackend } from "../../src/engine/index.ts";
 import { type ExpandOptions, expandModel } from "../../src/expansion/index.ts";
 import { gpt2Config, saveModel } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { randomModel } from "../support/growth-f64.ts";
 import { python } from "../support/python.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const script = `

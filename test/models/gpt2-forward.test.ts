@@ -13,11 +13,12 @@ import {
   hookWidth,
   placeModel,
 } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { runF64 } from "../support/gpt2-f64.ts";
 import { randomModel } from "../support/growth-f64.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const close = { rtol: 1e-4, atol: 1e-5 };

@@ -9,11 +9,12 @@ import {
   shift,
   unembedding,
 } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { runF64 } from "../support/gpt2-f64.ts";
 import { randomModel } from "../support/growth-f64.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const config = gpt2Config({ vocab_size: 9, n_positions: 5, n_embd: 6, n_layer: 1, n_head: 2 });

@@ -13,10 +13,11 @@ import {
   hookWidth,
   placeModel,
 } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { randomModel } from "../support/growth-f64.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const config = gpt2Config({

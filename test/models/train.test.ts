@@ -15,9 +15,10 @@ import {
   placeModel,
   shift,
 } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const config = gpt2Config({ vocab_size: 17, n_positions: 8, n_embd: 8, n_layer: 2, n_head: 2 });
@@ -110,7 +111,7 @@ test("a state can be resumed from twice, also where the backend keeps the arrays
     expect(bytesOf(await once.state())).toEqual(bytesOf(await again.state()));
     for (const trainer of [first, once, again]) trainer.dispose();
   } finally {
-    await useBackend("wasm");
+    await useBackend(testBackend);
   }
 });
 

@@ -11,6 +11,7 @@ import {
   placeModel,
   saveModel,
 } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { python } from "../support/python.ts";
 
@@ -54,7 +55,7 @@ function roughModel(): HostModel {
 }
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 python.test(

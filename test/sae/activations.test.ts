@@ -8,6 +8,7 @@ import {
   type Model,
   placeModel,
 } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 
 const context = 5;
 const nSeq = 6;
@@ -21,7 +22,7 @@ let model: Model;
 let every: Float32Array; // [nSeq · context, 4]
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
   const config = gpt2Config({
     vocab_size: 11,
     n_positions: context,

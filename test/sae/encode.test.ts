@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import { decode, encode, encodeAsync, type Sae, saeConfig } from "../../sae/index.ts";
 import { tf, useBackend } from "../../src/engine/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { dense, draw, naiveDecode, naiveEncode, randomSae } from "./support/random-sae.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 // d_in = 1, W_enc = [1, 2, −1], b_enc = [0, −1, 0], b_dec = 1: x = 3 gives pre-activations 2, 3, −2.

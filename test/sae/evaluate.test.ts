@@ -19,6 +19,7 @@ import {
   type Model,
   placeModel,
 } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { layerNormF64, runF64 } from "../support/gpt2-f64.ts";
 import { randomModel } from "../support/growth-f64.ts";
@@ -51,7 +52,7 @@ const set: Sequences = {
 
 let model: Model;
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
   model = placeModel(host);
   return () => model.dispose();
 });

@@ -15,6 +15,7 @@ import {
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
 import { readArrow, writeArrowTable } from "../../src/io/index.ts";
 import { gpt2Config, type Model, placeModel } from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { randomModel } from "../support/growth-f64.ts";
 import { draw } from "./support/random-sae.ts";
@@ -28,7 +29,7 @@ const host = randomModel(config, "features");
 
 let model: Model;
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
   model = placeModel(host);
   return () => model.dispose();
 });

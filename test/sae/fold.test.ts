@@ -12,10 +12,11 @@ import {
 } from "../../sae/index.ts";
 import { rowNorms } from "../../sae/kernels/row-norms.ts";
 import { tf, useBackend } from "../../src/engine/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { dense, draw, randomSae } from "./support/random-sae.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const d_in = 6;

@@ -10,9 +10,10 @@ import {
   saeConfig,
 } from "../../sae/index.ts";
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
+import { testBackend } from "../support/backend.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 /** Latent 0 reads and writes coordinate 0; the other coordinates of the activations go unexplained. */

@@ -18,10 +18,11 @@ import {
   UsageError,
   writeSafetensors,
 } from "../../src/io/index.ts";
+import { testBackend } from "../support/backend.ts";
 import { python } from "../support/python.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const folder = () => mkdtempSync(join(tmpdir(), "sae-carry-saelens-"));

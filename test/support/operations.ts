@@ -1,6 +1,7 @@
 // Checks of a differentiable operation: against another form of it, against finite differences, against plain f64 loops.
 import { expect } from "vitest";
-import { createRng, type Rng, tf } from "../../src/engine/index.ts";
+import { type BackendName, createRng, type Rng, tf } from "../../src/engine/index.ts";
+import { testBackend } from "./backend.ts";
 import { missingNative } from "./native.ts";
 
 /** Where the numbers of these checks come from. */
@@ -101,9 +102,12 @@ export async function expectReference(
   }
 }
 
-/** The backends whose operations are checked here: `native` only where it is built. */
-export const checkedBackends: readonly ("native" | "wasm" | "cpu")[] = [
-  ...((await missingNative()) === undefined ? (["native"] as const) : []),
-  "wasm",
-  "cpu",
+/** The backends whose operations are checked here: that of the test run, and `native` where it is built. */
+export const checkedBackends: readonly BackendName[] = [
+  ...new Set<BackendName>([
+    ...((await missingNative()) === undefined ? (["native"] as const) : []),
+    "wasm",
+    "cpu",
+    testBackend,
+  ]),
 ];

@@ -1,6 +1,7 @@
 // The smallest plan that does everything a run does, on real text: seconds on one core.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { testBackend } from "./backend.ts";
 
 /** Writes the plan into `folder` and returns its path. `extra` is YAML put behind it. */
 export function writeTinyPlan(
@@ -14,7 +15,7 @@ export function writeTinyPlan(
 
 const base = `version: 1
 seed: 3
-backend: wasm
+backend: ${testBackend}
 workers: 2
 data: { corpus: sotu, context: 16, max_tokens: 250000 }
 tokenizer: { vocab_size: 400 }

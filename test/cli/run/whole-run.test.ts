@@ -14,6 +14,7 @@ import { readTokenSet } from "../../../src/data/index.ts";
 import { useBackend } from "../../../src/engine/index.ts";
 import { Interrupted, readArrow, readJson, readJsonl, sha256File } from "../../../src/io/index.ts";
 import { heldOutLoss, loadModel, placeModel } from "../../../src/models/index.ts";
+import { testBackend } from "../../support/backend.ts";
 import { type Ending, runCommand } from "../../support/command-line.ts";
 import { smallText } from "../../support/small-run.ts";
 
@@ -100,7 +101,7 @@ describe("its activation dump", () => {
     const hook = "blocks.0.hook_resid_post";
     const model = stage("00-base", "model");
     const line = ["dump", model, "--hook", hook, "--text", at("my.txt"), "--tokens", "100"];
-    await succeed(...line, "--out", at("dump.arrow"), "--backend", "wasm");
+    await succeed(...line, "--out", at("dump.arrow"), "--backend", testBackend);
     const ours = readArrow(stage("00-base", "activations.arrow")).metadata;
     expect(readArrow(at("dump.arrow")).metadata).toEqual(ours);
     expect(ours["sae_carry.hook"]).toBe(hook);
@@ -114,7 +115,7 @@ describe("the backend of a run", () => {
     const again = await succeed("train", at("plan.yaml"), "--out", at("plain"));
     expect(again.err).toContain("backend cpu: it began the run");
     await succeed("train", at("plain"), "--backend", "cpu");
-    const other = await runCommand("train", at("plain"), "--backend", "wasm");
+    const other = await runCommand("train", at("plain"), "--backend", testBackend);
     expect(other.code).toBe(2);
     expect(other.err).toContain("--backend cpu");
   }, 60_000);
@@ -122,7 +123,7 @@ describe("the backend of a run", () => {
 
 describe("asked to stop", () => {
   test.each(["evaluate", "compare", "circuits"] as const)("%s stops soon", async (kind) => {
-    await useBackend("wasm");
+    await useBackend(testBackend);
     const plan = await storedPlan();
     const task = taskGraph(plan).find(
       ({ spec, stage }) => spec.kind === kind && stage === 1,
@@ -169,7 +170,7 @@ describe("the order of the training sequences", () => {
   }
 
   test("is that of the corpus under `order: file`", async () => {
-    await useBackend("wasm");
+    await useBackend(testBackend);
     const want = (await firstLoss("file", 0)) as number;
     expect(await firstLoss("file", 256)).toBeCloseTo(want, 5);
     expect(Math.abs(((await firstLoss("shuffled", 256)) as number) - want)).toBeGreaterThan(1e-4);

@@ -19,11 +19,12 @@ import {
   sha256,
   UsageError,
 } from "../../../src/io/index.ts";
+import { testBackend } from "../../support/backend.ts";
 import { plant, plantedSource, recovered } from "../support/planted.ts";
 import { draw, randomSae } from "../support/random-sae.ts";
 
 beforeAll(async () => {
-  await useBackend("wasm");
+  await useBackend(testBackend);
 });
 
 const d = 32;
@@ -207,6 +208,6 @@ test("the cpu backend trains the same SAE within rounding", async () => {
       expect(got.W_dec).toBeAllclose(want.W_dec, { rtol: 1e-3, atol: 1e-4 });
     }
   } finally {
-    await useBackend("wasm");
+    await useBackend(testBackend);
   }
 });
