@@ -79,7 +79,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
-test("npm pack lists dist, docs, examples and the crate to build, and no other sources or tests", async () => {
+test("npm pack lists dist, docs, examples, and what builds the crate and TensorFlow's binding, and no other sources or tests", async () => {
   const args = ["pack", "--dry-run", "--ignore-scripts", "--json"];
   const [{ files }] = JSON.parse((await run("npm", args, root)).out) as {
     files: { path: string }[];
@@ -89,7 +89,10 @@ test("npm pack lists dist, docs, examples and the crate to build, and no other s
   const folders = new Set(
     paths.filter((path) => path.includes("/")).map((path) => path.split("/")[0]),
   );
-  expect([...folders].sort()).toEqual(["dist", "docs", "examples", "native"]);
+  expect([...folders].sort()).toEqual(["dist", "docs", "examples", "native", "scripts"]);
+  expect(paths.filter((path) => path.startsWith("scripts/"))).toEqual([
+    "scripts/tensorflow-node.mjs",
+  ]);
   const single = paths.filter((path) => !path.includes("/"));
   const wanted = manifest.files.filter(
     (name) => !name.includes("/") && !folders.has(name) && existsSync(join(root, name)),
