@@ -9,6 +9,7 @@ mod math;
 mod matrix;
 mod parallel;
 mod rows;
+pub mod sparse_correlation;
 
 use std::slice;
 
