@@ -63,28 +63,56 @@ pub struct Adamw {
     pub scale: f64,
 }
 
-/// next = next − lr·(m̂/(√v̂ + eps) + weightDecay·next); the moments are updated in place.
+/// The numbers of a step as its loop takes them.
+pub struct Rates {
+    beta1: f32,
+    beta2: f32,
+    rest1: f32,
+    rest2: f32,
+    rate: f32,
+    correct2: f32,
+    decay: f32,
+    eps: f32,
+    scale: f32,
+}
+
+impl Rates {
+    pub fn of(numbers: &Adamw) -> Self {
+        Rates {
+            beta1: numbers.beta1 as f32,
+            beta2: numbers.beta2 as f32,
+            rest1: (1.0 - numbers.beta1) as f32,
+            rest2: (1.0 - numbers.beta2) as f32,
+            rate: (numbers.lr / (1.0 - numbers.beta1.powf(numbers.step))) as f32,
+            correct2: (1.0 / (1.0 - numbers.beta2.powf(numbers.step))) as f32,
+            decay: (1.0 - numbers.lr * numbers.weight_decay) as f32,
+            eps: numbers.eps as f32,
+            scale: numbers.scale as f32,
+        }
+    }
+
+    /// next = next − lr·(m̂/(√v̂ + eps) + weightDecay·next); the moments are updated in place.
+    #[inline(always)]
+    pub fn step(&self, next: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32]) {
+        for ((p, &g), (m, v)) in next
+            .iter_mut()
+            .zip(grad)
+            .zip(m.iter_mut().zip(v.iter_mut()))
+        {
+            let g = g * self.scale;
+            *m = self.beta1 * *m + self.rest1 * g;
+            *v = self.beta2 * *v + self.rest2 * g * g;
+            *p = *p * self.decay - self.rate * *m / ((*v * self.correct2).sqrt() + self.eps);
+        }
+    }
+}
+
+/// One AdamW step of an array in place.
 pub fn adamw(next: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], numbers: &Adamw) {
     assert!(grad.len() == next.len() && m.len() == next.len() && v.len() == next.len());
-    let (beta1, beta2) = (numbers.beta1 as f32, numbers.beta2 as f32);
-    let (rest1, rest2) = ((1.0 - numbers.beta1) as f32, (1.0 - numbers.beta2) as f32);
-    let rate = (numbers.lr / (1.0 - numbers.beta1.powf(numbers.step))) as f32;
-    let correct2 = (1.0 / (1.0 - numbers.beta2.powf(numbers.step))) as f32;
-    let decay = (1.0 - numbers.lr * numbers.weight_decay) as f32;
-    let (eps, scale) = (numbers.eps as f32, numbers.scale as f32);
+    let rates = Rates::of(numbers);
     let piece = |((next, grad), (m, v)): ((&mut [f32], &[f32]), Pair)| {
-        vectorised(|| {
-            for ((p, &g), (m, v)) in next
-                .iter_mut()
-                .zip(grad)
-                .zip(m.iter_mut().zip(v.iter_mut()))
-            {
-                let g = g * scale;
-                *m = beta1 * *m + rest1 * g;
-                *v = beta2 * *v + rest2 * g * g;
-                *p = *p * decay - rate * *m / ((*v * correct2).sqrt() + eps);
-            }
-        });
+        vectorised(|| rates.step(next, grad, m, v));
     };
     run(next.len() > PIECE, |parallel| {
         if parallel {

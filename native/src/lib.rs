@@ -9,7 +9,7 @@ mod math;
 mod matrix;
 mod parallel;
 mod rows;
-pub mod sparse_correlation;
+pub mod sae;
 
 use std::slice;
 

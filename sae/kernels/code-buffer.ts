@@ -40,6 +40,18 @@ export class CodeBuffer {
     this.rowStart[this.nRows] = nnz;
   }
 
+  /** Takes the codes of `nRows` rows, `nnz` in all, from a kernel that writes the arrays whole. */
+  fill(
+    nRows: number,
+    nnz: number,
+    write: (rowStart: Int32Array, latent: Int32Array, value: Float32Array) => void,
+  ): void {
+    this.reset(nRows, nnz);
+    write(this.rowStart, this.latent, this.value);
+    this.nRows = nRows;
+    this.nnz = nnz;
+  }
+
   /** A copy of exact size. */
   toCodes(dSae: number): SparseCodes {
     return {

@@ -3,21 +3,16 @@
  * once, each SAE then takes its own step. A trainer's state can be taken out and put back; a
  * resumed trainer goes on with the same numbers as one that was never stopped.
  */
-import { hostView, linear, type Rng, tf } from "../../src/engine/index.ts";
+import { hostView, type Rng, saeAddon } from "../../src/engine/index.ts";
 import { type HostTensor, RunError, UsageError } from "../../src/io/index.ts";
 import type { ActivationSource } from "../activations.ts";
 import { activationScale } from "../frame.ts";
 import { columnMeans, initialiseSae } from "../initialise.ts";
-import { transposeInto } from "../kernels/transpose.ts";
 import type { Sae, SaeConfig } from "../sae.ts";
+import { stepKernels } from "./choose-kernels.ts";
 import { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./options.ts";
-import {
-  applyGradients,
-  createStepScratch,
-  type SaeStepFigures,
-  type StepScratch,
-  saeGradients,
-} from "./step.ts";
+import { prepareStep, type SaeStepFigures } from "./step.ts";
+import type { StepKernels } from "./step-kernels.ts";
 import {
   enterTraining,
   fromTrainingTensors,
@@ -81,23 +76,25 @@ export async function createSaeTrainer(
   const { saes, scale, taken: start } = state ? restore(jobs, state) : await begin(source, jobs);
   let taken = start.step;
   let tokens = start.tokens;
-  const scratches = new Map<string, StepScratch>();
+  const kernels = new Map<string, StepKernels>();
+  let rows: Float32Array = new Float32Array(0); // [n, d_in], one buffer for all steps
 
   return {
     get taken() {
       return taken;
     },
     async step() {
-      const rows = await takeRows(source, taken, scale);
+      rows = await takeRows(source, taken, scale, rows);
       const variance = totalVariance(rows, source.dIn);
       const lr = saeLearningRate(taken + 1, options);
       const figures: (SaeStepFigures & { name: string })[] = [];
       for (const [i, sae] of saes.entries()) {
         const { name } = jobs[i];
-        const done = await stepOne(sae, rows, variance, options, scratchFor(scratches, sae.cfg));
-        if (!Number.isFinite(done.loss)) throw nanLoss(name, taken + 1, done.loss);
-        applyGradients(sae, taken + 1, lr, options, scratchFor(scratches, sae.cfg));
-        figures.push({ name, ...done });
+        const done = await prepareStep(sae, rows, variance, options, stepKernels(kernels, sae.cfg));
+        const { loss } = done.figures;
+        if (!Number.isFinite(loss)) throw nanLoss(name, taken + 1, loss);
+        done.apply(taken + 1, lr);
+        figures.push({ name, ...done.figures });
       }
       taken += 1;
       tokens += rows.length / source.dIn;
@@ -141,7 +138,7 @@ interface Started {
 
 /** The scale and the fresh SAEs' b_dec come from the first batch. */
 async function begin(source: ActivationSource, jobs: readonly SaeJob[]): Promise<Started> {
-  const sample = await takeRows(source, 0, 1);
+  const sample = await takeRows(source, 0, 1, new Float32Array(0));
   const scale = activationScale(sample, source.dIn);
   const saes = jobs.map(({ config, init, rng, pinNorms }) =>
     init
@@ -186,15 +183,16 @@ function checkJobs(source: ActivationSource, jobs: readonly SaeJob[]): void {
   }
 }
 
-/** The step's rows times `scale`, on the host. */
+/** The step's rows times `scale`, on the host; in `buffer` where it has their length. */
 async function takeRows(
   source: ActivationSource,
   step: number,
   scale: number,
+  buffer: Float32Array,
 ): Promise<Float32Array> {
   const tensor = await source.batch(step);
   const values = hostView(tensor) ?? ((await tensor.data()) as Float32Array);
-  const rows = new Float32Array(values.length);
+  const rows = buffer.length === values.length ? buffer : new Float32Array(values.length);
   for (let i = 0; i < rows.length; i++) rows[i] = values[i] * scale;
   tensor.dispose();
   return rows;
@@ -202,6 +200,8 @@ async function takeRows(
 
 /** Σ‖x − mean‖² over the rows. */
 function totalVariance(rows: Float32Array, d: number): number {
+  const addon = saeAddon();
+  if (addon) return addon.totalVariance(rows, d);
   const mean = columnMeans(rows, d);
   let total = 0;
   for (let at = 0; at < rows.length; at += d) {
@@ -211,45 +211,6 @@ function totalVariance(rows: Float32Array, d: number): number {
     }
   }
   return total;
-}
-
-/** The encoder's dense product on the engine, then the host's part of the step up to the gradients. */
-async function stepOne(
-  sae: TrainingSae,
-  rows: Float32Array,
-  variance: number,
-  options: SaeTrainOptions,
-  scratch: StepScratch,
-): Promise<SaeStepFigures> {
-  const { d_in, d_sae } = sae.cfg;
-  const { W_enc, b_enc, b_dec } = sae.weights;
-  if (scratch.x.length !== rows.length) scratch.x = new Float32Array(rows.length);
-  const { x, uploaded } = scratch;
-  for (let at = 0; at < rows.length; at += d_in) {
-    for (let j = 0; j < d_in; j++) x[at + j] = rows[at + j] - b_dec[j];
-  }
-  transposeInto(W_enc, d_sae, d_in, uploaded);
-  const pre = tf.tidy(() =>
-    linear(
-      tf.tensor2d(x, [x.length / d_in, d_in]),
-      tf.tensor2d(uploaded, [d_in, d_sae]),
-      tf.tensor1d(b_enc.slice()),
-    ),
-  );
-  const values = hostView(pre) ?? ((await pre.data()) as Float32Array);
-  const figures = saeGradients(sae, values, x, variance, options, scratch);
-  pre.dispose();
-  return figures;
-}
-
-function scratchFor(all: Map<string, StepScratch>, cfg: SaeConfig): StepScratch {
-  const shape = `${cfg.d_in}x${cfg.d_sae}`;
-  let scratch = all.get(shape);
-  if (!scratch) {
-    scratch = createStepScratch(cfg);
-    all.set(shape, scratch);
-  }
-  return scratch;
 }
 
 function nanLoss(name: string, step: number, loss: number): RunError {

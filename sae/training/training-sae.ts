@@ -21,6 +21,9 @@ export interface SaeArrays {
 /** The trained arrays by name. */
 export const saeArrayNames: readonly (keyof SaeArrays)[] = ["W_enc", "b_enc", "W_dec", "b_dec"];
 
+/** Adam's ε. */
+export const adamEpsilon = 1e-8;
+
 /** An SAE in training; the arrays are updated in place. */
 export interface TrainingSae {
   readonly cfg: SaeConfig;
@@ -36,7 +39,7 @@ export interface TrainingSae {
 }
 
 /** Zeros in the shapes of an SAE's arrays. */
-export function zeroArrays({ d_in, d_sae }: SaeConfig): SaeArrays {
+export function zeroArrays({ d_in, d_sae }: Pick<SaeConfig, "d_in" | "d_sae">): SaeArrays {
   return {
     W_enc: new Float32Array(d_sae * d_in),
     b_enc: new Float32Array(d_sae),

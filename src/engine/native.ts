@@ -7,6 +7,7 @@ import { provideKernels } from "./host/kernels.ts";
 import { type Addon, nativeKernels } from "./native/addon.ts";
 import { NativeBackend } from "./native/backend.ts";
 import { addonPlaces, loadAddon } from "./native/load.ts";
+import { provideSaeAddon } from "./native/sae-addon.ts";
 import { registerNativeKernels } from "./native/tf-kernels.ts";
 import { tf } from "./tf.ts";
 
@@ -23,6 +24,7 @@ export async function bringNative(threads: number | undefined): Promise<string> 
     tf.copyRegisteredKernels("cpu", "native");
     registerNativeKernels(loaded);
     provideKernels("native", nativeKernels(loaded));
+    provideSaeAddon(loaded);
     addon = loaded;
   }
   addon.setThreads(threads ?? 0);

@@ -1,16 +1,25 @@
-import { expect, test } from "vitest";
+// Both implementations of a step's parts: gradients are read from Adam's first moment with beta1 = 0.
+import { describe, expect, test } from "vitest";
 import { initialiseSae } from "../../../sae/initialise.ts";
+import { decodeRows } from "../../../sae/kernels/reconstruct.ts";
+import { projectOutRows } from "../../../sae/kernels/row-norms.ts";
 import { saeConfig } from "../../../sae/sae.ts";
+import { nativeStepKernels } from "../../../sae/training/native-step.ts";
 import {
   type SaeTrainOptions,
   saeLearningRate,
   saeTrainDefaults,
 } from "../../../sae/training/options.ts";
-import { applyGradients, createStepScratch, saeGradients } from "../../../sae/training/step.ts";
+import { plainStepKernels } from "../../../sae/training/plain-step.ts";
+import { prepareStep } from "../../../sae/training/step.ts";
+import type { StepKernels } from "../../../sae/training/step-kernels.ts";
 import { enterTraining, type TrainingSae } from "../../../sae/training/training-sae.ts";
-import { createRng } from "../../../src/engine/index.ts";
+import { createRng, type SaeAddon, saeAddon } from "../../../src/engine/index.ts";
+import { missingNative } from "../../support/native.ts";
+import { testWith } from "../../support/require.ts";
 import { draw } from "../support/random-sae.ts";
 
+const missing = await missingNative();
 const d = 6;
 const dSae = 10;
 const n = 25;
@@ -41,51 +50,132 @@ function centred(sae: TrainingSae): Float32Array {
   return rows.map((x, at) => x - sae.weights.b_dec[at % d]);
 }
 
-function preActivations(sae: TrainingSae): Float32Array {
+/** Figures and gradients of one batch; the gradient of W_dec as Adam gets it, its rows' norms held. */
+async function run(sae: TrainingSae, kernels: StepKernels, given: SaeTrainOptions = options) {
+  const { figures, apply } = await prepareStep(sae, rows, 1, { ...given, beta1: 0 }, kernels);
+  apply(1, 0);
+  return { figures, gradients: sae.m, codes: kernels.codes };
+}
+
+/** x − b_dec − Σ f W_dec for the codes just selected. */
+function residualOf(sae: TrainingSae, { codes }: StepKernels): Float32Array {
+  const decoded = new Float32Array(n * d);
+  decodeRows(codes, n, d, sae.weights.W_dec, new Float32Array(d), decoded);
+  return centred(sae).map((x, at) => x - decoded[at]);
+}
+
+function smallestOf(sae: TrainingSae, count: number): number {
   const x = centred(sae);
-  const pre = new Float32Array(n * dSae);
+  const pre: number[] = [];
   for (let t = 0; t < n; t++) {
     for (let i = 0; i < dSae; i++) {
       let sum = sae.weights.b_enc[i];
       for (let j = 0; j < d; j++) sum += sae.weights.W_enc[i * d + j] * x[t * d + j];
-      pre[t * dSae + i] = sum;
+      pre.push(sum);
     }
   }
-  return pre;
+  return pre.sort((a, b) => b - a)[count - 1];
 }
 
-function run(sae: TrainingSae, given: SaeTrainOptions = options) {
-  const scratch = createStepScratch(sae.cfg);
-  const figures = saeGradients(sae, preActivations(sae), centred(sae), 1, given, scratch);
-  return { scratch, figures };
-}
+for (const [title, make, it] of [
+  ["plain loops", () => plainStepKernels(d, dSae), test],
+  ["the addon", () => nativeStepKernels(saeAddon() as SaeAddon), testWith("native", missing)],
+] as const) {
+  describe(title, () => {
+    it("dead latents get a gradient from AuxK, of the loss with the residual held fixed", async () => {
+      const sae = withDead();
+      const kernels = make();
+      const { gradients, figures } = await run(sae, kernels);
+      expect(figures.dead_fraction).toBeCloseTo(0.4);
+      expect(figures.aux_loss).toBeGreaterThan(0);
+      const residual = residualOf(sae, kernels);
+      const h = 1e-3;
+      for (const name of ["W_enc", "W_dec", "b_enc"] as const) {
+        const weights = sae.weights[name];
+        const count = (4 * weights.length) / dSae;
+        const want = new Float32Array(count);
+        for (let at = 0; at < count; at++) {
+          const kept = weights[at];
+          weights[at] = kept + h;
+          const up = naiveAuxLoss(sae, residual);
+          const hUp = weights[at] - kept;
+          weights[at] = kept - h;
+          const down = naiveAuxLoss(sae, residual);
+          const hDown = kept - weights[at];
+          weights[at] = kept;
+          want[at] = (up - down) / (hUp + hDown);
+        }
+        if (name === "W_dec") projectOutRows(want, weights.subarray(0, count), d);
+        for (let at = 0; at < count; at++) expect(gradients[name][at]).toBeCloseTo(want[at], 2);
+        expect(Math.max(...gradients[name].subarray(0, count).map(Math.abs))).toBeGreaterThan(0.01);
+      }
+    });
 
-test("dead latents get a gradient from AuxK, of the loss with the residual held fixed", () => {
-  const sae = withDead();
-  const { scratch, figures } = run(sae);
-  expect(figures.dead_fraction).toBeCloseTo(0.4);
-  expect(figures.aux_loss).toBeGreaterThan(0);
-  const residual = scratch.residual.slice();
-  const h = 1e-3;
-  for (const name of ["W_enc", "W_dec", "b_enc"] as const) {
-    const perLatent = sae.weights[name].length / dSae;
-    const gradient = scratch.gradients[name];
-    let largest = 0;
-    for (let at = 0; at < 4 * perLatent; at++) {
-      const kept = sae.weights[name][at];
-      sae.weights[name][at] = kept + h;
-      const up = naiveAuxLoss(sae, residual);
-      const hUp = sae.weights[name][at] - kept;
-      sae.weights[name][at] = kept - h;
-      const down = naiveAuxLoss(sae, residual);
-      const hDown = kept - sae.weights[name][at];
-      sae.weights[name][at] = kept;
-      expect(gradient[at]).toBeCloseTo((up - down) / (hUp + hDown), 2);
-      largest = Math.max(largest, Math.abs(gradient[at]));
-    }
-    expect(largest).toBeGreaterThan(0.01);
-  }
-});
+    it("AuxK leaves the gradients of living latents alone, except b_dec through the encoder", async () => {
+      const withAux = await run(withDead(), make());
+      const none = { ...withDead(), sinceFired: new Float64Array(dSae) };
+      const without = await run(none, make());
+      expect(without.figures.aux_loss).toBe(0);
+      for (const name of ["W_enc", "W_dec", "b_enc"] as const) {
+        const from = 4 * (withAux.gradients[name].length / dSae);
+        expect(withAux.gradients[name].slice(from)).toEqual(without.gradients[name].slice(from));
+        expect(without.gradients[name].slice(0, from).every((g) => g === 0)).toBe(true);
+      }
+    });
+
+    it("few dead latents count for less", async () => {
+      const sae = withDead();
+      for (let i = 1; i < 4; i++) sae.sinceFired[i] = 0;
+      const one = (await run(sae, make())).figures.aux_loss;
+      const sameButSmallK = await run(
+        { ...withDead(), sinceFired: withDead().sinceFired.map((s, i) => (i ? 0 : s)) },
+        make(),
+        { ...options, kAux: 1 },
+      );
+      expect(one).toBeGreaterThan(0);
+      expect(one).toBeCloseTo(sameButSmallK.figures.aux_loss / 3, 5);
+    });
+
+    it("counters count tokens and are cleared by a firing", async () => {
+      const sae = withDead();
+      const { codes } = await run(sae, make());
+      const fired = new Set(codes.latent.subarray(0, codes.nnz));
+      expect(fired.size).toBeGreaterThan(0);
+      for (let i = 0; i < dSae; i++) {
+        expect(sae.sinceFired[i]).toBe(fired.has(i) ? 0 : (i < 4 ? 100 : 0) + n);
+      }
+    });
+
+    it("the moving threshold starts at the first batch's smallest selected value and then moves slowly", async () => {
+      const cfg = saeConfig({ ...withDead().cfg, architecture: "batchtopk" });
+      const sae = { ...withDead(), cfg };
+      const smallest = smallestOf(sae, 2 * n);
+      await run(sae, make());
+      expect(sae.threshold).toBeCloseTo(smallest, 4);
+      const again = { ...withDead(), cfg, threshold: 2 };
+      await run(again, make());
+      expect(again.threshold).toBeCloseTo(2 + options.thresholdRate * (smallest - 2), 4);
+    });
+
+    it("a step lowers the loss and keeps the decoder's norms", async () => {
+      const sae = withDead();
+      const kernels = make();
+      let first = Number.NaN;
+      let last = Number.NaN;
+      for (let step = 1; step <= 60; step++) {
+        const { figures, apply } = await prepareStep(sae, rows, 1, options, kernels);
+        if (step === 1) first = figures.loss;
+        last = figures.loss;
+        apply(step, 0.05);
+      }
+      expect(last).toBeLessThan(0.5 * first);
+      for (let i = 0; i < dSae; i++) {
+        const row = sae.weights.W_dec.subarray(i * d, (i + 1) * d);
+        expect(Math.hypot(...row)).toBeCloseTo(sae.norms[i], 5);
+      }
+    });
+  });
+}
 
 /** 0.5 · min(4/3, 1) · mean_t ‖residual_t − Σ over the 3 largest dead latents‖², in f64. */
 function naiveAuxLoss(sae: TrainingSae, residual: Float32Array): number {
@@ -109,73 +199,6 @@ function naiveAuxLoss(sae: TrainingSae, residual: Float32Array): number {
   }
   return (0.5 * total) / n;
 }
-
-test("AuxK leaves the gradients of living latents alone, except b_dec through the encoder", () => {
-  const withAux = run(withDead());
-  const none = { ...withDead(), sinceFired: new Float64Array(dSae) };
-  const without = run(none);
-  expect(without.figures.aux_loss).toBe(0);
-  for (const name of ["W_enc", "W_dec", "b_enc"] as const) {
-    const from = 4 * (withAux.scratch.gradients[name].length / dSae);
-    expect(withAux.scratch.gradients[name].slice(from)).toEqual(
-      without.scratch.gradients[name].slice(from),
-    );
-    expect(without.scratch.gradients[name].slice(0, from).every((g) => g === 0)).toBe(true);
-  }
-});
-
-test("few dead latents count for less", () => {
-  const sae = withDead();
-  for (let i = 1; i < 4; i++) sae.sinceFired[i] = 0;
-  const one = run(sae).figures.aux_loss;
-  const sameButSmallK = run(
-    { ...sae, sinceFired: withDead().sinceFired.map((s, i) => (i ? 0 : s)) },
-    {
-      ...options,
-      kAux: 1,
-    },
-  ).figures.aux_loss;
-  expect(one).toBeCloseTo(sameButSmallK / 3, 6);
-});
-
-test("counters count tokens and are cleared by a firing", () => {
-  const sae = withDead();
-  const { scratch } = run(sae);
-  const fired = new Set(scratch.codes.latent.subarray(0, scratch.codes.nnz));
-  expect(fired.size).toBeGreaterThan(0);
-  for (let i = 0; i < dSae; i++) {
-    expect(sae.sinceFired[i]).toBe(fired.has(i) ? 0 : (i < 4 ? 100 : 0) + n);
-  }
-});
-
-test("the moving threshold starts at the first batch's smallest selected value and then moves slowly", () => {
-  const cfg = saeConfig({ ...withDead().cfg, architecture: "batchtopk" });
-  const sae = { ...withDead(), cfg };
-  const pre = preActivations(sae);
-  const smallest = [...pre].sort((a, b) => b - a)[2 * n - 1];
-  run(sae);
-  expect(sae.threshold).toBe(smallest);
-  sae.threshold = 2;
-  run(sae);
-  expect(sae.threshold).toBeCloseTo(2 + options.thresholdRate * (smallest - 2), 6);
-});
-
-test("a step lowers the loss and keeps the decoder's norms", () => {
-  const sae = withDead();
-  let first = Number.NaN;
-  let last = Number.NaN;
-  for (let step = 1; step <= 60; step++) {
-    const { scratch, figures } = run(sae);
-    if (step === 1) first = figures.loss;
-    last = figures.loss;
-    applyGradients(sae, step, 0.05, options, scratch);
-  }
-  expect(last).toBeLessThan(0.5 * first);
-  for (let i = 0; i < dSae; i++) {
-    const row = sae.weights.W_dec.subarray(i * d, (i + 1) * d);
-    expect(Math.hypot(...row)).toBeCloseTo(sae.norms[i], 5);
-  }
-});
 
 test("the rate rises linearly, stays, and falls linearly to the last step", () => {
   const schedule = { steps: 10, lr: 1, warmup: 0.2, decay: 0.4 };

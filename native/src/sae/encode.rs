@@ -1,0 +1,252 @@
+//! The encoder of a sparse autoencoder with the selection fused into its product. Rows of x lie in the lanes
+//! of the vectors, latents are taken a few at a time straight from their rows of weights, and a tile of
+//! pre-activations is compared with its rows' thresholds while it is in registers: only candidates are ever
+//! stored. Every pre-activation is one chain of multiply-adds from its bias on, whatever the blocking and the
+//! number of threads.
+
+use std::cell::RefCell;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::candidates::Candidates;
+use crate::parallel::run;
+
+/// An encoder's weights, `[d_sae, d_in]` where `is_latent_major`, else `[d_in, d_sae]`.
+#[derive(Clone, Copy)]
+pub struct Encoder<'a> {
+    pub weights: &'a [f32],
+    pub bias: &'a [f32],
+    pub d_in: usize,
+    pub is_latent_major: bool,
+}
+
+impl Encoder<'_> {
+    pub fn check(&self) {
+        assert!(
+            self.d_in > 0 && self.weights.len() == self.bias.len() * self.d_in,
+            "the encoder's weights and biases don't belong together"
+        );
+    }
+}
+
+/// What is kept of a row of pre-activations; never what isn't positive.
+#[derive(Clone, Copy)]
+pub enum Keep<'a> {
+    /// The k largest; of equal ones, those of the lower latents.
+    Top(usize),
+    /// All above one floor.
+    AboveFloor(f32),
+    /// All above their latent's threshold.
+    AboveEach(&'a [f32]),
+}
+
+/// The codes kept of a block of rows, row by row with ascending latents.
+#[derive(Default)]
+pub struct BlockCodes {
+    pub count: Vec<u32>, // [rows of the block]
+    pub latent: Vec<u32>,
+    pub value: Vec<f32>,
+}
+
+/// Buffers of one thread, kept from call to call.
+#[derive(Default)]
+struct Scratch {
+    panels: Vec<f32>,
+    latents: Vec<f32>,
+    candidates: Candidates,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+}
+
+/// Rows in one block: a block of x stays in the second-level cache while the encoder streams past it.
+pub fn block_rows(d_in: usize) -> usize {
+    ((160 << 10) / d_in).clamp(64, 512) / 64 * 64
+}
+
+/// Encodes rows x [n, d_in] (centred already) and keeps what `keep` says, among `latents` where they are
+/// given (ascending), else among all; `out` gets one entry for every block of rows.
+pub fn encode(
+    x: &[f32],
+    encoder: Encoder,
+    latents: Option<&[u32]>,
+    keep: Keep,
+    out: &mut Vec<BlockCodes>,
+) {
+    encoder.check();
+    let d_in = encoder.d_in;
+    assert!(x.len().is_multiple_of(d_in));
+    if let Some(list) = latents {
+        assert!(list.iter().all(|&i| (i as usize) < encoder.bias.len()));
+    }
+    if let Keep::AboveEach(thresholds) = keep {
+        assert!(thresholds.len() == encoder.bias.len());
+    }
+    let rows = block_rows(d_in);
+    out.resize_with((x.len() / d_in).div_ceil(rows), BlockCodes::default);
+    let one = |(out, x): (&mut BlockCodes, &[f32])| {
+        SCRATCH.with_borrow_mut(|scratch| {
+            Arch::new().dispatch(Block {
+                x,
+                encoder,
+                latents,
+                keep,
+                scratch,
+                out,
+            });
+        });
+    };
+    run(x.len() * encoder.bias.len() > 1 << 17, |parallel| {
+        if parallel {
+            out.par_iter_mut()
+                .zip(x.par_chunks(rows * d_in))
+                .for_each(one);
+        } else {
+            out.iter_mut().zip(x.chunks(rows * d_in)).for_each(one);
+        }
+    });
+}
+
+struct Block<'a> {
+    x: &'a [f32],
+    encoder: Encoder<'a>,
+    latents: Option<&'a [u32]>,
+    keep: Keep<'a>,
+    scratch: &'a mut Scratch,
+    out: &'a mut BlockCodes,
+}
+
+impl WithSimd for Block<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        // accumulators, two vectors of x and a broadcast weight fill the registers
+        if S::REGISTER_COUNT >= 32 {
+            self.work::<S, 14>(simd);
+        } else {
+            self.work::<S, 6>(simd);
+        }
+    }
+}
+
+impl Block<'_> {
+    #[inline(always)]
+    fn work<S: Simd, const M: usize>(self, simd: S) {
+        let Block {
+            x,
+            encoder,
+            latents,
+            keep,
+            scratch,
+            out,
+        } = self;
+        let d_in = encoder.d_in;
+        let n = x.len() / d_in;
+        let width = 2 * S::F32_LANES;
+        let count = latents.map_or(encoder.bias.len(), <[u32]>::len);
+        let candidates = &mut scratch.candidates;
+        candidates.reset(n, n.next_multiple_of(width), count, keep);
+
+        let panels = pack(x, d_in, width, &mut scratch.panels);
+        let latent_at = |i: usize| latents.map_or(i, |list| list[i] as usize);
+        let mut first = 0;
+        while first < count {
+            let taken = M.min(count - first);
+            let ids: [usize; M] = std::array::from_fn(|i| latent_at(first + i.min(taken - 1)));
+            let rows: [&[f32]; M] = if encoder.is_latent_major {
+                ids.map(|i| &encoder.weights[i * d_in..][..d_in])
+            } else {
+                gather(&encoder, &ids, &mut scratch.latents);
+                std::array::from_fn(|i| &scratch.latents[i * d_in..][..d_in])
+            };
+            let bias = ids.map(|i| encoder.bias[i]);
+            let floors = match keep {
+                // a threshold below zero keeps what is above zero, NaN keeps nothing
+                Keep::AboveEach(each) => {
+                    Some(ids.map(|i| if each[i] < 0.0 { 0.0 } else { each[i] }))
+                }
+                _ => None,
+            };
+            for (p, panel) in panels.chunks_exact(width * d_in).enumerate() {
+                let (panel, _) = S::as_simd_f32s(panel);
+                let tile = product::<S, M>(simd, panel, &rows, &bias);
+                let at = p * width;
+                candidates.offer::<S, M>(simd, &tile, taken, at, &ids, floors.as_ref());
+            }
+            first += taken;
+        }
+        candidates.finish(out);
+    }
+}
+
+/// A tile: `[latent][first or second vector of rows]`.
+pub type Tile<S, const M: usize> = [[<S as Simd>::f32s; 2]; M];
+
+/// bias + w·x for M latents and two vectors of rows.
+#[inline(always)]
+fn product<S: Simd, const M: usize>(
+    simd: S,
+    panel: &[S::f32s],
+    rows: &[&[f32]; M],
+    bias: &[f32; M],
+) -> Tile<S, M> {
+    let (pairs, _) = panel.as_chunks::<2>();
+    for row in rows {
+        assert!(row.len() == pairs.len());
+    }
+    let mut tile = bias.map(|b| [simd.splat_f32s(b); 2]);
+    for (k, &[low, high]) in pairs.iter().enumerate() {
+        for (row, sums) in rows.iter().zip(tile.iter_mut()) {
+            // SAFETY: every row is as long as `pairs`, as was just asserted.
+            let w = simd.splat_f32s(unsafe { *row.get_unchecked(k) });
+            sums[0] = simd.mul_add_e_f32s(w, low, sums[0]);
+            sums[1] = simd.mul_add_e_f32s(w, high, sums[1]);
+        }
+    }
+    tile
+}
+
+/// The rows of x in panels `[d_in][width]`, the last one filled up with zeros; aligned to cache lines.
+#[inline(always)]
+fn pack<'a>(x: &[f32], d_in: usize, width: usize, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+    let n = x.len() / d_in;
+    let length = n.next_multiple_of(width) * d_in;
+    if buffer.len() < length + 16 {
+        buffer.resize(length + 16, 0.0);
+    }
+    let skip = buffer.as_ptr().align_offset(64).min(16);
+    let panels = &mut buffer[skip..][..length];
+    for (panel, x) in panels
+        .chunks_exact_mut(width * d_in)
+        .zip(x.chunks(width * d_in))
+    {
+        if x.len() < width * d_in {
+            panel.fill(0.0);
+        }
+        // by squares of a cache line's width, so that every line is filled while it is at hand
+        for from in (0..d_in).step_by(16) {
+            let to = d_in.min(from + 16);
+            for (lane, row) in x.chunks_exact(d_in).enumerate() {
+                for (k, &value) in (from..to).zip(&row[from..to]) {
+                    panel[k * width + lane] = value;
+                }
+            }
+        }
+    }
+    panels
+}
+
+/// The weights of a few latents of an encoder `[d_in, d_sae]`, one latent after another.
+#[inline(always)]
+fn gather<const M: usize>(encoder: &Encoder, ids: &[usize; M], out: &mut Vec<f32>) {
+    let d_in = encoder.d_in;
+    out.resize(M * d_in, 0.0);
+    for (k, row) in encoder.weights.chunks_exact(encoder.bias.len()).enumerate() {
+        for (i, &id) in ids.iter().enumerate() {
+            out[i * d_in + k] = row[id];
+        }
+    }
+}

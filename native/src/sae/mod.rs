@@ -1,0 +1,353 @@
+//! Sparse autoencoders: encoding with fused selection, sparse decoding, and training steps. An `SaeWork` keeps a
+//! batch's centred rows, codes, residuals and slopes between the parts of a step, and its buffers between steps.
+
+mod candidates;
+mod codes;
+mod encode;
+mod reconstruct;
+mod update;
+
+use napi::bindgen_prelude::{Error, Float32ArraySlice, Int32ArraySlice, Result};
+use napi_derive::napi;
+
+use crate::elementwise::Adamw;
+use crate::exclusive;
+use codes::{Buckets, Codes};
+use encode::{BlockCodes, Encoder, Keep, block_rows, encode};
+use reconstruct::residual_and_slopes;
+use update::{Term, Trained, Weights, update};
+
+/// One term of the loss.
+#[derive(Default)]
+struct Part {
+    codes: Codes,
+    buckets: Buckets,
+    residual: Vec<f32>, // [n, d_in]
+    slope: Vec<f32>,    // [nnz]
+}
+
+/// A batch between the parts of a step.
+#[napi]
+#[derive(Default)]
+pub struct SaeWork {
+    x: Vec<f32>, // [n, d_in], centred
+    d_in: usize,
+    main: Part,
+    aux: Part,
+    has_aux: bool,
+    blocks: Vec<BlockCodes>,
+    scratch: Vec<u32>,
+}
+
+#[napi]
+impl SaeWork {
+    #[napi(constructor)]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes rows [n, d_in] less the decoder's bias as the batch.
+    #[napi(catch_unwind)]
+    pub fn center(&mut self, rows: &[f32], bias: &[f32]) {
+        let d_in = bias.len();
+        assert!(
+            d_in > 0 && rows.len().is_multiple_of(d_in),
+            "the rows and the bias differ in width"
+        );
+        self.d_in = d_in;
+        self.has_aux = false;
+        self.x.clear();
+        self.x.reserve(rows.len());
+        for row in rows.chunks_exact(d_in) {
+            self.x.extend(row.iter().zip(bias).map(|(x, b)| x - b));
+        }
+    }
+
+    /// The k largest pre-activations of every row; returns how many codes there are.
+    #[napi(catch_unwind)]
+    pub fn select_top(
+        &mut self,
+        weights: &[f32],
+        bias: &[f32],
+        is_latent_major: bool,
+        k: u32,
+    ) -> u32 {
+        let encoder = self.encoder(weights, bias, is_latent_major);
+        encode(
+            &self.x,
+            encoder,
+            None,
+            Keep::Top(k as usize),
+            &mut self.blocks,
+        );
+        self.main.codes.gather(&self.blocks);
+        self.main.codes.latent.len() as u32
+    }
+
+    /// The pre-activations above their latents' thresholds; returns how many codes there are.
+    #[napi(catch_unwind)]
+    pub fn select_above(
+        &mut self,
+        weights: &[f32],
+        bias: &[f32],
+        is_latent_major: bool,
+        threshold: &[f32],
+    ) -> u32 {
+        let encoder = self.encoder(weights, bias, is_latent_major);
+        encode(
+            &self.x,
+            encoder,
+            None,
+            Keep::AboveEach(threshold),
+            &mut self.blocks,
+        );
+        self.main.codes.gather(&self.blocks);
+        self.main.codes.latent.len() as u32
+    }
+
+    /// The `total` largest pre-activations of the batch. `guess`, if positive, is a value hoped to be below
+    /// them, which saves time. Returns how many codes there are and the smallest of them, 0 of none.
+    #[napi(catch_unwind)]
+    pub fn select_largest(
+        &mut self,
+        weights: &[f32],
+        bias: &[f32],
+        is_latent_major: bool,
+        total: u32,
+        guess: f64,
+    ) -> Vec<f64> {
+        let encoder = self.encoder(weights, bias, is_latent_major);
+        let total = total as usize;
+        let mut floor = if guess > 0.0 {
+            guess as f32
+        } else {
+            0.8 * self.sampled_floor(encoder, total)
+        };
+        let least = loop {
+            encode(
+                &self.x,
+                encoder,
+                None,
+                Keep::AboveFloor(floor),
+                &mut self.blocks,
+            );
+            let count: usize = self.blocks.iter().map(|block| block.value.len()).sum();
+            if count >= total || floor == 0.0 {
+                break self
+                    .main
+                    .codes
+                    .gather_largest(&self.blocks, total, &mut self.scratch);
+            }
+            // once more with half the floor, then with none
+            floor = if floor == guess as f32 {
+                0.5 * floor
+            } else {
+                0.0
+            };
+        };
+        vec![self.main.codes.latent.len() as f64, f64::from(least)]
+    }
+
+    /// The k largest pre-activations of every row among the given latents (ascending), as the codes of the
+    /// second term; returns how many there are. The encoder is latent-major.
+    #[napi(catch_unwind)]
+    pub fn select_aux(&mut self, weights: &[f32], bias: &[f32], latents: &[i32], k: u32) -> u32 {
+        let encoder = self.encoder(weights, bias, true);
+        let latents: Vec<u32> = latents.iter().map(|&i| i as u32).collect();
+        encode(
+            &self.x,
+            encoder,
+            Some(&latents),
+            Keep::Top(k as usize),
+            &mut self.blocks,
+        );
+        self.aux.codes.gather(&self.blocks);
+        self.has_aux = true;
+        self.aux.codes.latent.len() as u32
+    }
+
+    /// Copies the codes of the first term, or of the second.
+    #[napi(catch_unwind)]
+    pub fn copy_codes(
+        &self,
+        aux: bool,
+        row_start: Int32ArraySlice,
+        latent: Int32ArraySlice,
+        value: Float32ArraySlice,
+    ) -> Result<()> {
+        let codes = if aux {
+            &self.aux.codes
+        } else {
+            &self.main.codes
+        };
+        let [value] = exclusive([value], &[])?;
+        copy_whole(&codes.row_start, row_start)?;
+        copy_whole(&codes.latent, latent)?;
+        value
+            .get_mut(..codes.value.len())
+            .ok_or_else(|| Error::from_reason("an output is shorter than the codes"))?
+            .copy_from_slice(&codes.value);
+        Ok(())
+    }
+
+    /// Residuals and slopes of both terms: the second reconstructs the first's residual. Returns the sum of
+    /// squares of each.
+    #[napi(catch_unwind)]
+    pub fn residual(&mut self, decoder: &[f32]) -> Vec<f64> {
+        let Self {
+            x,
+            d_in,
+            main,
+            aux,
+            has_aux,
+            ..
+        } = self;
+        let squares = main.reconstruct(decoder, *d_in, x);
+        let left = if *has_aux {
+            aux.reconstruct(decoder, *d_in, &main.residual)
+        } else {
+            0.0
+        };
+        vec![squares, left]
+    }
+
+    /// One Adam step. The arrays are [W_enc, b_enc, W_dec, b_dec], their first moments and their second
+    /// moments; numbers are [lr, beta1, beta2, eps, step, scale of the first term, of the second].
+    #[napi(catch_unwind)]
+    pub fn update(
+        &mut self,
+        arrays: Vec<Float32ArraySlice>,
+        norms: &[f32],
+        numbers: &[f64],
+    ) -> Result<()> {
+        let arrays = <[Float32ArraySlice; 12]>::try_from(arrays)
+            .map_err(|_| Error::from_reason("expected four arrays with two moments each"))?;
+        let [w0, w1, w2, w3, m0, m1, m2, m3, v0, v1, v2, v3] = exclusive(arrays, &[norms])?;
+        let trained = |weights, m, v| Trained { weights, m, v };
+        let weights = Weights {
+            encoder: trained(w0, m0, v0),
+            encoder_bias: trained(w1, m1, v1),
+            decoder: trained(w2, m2, v2),
+            decoder_bias: trained(w3, m3, v3),
+            norms,
+        };
+        let [lr, beta1, beta2, eps, step, scale, aux_scale] = std::array::from_fn(|i| numbers[i]);
+        let numbers = Adamw {
+            lr,
+            beta1,
+            beta2,
+            eps,
+            weight_decay: 0.0,
+            step,
+            scale: 1.0,
+        };
+        self.main.buckets.fill(&self.main.codes, norms.len());
+        let mut terms = vec![self.main.term(scale)];
+        if self.has_aux {
+            self.aux.buckets.fill(&self.aux.codes, norms.len());
+            terms.push(self.aux.term(aux_scale));
+        }
+        update(weights, &terms, &self.x, &numbers);
+        Ok(())
+    }
+}
+
+impl SaeWork {
+    fn encoder<'a>(
+        &self,
+        weights: &'a [f32],
+        bias: &'a [f32],
+        is_latent_major: bool,
+    ) -> Encoder<'a> {
+        Encoder {
+            weights,
+            bias,
+            d_in: self.d_in,
+            is_latent_major,
+        }
+    }
+
+    /// The value above which the first block of rows has its share of `total`; 0 where it has fewer.
+    fn sampled_floor(&mut self, encoder: Encoder, total: usize) -> f32 {
+        let n = self.x.len() / self.d_in;
+        let rows = n.min(block_rows(self.d_in));
+        let share = (total * rows).div_ceil(n.max(1));
+        let x = &self.x[..rows * self.d_in];
+        encode(x, encoder, None, Keep::AboveFloor(0.0), &mut self.blocks);
+        let Self {
+            main,
+            blocks,
+            scratch,
+            ..
+        } = self;
+        let count: usize = blocks.iter().map(|block| block.value.len()).sum();
+        if count < share {
+            return 0.0;
+        }
+        main.codes.gather_largest(blocks, share, scratch)
+    }
+}
+
+impl Part {
+    fn reconstruct(&mut self, decoder: &[f32], d_in: usize, target: &[f32]) -> f64 {
+        self.residual.resize(target.len(), 0.0);
+        self.slope.resize(self.codes.latent.len(), 0.0);
+        residual_and_slopes(
+            &self.codes,
+            decoder,
+            d_in,
+            target,
+            &mut self.residual,
+            &mut self.slope,
+        )
+    }
+
+    fn term(&self, scale: f64) -> Term<'_> {
+        Term {
+            codes: &self.codes,
+            buckets: &self.buckets,
+            slope: &self.slope,
+            residual: &self.residual,
+            scale,
+        }
+    }
+}
+
+/// Copies indices into the beginning of an array of the caller.
+fn copy_whole(from: &[u32], to: Int32ArraySlice) -> Result<()> {
+    if to.len() < from.len() {
+        return Err(Error::from_reason("an output is shorter than the codes"));
+    }
+    if !from.is_empty() {
+        // SAFETY: napi hands out a pointer to at least this many numbers of an array that lives as long as the
+        // call's arguments; no Rust reference to it is used while they are written, and an i32 is as wide as a u32.
+        unsafe {
+            to.as_ptr()
+                .cast_mut()
+                .copy_from(from.as_ptr().cast(), from.len())
+        };
+    }
+    Ok(())
+}
+
+/// Σ‖x − mean‖² over rows x [n, d].
+#[napi(catch_unwind)]
+pub fn total_variance(x: &[f32], d: u32) -> f64 {
+    reconstruct::total_variance(x, d as usize)
+}
+
+/// out = Σ f·W_dec + b_dec for every row of codes.
+#[napi(catch_unwind)]
+pub fn sae_decode(
+    row_start: &[i32],
+    latent: &[i32],
+    value: &[f32],
+    decoder: &[f32],
+    bias: &[f32],
+    out: Float32ArraySlice,
+) -> Result<()> {
+    let [out] = exclusive([out], &[value, decoder, bias])?;
+    let latent: Vec<u32> = latent.iter().map(|&i| i as u32).collect();
+    reconstruct::decode(row_start, &latent, value, decoder, bias, out);
+    Ok(())
+}

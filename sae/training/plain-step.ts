@@ -1,0 +1,121 @@
+/**
+ * @file A training step's parts as plain loops on host arrays after a dense product on the engine, so that every
+ * backend gives the same step for the same pre-activations. This is what the native kernels must compute.
+ */
+import { adamwArray, hostView, linear, tf } from "../../src/engine/index.ts";
+import { bucketByLatent, createBuckets } from "../kernels/bucket.ts";
+import { CodeBuffer } from "../kernels/code-buffer.ts";
+import { residualAndSlopes } from "../kernels/reconstruct.ts";
+import { projectOutRows, setRowNorms } from "../kernels/row-norms.ts";
+import {
+  createBatchTopKScratch,
+  selectBatchTopK,
+  selectTopAmong,
+  selectTopK,
+} from "../kernels/select.ts";
+import { transposeInto } from "../kernels/transpose.ts";
+import { decoderBiasGradient, weightGradients } from "../kernels/weight-gradients.ts";
+import type { StepKernels } from "./step-kernels.ts";
+import { adamEpsilon, saeArrayNames, type TrainingSae, zeroArrays } from "./training-sae.ts";
+
+/** One term of the loss: its codes and what their reconstruction left. */
+interface Term {
+  readonly codes: CodeBuffer;
+  residual: Float32Array; // [n, d_in]
+  slope: Float32Array; // [≥ nnz]
+}
+
+/** Step kernels with buffers for SAEs of this shape. */
+export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
+  const gradients = zeroArrays({ d_in, d_sae });
+  const buckets = createBuckets();
+  const batchTopK = createBatchTopKScratch();
+  const uploaded = new Float32Array(d_in * d_sae); // [d_in, d_sae]
+  const main = emptyTerm();
+  const aux = emptyTerm();
+  let hasAux = false;
+  let x: Float32Array = new Float32Array(0); // [n, d_in], centred
+
+  return {
+    codes: main.codes,
+    async select(sae, rows, wanted) {
+      const n = rows.length / d_in;
+      if (x.length !== rows.length) x = new Float32Array(rows.length);
+      center(rows, sae.weights.b_dec, x);
+      const tensor = preActivations(sae, x, uploaded);
+      const pre = hostView(tensor) ?? ((await tensor.data()) as Float32Array);
+      let least = 0;
+      if (sae.cfg.architecture === "topk") selectTopK(pre, n, d_sae, sae.cfg.k, main.codes);
+      else {
+        const total = Math.round(sae.cfg.k * n);
+        least = selectBatchTopK(pre, n, d_sae, total, 0.7 * sae.threshold, main.codes, batchTopK);
+      }
+      hasAux = wanted !== null;
+      if (wanted) selectTopAmong(pre, n, d_sae, wanted.dead, wanted.k, aux.codes);
+      tensor.dispose();
+      return least;
+    },
+    residual({ weights: { W_dec } }) {
+      const squares = reconstruct(main, W_dec, d_in, x);
+      return { squares, auxSquares: hasAux ? reconstruct(aux, W_dec, d_in, main.residual) : 0 };
+    },
+    update(sae, { lr, beta1, beta2, step, scale, auxScale }) {
+      const { weights, m, v, norms } = sae;
+      const terms = hasAux ? [main, aux] : [main];
+      for (const [i, { codes, slope, residual }] of terms.entries()) {
+        bucketByLatent(codes, codes.nRows, d_sae, buckets);
+        const weight = i === 0 ? scale : auxScale;
+        weightGradients(codes, buckets, slope, residual, x, weight, i > 0, gradients);
+      }
+      decoderBiasGradient(main.residual, weights.W_enc, gradients.b_enc, scale, gradients.b_dec);
+      projectOutRows(gradients.W_dec, weights.W_dec, d_in);
+      const numbers = { lr, beta1, beta2, eps: adamEpsilon, weightDecay: 0, step, scale: 1 };
+      for (const name of saeArrayNames) {
+        adamwArray(weights[name], gradients[name], m[name], v[name], weights[name], numbers);
+      }
+      setRowNorms(weights.W_dec, norms);
+    },
+  };
+}
+
+function emptyTerm(): Term {
+  return { codes: new CodeBuffer(), residual: new Float32Array(0), slope: new Float32Array(0) };
+}
+
+/** out [n, d] = rows − bias [d]. */
+function center(rows: Float32Array, bias: Float32Array, out: Float32Array): void {
+  const d = bias.length;
+  for (let at = 0; at < rows.length; at += d) {
+    for (let j = 0; j < d; j++) out[at + j] = rows[at + j] - bias[j];
+  }
+}
+
+/** x W_encᵀ + b_enc on the engine: [n, d_sae]. The caller disposes it. */
+function preActivations(
+  { cfg: { d_in, d_sae }, weights: { W_enc, b_enc } }: TrainingSae,
+  x: Float32Array,
+  uploaded: Float32Array,
+): tf.Tensor {
+  transposeInto(W_enc, d_sae, d_in, uploaded);
+  return tf.tidy(() =>
+    linear(
+      tf.tensor2d(x, [x.length / d_in, d_in]),
+      tf.tensor2d(uploaded, [d_in, d_sae]),
+      tf.tensor1d(b_enc.slice()),
+    ),
+  );
+}
+
+/** Fills a term's residual and slopes; returns Σ‖residual‖². */
+function reconstruct(
+  term: Term,
+  W_dec: Float32Array,
+  d_in: number,
+  target: Float32Array, // [n, d_in]
+): number {
+  const { codes } = term;
+  if (term.residual.length !== target.length) term.residual = new Float32Array(target.length);
+  if (term.slope.length < codes.nnz) term.slope = new Float32Array(codes.nnz);
+  const { residual, slope } = term;
+  return residualAndSlopes(codes, codes.nRows, d_in, W_dec, target, residual, slope);
+}

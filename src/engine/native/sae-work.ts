@@ -1,0 +1,64 @@
+/**
+ * The addon's part for sparse autoencoders (native/src/sae/): a batch's centred rows, codes, residuals and
+ * slopes live in an `SaeWork` between the parts of a training step, and its buffers from step to step.
+ * Pre-activations are compared with thresholds while they are in registers and never stored.
+ */
+
+/** One batch at a time. The selections write the codes of a first term, `selectAux` those of a second. */
+export interface SaeWork {
+  /** Takes rows [n, d_in] less `bias` [d_in] as the batch; forgets the second term. */
+  center(rows: Float32Array, bias: Float32Array): void;
+  /** The k largest positive pre-activations of every row; returns how many codes there are. */
+  selectTop(
+    W_enc: Float32Array, // [d_sae, d_in] if latent-major, else [d_in, d_sae]
+    b_enc: Float32Array, // [d_sae]
+    isLatentMajor: boolean,
+    k: number,
+  ): number;
+  /** The positive pre-activations above their latents' thresholds [d_sae]; returns how many there are. */
+  selectAbove(
+    W_enc: Float32Array,
+    b_enc: Float32Array,
+    isLatentMajor: boolean,
+    threshold: Float32Array,
+  ): number;
+  /**
+   * The `total` largest positive pre-activations of the batch; returns how many there are and the smallest of
+   * them (0 of none). A positive `guess` that lies below that saves time.
+   */
+  selectLargest(
+    W_enc: Float32Array,
+    b_enc: Float32Array,
+    isLatentMajor: boolean,
+    total: number,
+    guess: number,
+  ): number[];
+  /** The k largest of every row among `latents` (ascending), as the second term; the encoder is latent-major. */
+  selectAux(W_enc: Float32Array, b_enc: Float32Array, latents: Int32Array, k: number): number;
+  /** Copies a term's codes into arrays that are long enough. */
+  copyCodes(aux: boolean, rowStart: Int32Array, latent: Int32Array, value: Float32Array): void;
+  /** Residuals and slopes of both terms, the second's target being the first's residual; Σ‖residual‖² of each. */
+  residual(W_dec: Float32Array): number[];
+  /**
+   * One Adam step on W_enc (latent-major), b_enc, W_dec and b_dec, decoder rows held at `norms`. `arrays`
+   * are these four, their first moments and their second moments; numbers are [lr, beta1, beta2, eps,
+   * step, scale of the first term, of the second].
+   */
+  update(arrays: readonly Float32Array[], norms: Float32Array, numbers: Float64Array): void;
+}
+
+/** What the addon exports for sparse autoencoders. */
+export interface SaeAddon {
+  readonly SaeWork: new () => SaeWork;
+  /** out [n, d_in] = Σ f·W_dec + b_dec for every row of codes. */
+  saeDecode(
+    rowStart: Int32Array,
+    latent: Int32Array,
+    value: Float32Array,
+    W_dec: Float32Array,
+    b_dec: Float32Array,
+    out: Float32Array,
+  ): void;
+  /** Σ‖x − mean‖² over rows x [n, d]. */
+  totalVariance(x: Float32Array, d: number): number;
+}

@@ -1,0 +1,210 @@
+// A training step by the addon against the plain loops, which are its specification: selection, figures and
+// every array after several steps, at odd sizes and with what is special (ties, NaN, no codes, a wrong guess).
+import { createHash } from "node:crypto";
+import { afterAll, expect } from "vitest";
+import { initialiseSae } from "../../../sae/initialise.ts";
+import { type SaeArchitecture, saeConfig } from "../../../sae/sae.ts";
+import { nativeStepKernels } from "../../../sae/training/native-step.ts";
+import { type SaeTrainOptions, saeTrainDefaults } from "../../../sae/training/options.ts";
+import { plainStepKernels } from "../../../sae/training/plain-step.ts";
+import { prepareStep } from "../../../sae/training/step.ts";
+import type { StepKernels } from "../../../sae/training/step-kernels.ts";
+import {
+  enterTraining,
+  saeArrayNames,
+  type TrainingSae,
+} from "../../../sae/training/training-sae.ts";
+import { createRng, type SaeAddon, saeAddon, useBackend } from "../../../src/engine/index.ts";
+import { missingNative } from "../../support/native.ts";
+import { testWith } from "../../support/require.ts";
+import { draw } from "../support/random-sae.ts";
+
+const native = testWith("native", await missingNative());
+const addon = saeAddon() as SaeAddon;
+const options: SaeTrainOptions = { ...saeTrainDefaults, steps: 10, deadAfterTokens: 50, kAux: 3 };
+
+afterAll(async () => {
+  await useBackend("wasm");
+});
+
+function fresh(
+  architecture: SaeArchitecture,
+  d_in: number,
+  d_sae: number,
+  k: number,
+  rows: Float32Array,
+): TrainingSae {
+  const cfg = saeConfig({ architecture, d_in, d_sae, k, hook_name: "hook_embed" });
+  return enterTraining(initialiseSae(cfg, rows, createRng(5)), 1, true);
+}
+
+function codesOf({ codes }: StepKernels, d_sae: number) {
+  return codes.toCodes(d_sae);
+}
+
+for (const architecture of ["topk", "batchtopk"] as const) {
+  for (const [d_in, d_sae, k, n] of [
+    [1, 1, 1, 1],
+    [5, 7, 2, 3],
+    [33, 150, 9, 70],
+    [48, 301, 7, 333],
+    [16, 40, 40, 65],
+  ]) {
+    native(`${architecture}: three steps with ${d_in} × ${d_sae}, k ${k}, ${n} rows`, async () => {
+      const rows = draw(`rows ${n}`, n * d_in);
+      const [ours, plain] = [0, 1].map(() => fresh(architecture, d_in, d_sae, k, rows));
+      const [oursBy, plainBy] = [nativeStepKernels(addon), plainStepKernels(d_in, d_sae)];
+      for (let step = 1; step <= 3; step++) {
+        const got = await prepareStep(ours, rows, 1, options, oursBy);
+        const want = await prepareStep(plain, rows, 1, options, plainBy);
+        const [codes, wanted] = [codesOf(oursBy, d_sae), codesOf(plainBy, d_sae)];
+        expect(codes.rowStart).toEqual(wanted.rowStart);
+        expect(codes.latent).toEqual(wanted.latent);
+        expect(codes.value).toBeAllclose(wanted.value, { rtol: 1e-4, atol: 1e-5 });
+        for (const [key, value] of Object.entries(want.figures)) {
+          expect(got.figures[key as keyof typeof want.figures]).toBeCloseTo(value, 3);
+        }
+        expect(ours.threshold).toBeCloseTo(plain.threshold, 5);
+        got.apply(step, 1e-3);
+        want.apply(step, 1e-3);
+        for (const group of ["weights", "m", "v"] as const) {
+          for (const name of saeArrayNames) {
+            const tolerance = { rtol: 1e-3, atol: group === "weights" ? 2e-4 : 1e-5 };
+            expect(ours[group][name]).toBeAllclose(plain[group][name], tolerance);
+          }
+        }
+      }
+    });
+  }
+}
+
+/** Selects with biases alone (weights and rows are zero), so that every row has the same pre-activations. */
+async function selectBiases(
+  architecture: SaeArchitecture,
+  k: number,
+  biases: readonly number[],
+  n: number,
+): Promise<{ rows: number[][]; least: number }[]> {
+  const rows = new Float32Array(n * 2);
+  const sae = fresh(architecture, 2, biases.length, k, draw("any", 2 * n));
+  for (const name of saeArrayNames) sae.weights[name].fill(0);
+  sae.weights.b_enc.set(biases);
+  const results = [];
+  for (const kernels of [nativeStepKernels(addon), plainStepKernels(2, biases.length)]) {
+    const least = await kernels.select(sae, rows, null);
+    const { rowStart, latent } = codesOf(kernels, biases.length);
+    const byRow = Array.from({ length: n }, (_, t) => [
+      ...latent.subarray(rowStart[t], rowStart[t + 1]),
+    ]);
+    results.push({ rows: byRow, least });
+  }
+  return results;
+}
+
+native("of equal values the lower latent wins in a row, the lower row in a batch", async () => {
+  const biases = [1, 3, 2, 3, 2, 2];
+  for (const { rows } of await selectBiases("topk", 4, biases, 2)) {
+    expect(rows).toEqual([
+      [1, 2, 3, 4],
+      [1, 2, 3, 4],
+    ]);
+  }
+  for (const { rows, least } of await selectBiases("batchtopk", 2.5, biases, 2)) {
+    expect(rows).toEqual([
+      [1, 2, 3],
+      [1, 3],
+    ]);
+    expect(least).toBe(2);
+  }
+});
+
+native("ties that come after a list was cut are lost to the earlier ones", async () => {
+  // 300 equal values overflow a row's list of candidates several times
+  const [got, want] = await selectBiases("topk", 3, new Array(300).fill(1), 2);
+  expect(got).toEqual(want);
+  expect(got.rows[1]).toEqual([0, 1, 2]);
+});
+
+native("only positive values are kept, and NaN never", async () => {
+  const biases = [Number.NaN, -1, 0, 2, Number.NaN, Number.POSITIVE_INFINITY];
+  for (const { rows } of await selectBiases("topk", 5, biases, 1)) expect(rows).toEqual([[3, 5]]);
+  for (const { rows, least } of await selectBiases("batchtopk", 5, biases, 3)) {
+    expect(rows).toEqual([
+      [3, 5],
+      [3, 5],
+      [3, 5],
+    ]);
+    expect(least).toBe(2);
+  }
+  for (const { rows, least } of await selectBiases("batchtopk", 1, [-1, -2], 2)) {
+    expect(rows).toEqual([[], []]);
+    expect(least).toBe(0);
+  }
+});
+
+native("a guess that is far too high costs time only", async () => {
+  const rows = draw("guess", 40 * 12);
+  const sae = fresh("batchtopk", 12, 50, 4, rows);
+  const [kernels, plain] = [nativeStepKernels(addon), plainStepKernels(12, 50)];
+  for (const threshold of [1e6, 0.5, 0]) {
+    sae.threshold = threshold;
+    const least = await kernels.select(sae, rows, null);
+    expect(least).toBeCloseTo(await plain.select(sae, rows, null), 4);
+    expect(codesOf(kernels, 50).latent).toEqual(codesOf(plain, 50).latent);
+  }
+});
+
+native(
+  "a NaN among the activations makes the loss NaN and stops before any weight is written",
+  async () => {
+    const rows = draw("nan", 9 * 4);
+    rows[5] = Number.NaN;
+    const sae = fresh("topk", 4, 8, 2, draw("fine", 9 * 4));
+    const before = sae.weights.W_dec.slice();
+    const { figures } = await prepareStep(sae, rows, 1, options, nativeStepKernels(addon));
+    expect(figures.loss).toBeNaN();
+    expect(sae.weights.W_dec).toEqual(before);
+  },
+);
+
+/** A digest of every array after some steps at a size that fills several blocks of rows. */
+async function bitsAfter(threads: number, architecture: SaeArchitecture): Promise<string> {
+  await useBackend("native", { threads });
+  const [d_in, d_sae, n] = [64, 700, 1500];
+  const rows = draw("bits", n * d_in);
+  const sae = fresh(architecture, d_in, d_sae, 8, rows);
+  const kernels = nativeStepKernels(addon);
+  for (let step = 1; step <= 3; step++) {
+    (await prepareStep(sae, rows, 1, options, kernels)).apply(step, 1e-3);
+  }
+  const hash = createHash("sha256");
+  for (const group of [sae.weights, sae.m, sae.v]) {
+    for (const name of saeArrayNames) hash.update(group[name]);
+  }
+  return hash.digest("hex");
+}
+
+native("the same bits again, and with another number of threads", async () => {
+  for (const architecture of ["topk", "batchtopk"] as const) {
+    const once = await bitsAfter(2, architecture);
+    expect(await bitsAfter(2, architecture)).toBe(once);
+    expect(await bitsAfter(1, architecture)).toBe(once);
+  }
+});
+
+native("resident memory stays flat over hundreds of steps", async () => {
+  await useBackend("native");
+  const [d_in, d_sae, n] = [64, 1024, 1024];
+  const rows = draw("flat", n * d_in);
+  const sae = fresh("batchtopk", d_in, d_sae, 16, rows);
+  const kernels = nativeStepKernels(addon);
+  const run = async (steps: number): Promise<number> => {
+    for (let i = 0; i < steps; i++) {
+      (await prepareStep(sae, rows, 1, options, kernels)).apply(i + 1, 1e-4);
+    }
+    return process.memoryUsage().rss;
+  };
+  const warm = await run(50);
+  // an array of the batch's size kept from each step would come to 75 MB
+  expect((await run(300)) - warm).toBeLessThan(30e6);
+});
