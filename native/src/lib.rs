@@ -10,6 +10,7 @@ mod matrix;
 mod parallel;
 mod rows;
 pub mod sae;
+pub mod sparse_correlation;
 
 use std::slice;
 

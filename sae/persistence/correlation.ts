@@ -3,7 +3,9 @@
 //   r_ij = (Σ_t x_ti y_tj − N x̄_i ȳ_j) / (‖x_i − x̄_i‖ ‖y_j − ȳ_j‖),
 // so only tokens on which both fire need visiting: one accumulator row of n_child per parent latent,
 // never an n × n matrix. Cost: Σ firings × L0. The primary measure of methods.md §4, invariant to
-// the basis of either model.
+// the basis of either model. Where the active backend has a kernel for it, that computes the same
+// numbers on every core; the loops here say what they are.
+import { type SparseColumns, type SparseRows, sparseCorrelation } from "../../src/engine/index.ts";
 import type { SparseCodes } from "../sae.ts";
 import type { Firings } from "./firings.ts";
 
@@ -77,6 +79,11 @@ export function correlationMatches(
       `internal: correlation needs the same rows, got ${parent.nTokens} and ${child.nTokens} tokens`,
     );
   }
+  const kernel = sparseCorrelation();
+  if (kernel) {
+    const rows = sparseRows(child, childCodes);
+    return { top, ...kernel.sparseMatches(sparseColumns(parent), rows, top, candidates) };
+  }
   const { nLatents: nParent, nTokens } = parent;
   const { nLatents: nChild, mean, norm } = child;
   const best = new Int32Array(nParent * top).fill(-1);
@@ -106,6 +113,23 @@ export function correlationMatches(
     }
   }
   return { top, child: best, correlation, relative, relativeCorrelation, claimant };
+}
+
+/** Firings as a kernel takes them. */
+export function sparseColumns({
+  nTokens,
+  start,
+  token,
+  value,
+  mean,
+  norm,
+}: Firings): SparseColumns {
+  return { rows: nTokens, start, row: token, value, mean, norm };
+}
+
+/** Codes as a kernel takes them, with the sums of their firings. */
+export function sparseRows({ mean, norm }: Firings, codes: SparseCodes): SparseRows {
+  return { start: codes.rowStart, column: codes.latent, value: codes.value, mean, norm };
 }
 
 /** Keeps the row of `top` entries from `from` on in descending order of r. */

@@ -4,9 +4,9 @@
 // alignment. Pooled over latents of similar firing frequency (log2 bins), because rare latents meet
 // higher chance correlations. p = (1 + #{null ≥ observed}) / (1 + draws) of the latent's bin;
 // taking the best over all children corrects for their number.
-import type { Rng } from "../../src/engine/index.ts";
+import { type Rng, sparseCorrelation } from "../../src/engine/index.ts";
 import type { SparseCodes } from "../sae.ts";
-import { coactivations } from "./correlation.ts";
+import { coactivations, sparseColumns, sparseRows } from "./correlation.ts";
 import { type Firings, firingCount } from "./firings.ts";
 import { quantileOfSorted } from "./quantile.ts";
 
@@ -46,18 +46,16 @@ export function shiftNull(
   { draws, sequenceLength, leastLatents = 24 }: ShiftNullOptions,
 ): ShiftNull {
   const binOf = new Int32Array(parent.nLatents).fill(-1);
-  const sums = new Float64Array(child.nLatents);
   const bins = frequencyBins(parent, eligible, leastLatents).map((latents, b): ShiftNullBin => {
     for (const i of latents) binOf[i] = b;
     const stream = rng.fork(b);
-    const maxima = new Float64Array(draws);
+    const drawn = new Int32Array(draws);
+    const shifts = new Int32Array(draws);
     for (let s = 0; s < draws; s++) {
-      const i = latents[stream.int(latents.length)];
-      const shift = shiftFor(parent.nTokens, sequenceLength, stream);
-      coactivations(parent, i, childCodes, sums, shift);
-      maxima[s] = bestCorrelation(parent, i, child, sums);
+      drawn[s] = latents[stream.int(latents.length)];
+      shifts[s] = shiftFor(parent.nTokens, sequenceLength, stream);
     }
-    maxima.sort();
+    const maxima = shiftedMaxima(parent, child, childCodes, drawn, shifts).sort();
     const counts = Int32Array.from(latents, (i) => firingCount(parent, i)).sort();
     return {
       firings: [counts[0], counts[counts.length - 1]],
@@ -88,6 +86,26 @@ export function shiftPValue(shifts: ShiftNull, i: number, r: number): number {
 function shiftFor(nTokens: number, least: number, rng: Rng): number {
   const margin = nTokens > 2 * least ? least : Math.min(1, nTokens - 1);
   return margin + rng.int(nTokens - 2 * margin + (margin > 0 ? 1 : 0));
+}
+
+/** The best correlation of each drawn latent with any child after its shift; 0 where none is positive. */
+function shiftedMaxima(
+  parent: Firings,
+  child: Firings,
+  childCodes: SparseCodes,
+  drawn: Int32Array,
+  shifts: Int32Array,
+): Float64Array {
+  const kernel = sparseCorrelation();
+  if (kernel) {
+    const rows = sparseRows(child, childCodes);
+    return kernel.shiftedMaxima(sparseColumns(parent), rows, drawn, shifts);
+  }
+  const sums = new Float64Array(child.nLatents);
+  return Float64Array.from(drawn, (i, s) => {
+    coactivations(parent, i, childCodes, sums, shifts[s]);
+    return bestCorrelation(parent, i, child, sums);
+  });
 }
 
 function bestCorrelation(parent: Firings, i: number, child: Firings, sums: Float64Array): number {

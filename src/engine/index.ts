@@ -22,8 +22,14 @@ export {
 export type { AdamwNumbers } from "./host/adamw.ts";
 export type { BestMatches, MatchMeasure } from "./host/best-match.ts";
 export type { AttentionShape } from "./host/causal-attention.ts";
-export { adamwArray } from "./host/kernels.ts";
+export { adamwArray, sparseCorrelation } from "./host/kernels.ts";
 export { type Rotary, rotary } from "./host/rotary.ts";
+export type {
+  SparseColumns,
+  SparseCorrelation,
+  SparseMatches,
+  SparseRows,
+} from "./host/sparse-correlation.ts";
 export { hasHostMemory, hostOp, hostView } from "./host-memory.ts";
 export { saeAddon } from "./native/sae-addon.ts";
 export type { SaeAddon, SaeWork } from "./native/sae-work.ts";

@@ -12,6 +12,7 @@ import { geluErfBackward, geluErfForward } from "./gelu-erf.ts";
 import { layerNormBackward, layerNormForward } from "./layer-norm.ts";
 import { rmsNormBackward, rmsNormForward } from "./rms-norm.ts";
 import { softmaxLoss, softmaxLossInPlace } from "./softmax-loss.ts";
+import type { SparseCorrelation } from "./sparse-correlation.ts";
 import { sumOfSquares } from "./sum-of-squares.ts";
 import { swigluBackward, swigluForward } from "./swiglu.ts";
 
@@ -35,6 +36,8 @@ export interface HostKernels {
   readonly rmsNormBackward: typeof rmsNormBackward;
   readonly softmaxLoss: typeof softmaxLoss;
   readonly softmaxLossInPlace: typeof softmaxLossInPlace;
+  /** Absent where there is nothing faster than plain loops. */
+  readonly sparseCorrelation?: SparseCorrelation;
   readonly sumOfSquares: typeof sumOfSquares;
   readonly swigluForward: typeof swigluForward;
   readonly swigluBackward: typeof swigluBackward;
@@ -72,6 +75,11 @@ export function provideKernels(backend: string, kernels: HostKernels): void {
 /** The active backend's kernels. */
 export function hostKernels(): HostKernels {
   return provided.get(tf.getBackend()) ?? plainKernels;
+}
+
+/** The active backend's correlation between sparse columns; undefined where plain loops do it. */
+export function sparseCorrelation(): SparseCorrelation | undefined {
+  return hostKernels().sparseCorrelation;
 }
 
 /** One AdamW step on host arrays by the active backend's kernel; `next` may be `param` itself. */

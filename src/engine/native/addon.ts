@@ -3,12 +3,21 @@
 import type { BestMatchKernel } from "../host/best-match.ts";
 import type { AttentionShape } from "../host/causal-attention.ts";
 import { type HostKernels, plainKernels } from "../host/kernels.ts";
+import type { SparseCorrelation } from "../host/sparse-correlation.ts";
 import type { SaeAddon } from "./sae-work.ts";
 
 /** What the addon exports. An output may overlap no other argument. */
 export interface Addon
   extends SaeAddon,
-    Omit<HostKernels, "takesTransposed" | "adamwArray" | "attentionForward" | "attentionBackward"> {
+    Omit<
+      HostKernels,
+      | "takesTransposed"
+      | "sparseCorrelation"
+      | "adamwArray"
+      | "attentionForward"
+      | "attentionBackward"
+    >,
+    SparseCorrelation {
   readonly bestMatches: BestMatchKernel;
   /** Sets the number of threads, 0 for one each core, and returns it. */
   setThreads(threads: number): number;
@@ -64,6 +73,7 @@ export function nativeKernels(addon: Addon): HostKernels {
     ...plainKernels,
     ...addon,
     takesTransposed: true,
+    sparseCorrelation: addon,
     adamwArray: (param, grad, m, v, next, numbers) => {
       if (param.buffer !== next.buffer || param.byteOffset !== next.byteOffset) next.set(param);
       const { lr, beta1, beta2, eps, weightDecay, step, scale } = numbers;
