@@ -1,5 +1,4 @@
-//! Element-wise kernels: GELU (Hendrycks & Gimpel 2016, tanh form), AdamW (Loshchilov & Hutter 2019), sums and
-//! products with a scalar or a row, the gradient of a table lookup, column sums and the sum of squares.
+//! Element-wise kernels: GELU (Hendrycks & Gimpel 2016, tanh form), AdamW (Loshchilov & Hutter 2019), the gradient of a table lookup, column sums and the sum of squares.
 
 use rayon::prelude::*;
 
@@ -126,57 +125,6 @@ pub fn adamw(next: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], numbe
     });
 }
 
-/// What an element-wise kernel does with two numbers.
-#[derive(Clone, Copy)]
-pub enum Operation {
-    Add,
-    Subtract,
-    Multiply,
-}
-
-/// out = a ∘ b, where b is as long as a, one number, or a row that repeats over a's rows.
-pub fn binary(operation: Operation, a: &[f32], b: &[f32], out: &mut [f32]) {
-    assert!(out.len() == a.len());
-    if a.is_empty() {
-        return;
-    }
-    assert!(!b.is_empty() && a.len().is_multiple_of(b.len()));
-    match operation {
-        Operation::Add => zip(a, b, out, |x, y| x + y),
-        Operation::Subtract => zip(a, b, out, |x, y| x - y),
-        Operation::Multiply => zip(a, b, out, |x, y| x * y),
-    }
-}
-
-fn zip(a: &[f32], b: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
-    let repeats = b.len() < a.len();
-    let piece = if repeats && b.len() > 1 {
-        b.len() * (PIECE / b.len()).max(1)
-    } else {
-        PIECE
-    };
-    for_pieces(out, piece, |i, out| {
-        let a = &a[i * piece..][..out.len()];
-        vectorised(|| {
-            if b.len() == 1 {
-                let y = b[0];
-                out.iter_mut().zip(a).for_each(|(out, &x)| *out = f(x, y));
-            } else if repeats {
-                for (out, a) in out.chunks_exact_mut(b.len()).zip(a.chunks_exact(b.len())) {
-                    out.iter_mut()
-                        .zip(a.iter().zip(b))
-                        .for_each(|(out, (&x, &y))| *out = f(x, y));
-                }
-            } else {
-                let b = &b[i * piece..][..out.len()];
-                out.iter_mut()
-                    .zip(a.iter().zip(b))
-                    .for_each(|(out, (&x, &y))| *out = f(x, y));
-            }
-        });
-    });
-}
-
 /// out [d] = Σ over the rows of x [n, d].
 pub fn column_sums(x: &[f32], out: &mut [f32]) {
     const ROWS: usize = 64;
@@ -277,18 +225,6 @@ mod tests {
         adamw(&mut p, &[4.0, -4.0], &mut m, &mut v, &numbers);
         assert!((p[0] - 1.8).abs() < 1e-6 && (p[1] - 2.0).abs() < 1e-6);
         assert!((m[0] - 0.2).abs() < 1e-6 && (v[0] - 0.2).abs() < 1e-6);
-    }
-
-    #[test]
-    fn broadcasting_by_hand() {
-        let a = [1.0, 2.0, 3.0, 4.0];
-        let mut out = [0.0; 4];
-        binary(Operation::Add, &a, &a, &mut out);
-        assert_eq!(out, [2.0, 4.0, 6.0, 8.0]);
-        binary(Operation::Subtract, &a, &[1.0, 2.0], &mut out);
-        assert_eq!(out, [0.0, 0.0, 2.0, 2.0]);
-        binary(Operation::Multiply, &a, &[3.0], &mut out);
-        assert_eq!(out, [3.0, 6.0, 9.0, 12.0]);
     }
 
     #[test]

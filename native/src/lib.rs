@@ -11,6 +11,7 @@ mod parallel;
 mod rows;
 pub mod sae;
 pub mod sparse_correlation;
+pub mod tensors;
 
 use std::slice;
 
@@ -18,7 +19,7 @@ use napi::bindgen_prelude::{Error, Float32ArraySlice, Result};
 use napi_derive::napi;
 
 use attention::Shape;
-use elementwise::{Adamw, Operation};
+use elementwise::Adamw;
 use matrix::Product;
 
 /// The outputs as slices to write into. Errors: one that overlaps another output or an input.
@@ -92,30 +93,6 @@ pub fn gemm(
 pub fn transpose(x: &[f32], rows: u32, cols: u32, out: Float32ArraySlice) -> Result<()> {
     let [out] = exclusive([out], &[x])?;
     matrix::transpose(x, rows as usize, cols as usize, out);
-    Ok(())
-}
-
-/// out = a + b; b may be one number or a row.
-#[napi(catch_unwind)]
-pub fn add(a: &[f32], b: &[f32], out: Float32ArraySlice) -> Result<()> {
-    let [out] = exclusive([out], &[a, b])?;
-    elementwise::binary(Operation::Add, a, b, out);
-    Ok(())
-}
-
-/// out = a − b; b may be one number or a row.
-#[napi(catch_unwind)]
-pub fn subtract(a: &[f32], b: &[f32], out: Float32ArraySlice) -> Result<()> {
-    let [out] = exclusive([out], &[a, b])?;
-    elementwise::binary(Operation::Subtract, a, b, out);
-    Ok(())
-}
-
-/// out = a · b; b may be one number or a row.
-#[napi(catch_unwind)]
-pub fn multiply(a: &[f32], b: &[f32], out: Float32ArraySlice) -> Result<()> {
-    let [out] = exclusive([out], &[a, b])?;
-    elementwise::binary(Operation::Multiply, a, b, out);
     Ok(())
 }
 

@@ -216,6 +216,95 @@ describe("TensorFlow.js kernels equal those of cpu", () => {
       (a, b) => tf.sub(a, b),
     ],
     ["a product with a number", [[], [300, 130]], (a, b) => tf.mul(a, b)],
+    [
+      "a column minus a matrix",
+      [
+        [30, 1],
+        [30, 13],
+      ],
+      (a, b) => tf.sub(a, b),
+    ],
+    [
+      "a matrix over a column",
+      [
+        [30, 13],
+        [30, 1],
+      ],
+      (a, b) => tf.div(a, tf.add(tf.abs(b), 1)),
+    ],
+    [
+      "a column times a cube",
+      [
+        [5, 1, 1],
+        [5, 7, 9],
+      ],
+      (a, b) => tf.mul(a, b),
+    ],
+    [
+      "an inner axis broadcast",
+      [
+        [5, 7, 9],
+        [5, 1, 9],
+      ],
+      (a, b) => tf.sub(a, b),
+    ],
+    [
+      "a row with a column",
+      [
+        [1, 9],
+        [7, 1],
+      ],
+      (a, b) => tf.add(a, b),
+    ],
+    ["a scalar of higher rank", [[13], [1, 1, 1]], (a, b) => tf.sub(a, b)],
+    [
+      "the larger and the smaller",
+      [[30, 13], [13]],
+      (a, b) => tf.sub(tf.maximum(a, b), tf.minimum(b, a)),
+    ],
+    [
+      "a squared difference",
+      [
+        [30, 13],
+        [30, 13],
+      ],
+      (a, b) => tf.squaredDifference(a, b),
+    ],
+    [
+      "functions of one number",
+      [[300, 130]],
+      (a) =>
+        tf.stack([
+          tf.abs(a),
+          tf.exp(a),
+          tf.log(tf.add(tf.abs(a), 1)),
+          tf.neg(a),
+          tf.relu(a),
+          tf.sigmoid(a),
+          tf.square(a),
+          tf.tanh(a),
+          tf.sqrt(tf.abs(a)),
+          tf.rsqrt(tf.add(tf.abs(a), 1)),
+          tf.reciprocal(tf.add(tf.abs(a), 1)),
+        ]),
+    ],
+    [
+      "means, largest and smallest of rows",
+      [[300, 130]],
+      (a) => tf.stack([tf.mean(a, 1), tf.max(a, 1), tf.min(a, -1)]),
+    ],
+    ["a mean over rows", [[300, 130]], (a) => tf.mean(a, 0)],
+    ["a sum over two last axes", [[4, 5, 6]], (a) => tf.sum(a, [2, 1], true)],
+    ["a sum over a middle axis", [[4, 5, 6]], (a) => tf.sum(a, 1)],
+    ["a softmax", [[30, 130]], (a) => tf.softmax(tf.mul(a, 9) as tf.Tensor2D)],
+    [
+      "maxima with NaN in them",
+      [[4, 30]],
+      (a) => {
+        const spoilt = tf.concat([a, tf.fill([4, 1], Number.NaN)], 1);
+        return tf.stack([tf.cast(tf.isNaN(tf.max(spoilt, 1)), "float32"), tf.max(a, 1)]);
+      },
+    ],
     ["a sum over rows", [[1000, 130]], (a) => tf.sum(a, 0)],
     ["a sum over the last axis", [[10, 13]], (a) => tf.sum(a, 1, true)],
     ["a sum over everything", [[10, 13]], (a) => tf.sum(a)],

@@ -33,12 +33,24 @@ export interface Addon
   ): void;
   /** out [cols, rows] = xᵀ. */
   transpose(x: Float32Array, rows: number, cols: number, out: Float32Array): void;
-  /** out = a + b; b is as long as a, one number, or a row of it. */
-  add(a: Float32Array, b: Float32Array, out: Float32Array): void;
-  /** out = a − b, likewise. */
-  subtract(a: Float32Array, b: Float32Array, out: Float32Array): void;
-  /** out = a · b, likewise. */
-  multiply(a: Float32Array, b: Float32Array, out: Float32Array): void;
+  /** out = f(x), f under TensorFlow.js's name for it. */
+  unary(name: string, x: Float32Array, out: Float32Array): void;
+  /**
+   * out = a ∘ b, or b ∘ a when `reversed`. b is as long as a, one number or a row of it; or, where `inner`
+   * isn't 0, a column, each of whose numbers meets `inner` neighbours of a.
+   */
+  binary(
+    name: string,
+    a: Float32Array,
+    b: Float32Array,
+    inner: number,
+    reversed: boolean,
+    out: Float32Array,
+  ): void;
+  /** out [n] = sum, mean, largest or smallest of each of the n rows of x. */
+  reduceRows(name: string, x: Float32Array, out: Float32Array): void;
+  /** out = softmax over the rows of x, of d numbers each. */
+  softmaxRows(x: Float32Array, d: number, out: Float32Array): void;
   /** out [d] = Σ over the rows of x [n, d]. */
   columnSums(x: Float32Array, out: Float32Array): void;
   /** AdamW in place; numbers are [lr, beta1, beta2, eps, weightDecay, step, scale]. */

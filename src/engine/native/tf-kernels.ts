@@ -1,12 +1,13 @@
 /**
- * TensorFlow.js kernels of the native backend: products, transposition, element-wise sums and products, sums
- * over leading axes. Each takes the float32 cases that the addon computes and hands every other one to the
- * `cpu` kernel of the same name.
+ * TensorFlow.js kernels of the native backend: those that move numbers, those that combine them, and the products
+ * here. Each takes the float32 cases that it computes and hands every other one to the `cpu` kernel of the
+ * same name.
  */
 import { tf } from "../tf.ts";
 import type { Addon } from "./addon.ts";
+import { registerArithmeticKernels } from "./arithmetic.ts";
 import type { NativeBackend } from "./backend.ts";
-import { type Call, filled, type Native, replace, sizeOf, valuesOf } from "./kernel-call.ts";
+import { type Call, filled, replace, sizeOf, valuesOf } from "./kernel-call.ts";
 import { registerMovementKernels } from "./movement.ts";
 
 const none = new Float32Array(0);
@@ -14,6 +15,7 @@ const none = new Float32Array(0);
 /** Puts the addon's kernels in the place of the copied ones. */
 export function registerNativeKernels(addon: Addon): void {
   registerMovementKernels(addon);
+  registerArithmeticKernels(addon);
   replace("BatchMatMul", ({ inputs: { a, b }, attrs, backend }) =>
     product(addon, backend, a, b, undefined, attrs),
   );
@@ -22,19 +24,6 @@ export function registerNativeKernels(addon: Addon): void {
       ? product(addon, backend, a, b, bias, attrs)
       : undefined,
   );
-  replace("Add", binary(addon.add, true));
-  replace("Sub", binary(addon.subtract, false));
-  replace("Multiply", binary(addon.multiply, true));
-  replace("Sum", ({ inputs: { x }, attrs, backend }) => {
-    const axes = tf.util.parseAxisParam(attrs.axis as number[], x.shape);
-    const leading = axes.every((axis, i) => axis === i);
-    const rest = x.shape.slice(axes.length);
-    if (x.dtype !== "float32" || !leading || axes.length === 0 || sizeOf(x.shape) === 0) {
-      return undefined;
-    }
-    const shape = attrs.keepDims ? [...axes.map(() => 1), ...rest] : rest;
-    return filled(backend, shape, (out) => addon.columnSums(valuesOf(backend, x), out));
-  });
 }
 
 function product(
@@ -64,24 +53,4 @@ function product(
   return filled(backend, [...batch, m, n], (out) =>
     addon.gemm(left, right, row, out, sizes, transposeA, transposeB),
   );
-}
-
-function binary(kernel: Addon["add"], commutes: boolean): Native {
-  return ({ inputs: { a, b }, backend }) => {
-    if (a.dtype !== "float32" || b.dtype !== "float32") return undefined;
-    const swap = commutes && sizeOf(b.shape) > sizeOf(a.shape);
-    const [big, small] = swap ? [b, a] : [a, b];
-    if (!repeatsOver(big.shape, small.shape)) return undefined;
-    return filled(backend, [...big.shape], (out) =>
-      kernel(valuesOf(backend, big), valuesOf(backend, small), out),
-    );
-  };
-}
-
-/** Whether `small`, broadcast to `big`, is one array after another: its own dimensions are the last ones of `big`. */
-function repeatsOver(big: readonly number[], small: readonly number[]): boolean {
-  if (small.length > big.length || sizeOf(small) === 0) return false;
-  const start = small.findIndex((size) => size !== 1);
-  const own = start < 0 ? [] : small.slice(start);
-  return own.every((size, i) => size === big[big.length - own.length + i]);
 }
