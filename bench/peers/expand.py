@@ -1,0 +1,47 @@
+"""HyperCloning (Samragh et al. 2024, arXiv 2409.12903) of a GPT-2, from the paper's equations; no noise.
+
+A matrix that reads n copies becomes W tiled n × n and divided by n, one that only writes them is tiled along its
+outputs, norms and biases are repeated; heads are copied whole. The final norm is divided by n, which does for
+tied embeddings what the paper's 1/n on the unembedding does. Only the tensors are made: no model is built and
+initialised at random first, as a user's code would.
+"""
+
+import torch
+from safetensors.torch import load_file
+
+
+def clone(name, value, n):
+    if "wte" in name or "wpe" in name:
+        return value.repeat(1, n)
+    if "ln_f" in name:
+        return value.repeat(n) / n
+    if "c_attn" in name:
+        # [q | k | v] are tiled apart, so that head j copies head j mod the parent's heads
+        width = value.shape[-1] // 3
+        tiled = [part.repeat(*([n] * part.ndim)) for part in value.split(width, dim=-1)]
+        whole = torch.cat(tiled, dim=-1)
+        return whole.div_(n) if value.ndim == 2 else whole
+    if value.ndim == 2:
+        return value.repeat(n, n).div_(n)
+    return value.repeat(n)
+
+
+def load(variant):
+    return f"PyTorch {torch.__version__}"
+
+
+def prepare(variant, sizes, folder):
+    parent = load_file(f"{folder}/model/model.safetensors")
+    n = sizes["factor"]
+
+    @torch.inference_mode()
+    def run(count):
+        for _ in range(count):
+            child = {name: clone(name, value, n) for name, value in parent.items()}
+            # the sums of two tensors say whether both sides made the same child
+            wte = next(value for name, value in child.items() if name.endswith("wte.weight"))
+            fc = next(value for name, value in child.items() if name.endswith("h.0.mlp.c_fc.weight"))
+        digest = [wte.abs().sum(dtype=torch.float64).item(), fc.abs().sum(dtype=torch.float64).item()]
+        return {"losses": digest}
+
+    return run
