@@ -2,11 +2,17 @@
  * What circuit work needs from a model: a differentiable metric of prompts, computed with hooks, and
  * recordings of what passed the hooks. The metric is the logit difference answer − wrong at the last
  * position, so the unembedding is applied to one row of a prompt only. A hand-made linear model can
- * take GPT-2's place, as the tests do. Synchronous reads: not for the webgpu backend.
+ * take its place, as the tests do. Synchronous reads: not for the webgpu backend.
  */
 import { encode, type Sae, type SparseCodes } from "../sae/index.ts";
 import { tf } from "../src/engine/index.ts";
-import { forwardHidden, type Hook, type Model } from "../src/models/index.ts";
+import {
+  forwardHidden,
+  type Hook,
+  type Model,
+  modelSizes,
+  unembedding,
+} from "../src/models/index.ts";
 import type { PromptSet } from "./tasks/prompts.ts";
 
 /** A model seen through hooks named as TransformerLens names them. */
@@ -41,19 +47,19 @@ export const mlpHook = (layer: number): string => `blocks.${layer}.hook_mlp_out`
 /** The hook of the token embedding, [n · length, dModel]. */
 export const embedHook = "hook_embed";
 
-/** GPT-2 as a circuit model. */
+/** A language model as a circuit model. */
 export function circuitModel(model: Model): CircuitModel {
-  const { n_layer, n_head, n_embd } = model.config;
+  const { nLayer, nHead, dModel } = modelSizes(model.config);
   return {
-    nLayer: n_layer,
-    nHead: n_head,
+    nLayer,
+    nHead,
     metric(ids, { n, length, answer, wrong }, hooks) {
       const hidden = forwardHidden(model, ids, n, { hooks });
       const last = tf.reshape(
-        tf.slice(tf.reshape(hidden, [n, length, n_embd]), [0, length - 1, 0], [n, 1, n_embd]),
-        [n, n_embd],
+        tf.slice(tf.reshape(hidden, [n, length, dModel]), [0, length - 1, 0], [n, 1, dModel]),
+        [n, dModel],
       );
-      const unembed = model.params.get("transformer.wte.weight") as tf.Tensor2D;
+      const unembed = unembedding(model);
       const direction = tf.sub(tf.gather(unembed, answer), tf.gather(unembed, wrong));
       return tf.sum(tf.mul(last, direction), 1);
     },

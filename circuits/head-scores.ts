@@ -6,7 +6,7 @@
  * of the first copy, where attention to BOS can fall on it: one more reason to print the null.
  */
 import type { Rng } from "../src/engine/index.ts";
-import { attentionPatterns, type Model } from "../src/models/index.ts";
+import { attentionPatterns, type Model, modelSizes } from "../src/models/index.ts";
 import { drawDistinct } from "./tasks/induction.ts";
 
 /** The three kinds of score. */
@@ -39,10 +39,10 @@ export function headScores(
   rng: Rng,
   { length = 25, sequences = 16 }: HeadScoreOptions = {},
 ): HeadScores {
-  const { n_positions, vocab_size } = model.config;
-  const L = Math.min(length, Math.floor((n_positions - 1) / 2), Math.floor((vocab_size - 1) / 2));
-  if (L < 2) throw new Error(`internal: no repeated segment fits into ${n_positions} positions`);
-  const { repeated, unrelated } = repeatedSequences(vocab_size, endOfText, L, sequences, rng);
+  const { context, vocabSize } = modelSizes(model.config);
+  const L = Math.min(length, Math.floor((context - 1) / 2), Math.floor((vocabSize - 1) / 2));
+  if (L < 2) throw new Error(`internal: no repeated segment fits into ${context} positions`);
+  const { repeated, unrelated } = repeatedSequences(vocabSize, endOfText, L, sequences, rng);
   return {
     length: L,
     sequences,
@@ -96,7 +96,7 @@ function scorePatterns(
   L: number,
   sequences: number,
 ): Record<HeadScoreKind, number[][]> {
-  const shape = [sequences, model.config.n_head, 2 * L + 1] as const;
+  const shape = [sequences, modelSizes(model.config).nHead, 2 * L + 1] as const;
   const scores: Record<HeadScoreKind, number[][]> = {
     induction: [],
     previous_token: [],

@@ -8,7 +8,8 @@
  */
 import { hostView, tf } from "../src/engine/index.ts";
 import { UsageError } from "../src/io/index.ts";
-import { activationsAt, forwardLogits, hookWidth, type Model, shift } from "../src/models/index.ts";
+import type { Model } from "../src/models/index.ts";
+import { activationsAt, forwardLogits, hookWidth, modelSizes, shift } from "../src/models/index.ts";
 import type { Sequences } from "./activations.ts";
 import { decode } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
@@ -94,6 +95,7 @@ export async function evaluateSaes(
     batchSequences,
     pause,
   );
+  const logitsEach = set.context * modelSizes(model.config).vocabSize;
   const losses = await measureLosses(
     model,
     hook,
@@ -101,10 +103,7 @@ export async function evaluateSaes(
     saes,
     reconstruction.mean,
     firstTokensExcluded,
-    Math.max(
-      1,
-      Math.min(batchSequences, Math.floor(maxLogits / (set.context * model.config.vocab_size))),
-    ),
+    Math.max(1, Math.min(batchSequences, Math.floor(maxLogits / logitsEach))),
     pause,
   );
   return saes.map((sae, i) => {
@@ -262,7 +261,7 @@ async function measureLosses(
       }
       return logitsOf(model, inputs, batch, hook, rows);
     };
-    const vocab = model.config.vocab_size;
+    const vocab = modelSizes(model.config).vocabSize;
     const orig = await logitsOf(model, inputs, batch, hook, x);
     const zero = await splice((_, to) => to.fill(0));
     const zeroed = lossAndKl(zero, orig, targets, vocab);

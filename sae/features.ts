@@ -6,7 +6,7 @@
  */
 import { linear, tf } from "../src/engine/index.ts";
 import { type ColumnSpec, float32, int32, list, struct, utf8 } from "../src/io/index.ts";
-import { type Model, unembedding } from "../src/models/index.ts";
+import { finalGain, type Model, modelSizes, unembedding } from "../src/models/index.ts";
 import type { Lineage } from "./lineage.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 
@@ -200,7 +200,7 @@ async function tokenLogits(
     return Array.from({ length: d_sae }, () => ({ top_logits: [], bottom_logits: [] }));
   }
   const values = tf.tidy(() => {
-    const gain = model.params.get("transformer.ln_f.weight") as tf.Tensor1D;
+    const gain = finalGain(model);
     const rows = tf.tensor2d(W_dec, [d_sae, d_in]);
     const directions = tf.mul(tf.sub(rows, tf.mean(rows, 1, true)), gain) as tf.Tensor2D;
     const logits = linear(directions, tf.transpose(unembedding(model)));
@@ -209,7 +209,7 @@ async function tokenLogits(
   const logits = (await values.data()) as Float32Array;
   values.dispose();
   // a model may have more ids than its tokenizer has tokens
-  const vocab = model.config.vocab_size;
+  const vocab = modelSizes(model.config).vocabSize;
   const order = Array.from({ length: Math.min(vocab, text.length) }, (_, id) => id);
   return Array.from({ length: d_sae }, (_, latent) => {
     const row = logits.subarray(latent * vocab, (latent + 1) * vocab);

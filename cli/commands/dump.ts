@@ -17,6 +17,7 @@ import {
   hookWidth,
   loadModel,
   type Model,
+  modelSizes,
   placeModel,
 } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
@@ -77,7 +78,7 @@ export async function dump(target: string, flags: DumpFlags, context: Context): 
           {
             hooks,
             saes: saes.map(({ name }) => name),
-            vocab: vocabulary(source.tokenizer, host.config.vocab_size),
+            vocab: vocabulary(source.tokenizer, modelSizes(host.config).vocabSize),
             metadata: dumpMetadata({
               model: dir,
               hooks,

@@ -19,9 +19,10 @@ import {
 import {
   activationsAt,
   blockHook,
-  type Gpt2Config,
   loadModel,
   type Model,
+  type ModelConfig,
+  modelSizes,
   placeModel,
   saveModel,
 } from "../../src/models/index.ts";
@@ -144,7 +145,7 @@ function print(context: Context, { sizes, notes, out, map, exactness, ...rest }:
 
 async function measuringTokens(
   dir: string,
-  config: Gpt2Config,
+  config: ModelConfig,
   text: string | undefined,
   rng: ReturnType<typeof createRng>,
 ): Promise<{ ids: Int32Array; batch: number }> {
@@ -153,9 +154,11 @@ async function measuringTokens(
     const { set } = await tokensOfText(dir, config, text, measuredTokens);
     return { ids: set.ids, batch: set.nSeq };
   }
-  const length = Math.min(config.n_positions, 128);
+  const length = Math.min(modelSizes(config).context, 128);
   const batch = Math.max(1, Math.floor(measuredTokens / length));
-  const ids = Int32Array.from({ length: batch * length }, () => rng.int(config.vocab_size));
+  const ids = Int32Array.from({ length: batch * length }, () =>
+    rng.int(modelSizes(config).vocabSize),
+  );
   return { ids, batch };
 }
 

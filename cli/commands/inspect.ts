@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { loadSae, readLineage } from "../../sae/index.ts";
 import { readMap, sizeInfo } from "../../src/expansion/index.ts";
 import { inspectFile, readJson, readManifest, UsageError } from "../../src/io/index.ts";
-import { hookNames, loadModel } from "../../src/models/index.ts";
+import { familyTitle, hookNames, loadModel, modelSizes } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { formatNumber, type Row } from "../output.ts";
 import { isRunFolder, readStoredPlan } from "../plan/index.ts";
@@ -71,25 +71,26 @@ async function findRun(dir: string): Promise<Finding> {
 function findModel(dir: string): Finding {
   const { config } = loadModel(dir);
   const model = sizeInfo(config);
+  const { vocabSize, context } = modelSizes(config);
   const tokenizer = existsSync(join(dir, "tokenizer.json"));
   return {
     document: {
       kind: "model",
       model,
-      vocab_size: config.vocab_size,
-      n_positions: config.n_positions,
+      vocab_size: vocabSize,
+      n_positions: context,
       hooks: hookNames(config),
       tokenizer,
     },
     rows: [
-      ["kind", "GPT-2 model"],
+      ["kind", `${familyTitle(config)} model`],
       ["parameters", model.params],
       ["layers", model.n_layer],
       ["width", model.d_model],
       ["heads", model.n_head],
       ["neurons in an MLP layer", model.d_mlp],
-      ["vocabulary", config.vocab_size],
-      ["context", config.n_positions],
+      ["vocabulary", vocabSize],
+      ["context", context],
       ["tokenizer", tokenizer ? "beside it" : "none"],
     ],
   };

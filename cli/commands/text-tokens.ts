@@ -8,7 +8,7 @@ import {
   tokenizeWhole,
 } from "../../src/data/index.ts";
 import { UsageError } from "../../src/io/index.ts";
-import type { Gpt2Config } from "../../src/models/index.ts";
+import { type ModelConfig, modelSizes } from "../../src/models/index.ts";
 
 /** A tokenized text. */
 export interface TextTokens {
@@ -29,22 +29,23 @@ const longestContext = 256;
  */
 export async function tokensOfText(
   modelDir: string,
-  config: Gpt2Config,
+  config: ModelConfig,
   text: string,
   maxTokens: number,
 ): Promise<TextTokens> {
   const tokenizer = Tokenizer.load(join(modelDir, "tokenizer.json"));
-  if (tokenizer.vocabSize > config.vocab_size) {
+  const sizes = modelSizes(config);
+  if (tokenizer.vocabSize > sizes.vocabSize) {
     throw new UsageError({
       code: "tokenizer-mismatch",
       where: join(modelDir, "tokenizer.json"),
-      expected: `at most the model's ${config.vocab_size} tokens`,
+      expected: `at most the model's ${sizes.vocabSize} tokens`,
       got: `${tokenizer.vocabSize}`,
     });
   }
   const corpus = openCorpus(corpusSpecOf(text));
   const { set, documents } = await tokenizeWhole(corpus, tokenizer, {
-    context: Math.min(config.n_positions, longestContext),
+    context: Math.min(sizes.context, longestContext),
     maxTokens,
   });
   return { set, tokenizer, documents, fingerprint: await corpus.fingerprint() };

@@ -4,8 +4,9 @@
  * sparse work, about 12·k·d. Time is operations over a measured rate: an order of magnitude.
  */
 import {
-  type Gpt2Config,
   hookWidth,
+  type ModelConfig,
+  modelSizes,
   parameterCount,
   trainingFlopsPerToken,
 } from "../../src/models/index.ts";
@@ -93,13 +94,14 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
 
 function estimateStage(
   plan: ResolvedPlan,
-  configs: readonly Gpt2Config[],
+  configs: readonly ModelConfig[],
   specs: readonly TaskSpec[],
   index: number,
 ): StageEstimate {
   const stage = index === 0 ? undefined : plan.stages[index - 1];
   const config = configs[index];
-  const perToken = (of: Gpt2Config): number => trainingFlopsPerToken(of, plan.data.context);
+  const sizes = modelSizes(config);
+  const perToken = (of: ModelConfig): number => trainingFlopsPerToken(of, plan.data.context);
   let lmTokens = 0;
   let saeTokens = 0;
   let saes = 0;
@@ -112,7 +114,7 @@ function estimateStage(
     } else if (spec.kind === "sae") {
       const of = spec.model.arm === "no-expand" ? configs[index - 1] : configs[spec.model.stage];
       for (const sae of plan.saes) {
-        const width = hookWidth(configs[0], sae.hook) * (of.n_embd / configs[0].n_embd);
+        const width = hookWidth(configs[0], sae.hook) * (dModel(of) / dModel(configs[0]));
         const latents = sae.d_sae + addedLatents(plan, index);
         const lengths = spec.jobs.map(({ start }) =>
           start === "fresh" ? sae.tokens : (stage?.carry.tokens ?? 0),
@@ -129,10 +131,10 @@ function estimateStage(
   flops += (perToken(config) / 3) * plan.eval.tokens * (1 + saes);
   return {
     stage: stageName(plan, index),
-    d_model: config.n_embd,
-    n_layer: config.n_layer,
-    n_head: config.n_head,
-    d_mlp: config.n_inner,
+    d_model: sizes.dModel,
+    n_layer: sizes.nLayer,
+    n_head: sizes.nHead,
+    d_mlp: sizes.dMlp,
     params: parameterCount(config),
     lm_tokens: lmTokens,
     sae_tokens: saeTokens,
@@ -152,20 +154,24 @@ function addedLatents(plan: ResolvedPlan, index: number): number {
   return plan.stages.slice(0, index).reduce((sum, { carry }) => sum + carry.new_latents, 0);
 }
 
+function dModel(config: ModelConfig): number {
+  return modelSizes(config).dModel;
+}
+
 const floatBytes = 4;
 const processBytes = 300e6; // Node with a backend and the program
 
 // The largest of: a language model in training (weights, gradients, two moments, the activations of a
 // batch) and its SAEs likewise; the corpus as tokens comes on top.
-function memoryBytes(plan: ResolvedPlan, configs: readonly Gpt2Config[]): number {
+function memoryBytes(plan: ResolvedPlan, configs: readonly ModelConfig[]): number {
   const largest = configs[configs.length - 1];
-  const perToken =
-    largest.n_layer * (14 * largest.n_embd + 3 * largest.n_inner) + 2 * largest.vocab_size;
+  const sizes = modelSizes(largest);
+  const perToken = sizes.nLayer * (14 * sizes.dModel + 3 * sizes.dMlp) + 2 * sizes.vocabSize;
   const lm = 4 * parameterCount(largest) + plan.model.train.batch_tokens * perToken;
   const added = addedLatents(plan, plan.stages.length);
   const saes = plan.saes.map((sae) => {
     const latents = sae.d_sae + added;
-    return 8 * latents * largest.n_embd + 2 * sae.batch_tokens * latents;
+    return 8 * latents * sizes.dModel + 2 * sae.batch_tokens * latents;
   });
   const corpus = plan.data.max_tokens ?? plan.model.train.tokens;
   return Math.round(processBytes + floatBytes * (Math.max(lm, ...saes) + corpus));
@@ -173,7 +179,7 @@ function memoryBytes(plan: ResolvedPlan, configs: readonly Gpt2Config[]): number
 
 function diskBytes(
   plan: ResolvedPlan,
-  configs: readonly Gpt2Config[],
+  configs: readonly ModelConfig[],
   stages: readonly StageEstimate[],
 ): number {
   const latents = plan.saes.reduce((sum, { d_sae }) => sum + d_sae, 0) / plan.saes.length;
@@ -182,10 +188,10 @@ function diskBytes(
     const isLast = i > 0 && i === plan.stages.length;
     const models = i === 0 ? 1 : isLast ? 5 : 3; // before and after training, random, controls
     numbers += models * parameterCount(configs[i]);
-    numbers += (saes + 1) * 2 * (latents + addedLatents(plan, i)) * configs[i].n_embd;
+    numbers += (saes + 1) * 2 * (latents + addedLatents(plan, i)) * dModel(configs[i]);
     // The dump: activations and codes of held-out tokens.
     numbers +=
-      plan.eval.tokens * plan.saes.reduce((sum, { k }) => sum + configs[i].n_embd + 2 * k, 0);
+      plan.eval.tokens * plan.saes.reduce((sum, { k }) => sum + dModel(configs[i]) + 2 * k, 0);
   });
   return Math.round(floatBytes * numbers);
 }

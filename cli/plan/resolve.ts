@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { readJson, UsageError } from "../../src/io/index.ts";
+import { type ModelSizes, modelSizes, parseConfig } from "../../src/models/index.ts";
 import {
   carryTokens,
   dataDefaults,
@@ -49,10 +50,10 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
   const checkpoint = readCheckpoint(input, folder);
   const model = resolveModel(input.model ?? {}, checkpoint, folder, fail);
   const tokenizer = resolveTokenizer(input.tokenizer ?? {}, model, checkpoint, folder);
-  if (checkpoint && data.context > checkpoint.n_positions) {
+  if (checkpoint && data.context > checkpoint.context) {
     fail(
       "data.context",
-      `at most the ${checkpoint.n_positions} positions of the model`,
+      `at most the ${checkpoint.context} positions of the model`,
       `${data.context}`,
     );
   }
@@ -78,34 +79,13 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
 
 type Fail = (key: string, expected: string, got: string, hint?: string) => never;
 
-/** What of a checkpoint's config.json a plan depends on. */
-interface Checkpoint {
-  readonly n_embd: number;
-  readonly n_layer: number;
-  readonly n_head: number;
-  readonly n_inner: number | null;
-  readonly n_positions: number;
-  readonly vocab_size: number;
-}
-
 // A run holds its base model, so a stored plan (every size spelled out) doesn't need the original any more.
-function readCheckpoint({ model, tokenizer }: PlanInput, folder: string): Checkpoint | null {
+function readCheckpoint({ model, tokenizer }: PlanInput, folder: string): ModelSizes | null {
   if (!model?.path) return null;
   const file = join(resolve(folder, model.path), "config.json");
   const spelledOut = model.d_model && model.layers && model.heads && model.mlp && tokenizer?.path;
   if (spelledOut && !existsSync(file)) return null;
-  const config = readJson(file) as Partial<Checkpoint> | null;
-  for (const key of ["n_embd", "n_layer", "n_head", "n_positions", "vocab_size"] as const) {
-    if (!Number.isInteger(config?.[key])) {
-      throw new UsageError({
-        code: "not-gpt2",
-        where: `${file} ${key}`,
-        expected: "the configuration of a GPT-2 checkpoint, with a whole number here",
-        got: JSON.stringify(config?.[key]) ?? "nothing",
-      });
-    }
-  }
-  return config as Checkpoint;
+  return modelSizes(parseConfig(readJson(file), file));
 }
 
 function resolveData(input: Partial<DataPlan>, folder: string, fail: Fail): DataPlan {
@@ -121,16 +101,16 @@ function resolveData(input: Partial<DataPlan>, folder: string, fail: Fail): Data
 
 function resolveModel(
   input: NonNullable<PlanInput["model"]>,
-  checkpoint: Checkpoint | null,
+  checkpoint: ModelSizes | null,
   folder: string,
   fail: Fail,
 ): ModelPlan {
   const sizes = checkpoint
     ? {
-        d_model: checkpoint.n_embd,
-        layers: checkpoint.n_layer,
-        heads: checkpoint.n_head,
-        mlp: checkpoint.n_inner ?? 4 * checkpoint.n_embd,
+        d_model: checkpoint.dModel,
+        layers: checkpoint.nLayer,
+        heads: checkpoint.nHead,
+        mlp: checkpoint.dMlp,
       }
     : modelDefaults;
   const d_model = input.d_model ?? sizes.d_model;
@@ -165,7 +145,7 @@ function resolveModel(
 function resolveTokenizer(
   input: Partial<TokenizerPlan>,
   model: ModelPlan,
-  checkpoint: Checkpoint | null,
+  checkpoint: ModelSizes | null,
   folder: string,
 ): TokenizerPlan {
   const beside = model.path === null ? null : join(model.path, "tokenizer.json");
@@ -181,7 +161,7 @@ function resolveTokenizer(
   }
   return {
     path: path ?? beside,
-    vocab_size: checkpoint?.vocab_size ?? input.vocab_size ?? vocabularySize,
+    vocab_size: checkpoint?.vocabSize ?? input.vocab_size ?? vocabularySize,
   };
 }
 

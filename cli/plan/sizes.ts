@@ -2,9 +2,11 @@
  * @file The configurations of the models that a plan makes, worked out before anything runs: so an
  * impossible width, a child smaller than its parent or a hook that the model lacks is refused at once.
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { childConfig } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
-import { type Gpt2Config, gpt2Config, hookWidth } from "../../src/models/index.ts";
+import { gpt2Config, hookWidth, loadConfig, type ModelConfig } from "../../src/models/index.ts";
 import { plannedGrowth } from "../run/planned-growth.ts";
 import type { ResolvedPlan } from "./types.ts";
 
@@ -15,19 +17,23 @@ import type { ResolvedPlan } from "./types.ts";
 export function stageConfigs(
   plan: ResolvedPlan,
   where: string,
-): { readonly configs: Gpt2Config[]; readonly notes: string[] } {
+): { readonly configs: ModelConfig[]; readonly notes: string[] } {
   const { model, tokenizer, data } = plan;
-  let config = gpt2Config(
-    {
-      vocab_size: tokenizer.vocab_size,
-      n_positions: data.context,
-      n_embd: model.d_model,
-      n_layer: model.layers,
-      n_head: model.heads,
-      n_inner: model.mlp,
-    },
-    `${where} model`,
-  );
+  // a run holds its base model: the checkpoint that it came from may be gone by now
+  const isThere = model.path !== null && existsSync(join(model.path, "config.json"));
+  let config: ModelConfig = isThere
+    ? loadConfig(model.path as string)
+    : gpt2Config(
+        {
+          vocab_size: tokenizer.vocab_size,
+          n_positions: data.context,
+          n_embd: model.d_model,
+          n_layer: model.layers,
+          n_head: model.heads,
+          n_inner: model.mlp,
+        },
+        `${where} model`,
+      );
   for (const [i, sae] of plan.saes.entries()) {
     named(`${where} saes[${i}].hook`, () => hookWidth(config, sae.hook));
   }

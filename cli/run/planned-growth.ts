@@ -1,13 +1,13 @@
 /** What a plan's expansions make of the base model's configuration, before any of it exists. */
 import { childConfig, type ExpandOptions, parseGrowth } from "../../src/expansion/index.ts";
-import { type Gpt2Config, gpt2Config, loadModel } from "../../src/models/index.ts";
+import { gpt2Config, loadConfig, type ModelConfig } from "../../src/models/index.ts";
 import type { ResolvedPlan } from "../plan/types.ts";
 
 /** The growth options of stage `stage` (≥ 1) for a parent of this configuration. Errors: UsageError naming the size. */
 export function plannedGrowth(
   plan: ResolvedPlan,
   stage: number,
-  parent: Gpt2Config,
+  parent: ModelConfig,
 ): { options: ExpandOptions; notes: string[] } {
   const { expand } = plan.stages[stage - 1];
   return parseGrowth(
@@ -29,7 +29,7 @@ export function plannedGrowth(
 export function plannedConfigs(
   plan: ResolvedPlan,
   vocabulary: { readonly size: number; readonly endOfText: number },
-): Gpt2Config[] {
+): ModelConfig[] {
   const base =
     plan.model.path === null
       ? gpt2Config({
@@ -41,8 +41,8 @@ export function plannedConfigs(
           n_inner: plan.model.mlp,
           end_of_text: vocabulary.endOfText,
         })
-      : loadModel(plan.model.path).config;
-  const configs = [base];
+      : loadConfig(plan.model.path);
+  const configs: ModelConfig[] = [base];
   for (let stage = 1; stage <= plan.stages.length; stage++) {
     const parent = configs[stage - 1];
     configs.push(childConfig(parent, plannedGrowth(plan, stage, parent).options));

@@ -4,7 +4,13 @@
  * always heads · head_dim.
  */
 import { UsageError } from "../io/index.ts";
-import { type Gpt2Config, parameterCount } from "../models/index.ts";
+import {
+  familyTitle,
+  type Gpt2Config,
+  type ModelConfig,
+  modelSizes,
+  parameterCount,
+} from "../models/index.ts";
 import type { SizeInfo } from "./expansion-map.ts";
 import { lemonWidth } from "./lemon.ts";
 
@@ -21,7 +27,8 @@ export interface ChildSizes {
  * parent's, when width and heads disagree, when the width is no multiple of the head dimension, or
  * when nothing grows.
  */
-export function childConfig(parent: Gpt2Config, sizes: ChildSizes): Gpt2Config {
+export function childConfig(given: ModelConfig, sizes: ChildSizes): Gpt2Config {
+  const parent = growable(given);
   const headDim = parent.n_embd / parent.n_head;
   const n_embd = sizes.width ?? (sizes.heads ?? parent.n_head) * headDim;
   const n_head = n_embd / headDim;
@@ -65,14 +72,26 @@ export function childConfig(parent: Gpt2Config, sizes: ChildSizes): Gpt2Config {
 }
 
 /** The sizes that the map and the JSON documents state. */
-export function sizeInfo(config: Gpt2Config): SizeInfo {
+export function sizeInfo(config: ModelConfig): SizeInfo {
+  const { dModel, nLayer, nHead, dMlp } = modelSizes(config);
   return {
-    d_model: config.n_embd,
-    n_layer: config.n_layer,
-    n_head: config.n_head,
-    d_mlp: config.n_inner,
+    d_model: dModel,
+    n_layer: nLayer,
+    n_head: nHead,
+    d_mlp: dMlp,
     params: parameterCount(config),
   };
+}
+
+/** The configuration as a GPT-2's. Errors: UsageError for another family, which this version can't grow. */
+export function growable(config: ModelConfig): Gpt2Config {
+  if (config.model_type === "gpt2") return config;
+  throw new UsageError({
+    code: "unsupported-architecture",
+    where: "expand",
+    expected: "a GPT-2 model (the family that this version grows)",
+    got: `${familyTitle(config)} (${config.model_type})`,
+  });
 }
 
 function atLeast(where: string, size: number | undefined, smallest: number): void {

@@ -4,7 +4,7 @@
  * final norm doubles the logits and keeps it.
  */
 import { tf } from "../engine/index.ts";
-import { forwardLogits, type Hook, type Model } from "../models/index.ts";
+import { forwardLogits, type Hook, type Model, modelSizes } from "../models/index.ts";
 import {
   type BoundaryError,
   type Exactness,
@@ -27,7 +27,7 @@ export async function measureExactness(
   batch: number,
 ): Promise<Exactness> {
   const context = ids.length / batch;
-  const vocabulary = parent.config.vocab_size;
+  const vocabulary = modelSizes(parent.config).vocabSize;
   const boundaries = map.hooks
     .filter(({ from }) => /hook_resid_(pre|mid|post)$/.test(from))
     .flatMap(({ from, to, tensor }) => to.map((hook) => ({ from, to: hook, tensor })));
@@ -53,7 +53,7 @@ export async function measureExactness(
     boundaries.forEach(({ from, to, tensor }, i) => {
       const want = mapVectors(map, tensor, small.hooks.get(from) as Float32Array);
       const got = big.hooks.get(to) as Float32Array;
-      errors[i] = Math.max(errors[i], worstRowError(got, want, child.config.n_embd));
+      errors[i] = Math.max(errors[i], worstRowError(got, want, modelSizes(child.config).dModel));
     });
     const pass = compareLogits(small.logits, big.logits, vocabulary);
     maxDifference = Math.max(maxDifference, pass.maxDifference);

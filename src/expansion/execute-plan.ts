@@ -5,7 +5,7 @@
  */
 import { type Rng, tf } from "../engine/index.ts";
 import { type HostTensor, sizeOf } from "../io/index.ts";
-import type { HostModel } from "../models/index.ts";
+import type { Gpt2Config, HostModel } from "../models/index.ts";
 import { type AxisMap, FRESH, isIdentityAxis, MEAN } from "./axis-map.ts";
 import type { GrowthPlan, ParameterPlan } from "./growth-plan.ts";
 import { perturbation } from "./perturbation.ts";
@@ -15,7 +15,7 @@ export async function executePlan(
   plan: GrowthPlan,
   parent: HostModel,
   rng: Rng,
-): Promise<HostModel> {
+): Promise<HostModel<Gpt2Config>> {
   const weights = new Map<string, HostTensor>();
   for (const parameter of plan.parameters) {
     const { name, shape, from, fill } = parameter;

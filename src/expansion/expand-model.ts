@@ -3,8 +3,8 @@
  * from its parent.
  */
 import type { Rng } from "../engine/index.ts";
-import { type Gpt2Config, type HostModel, hookNames } from "../models/index.ts";
-import { type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
+import { type Gpt2Config, type HostModel, hookNames, type ModelConfig } from "../models/index.ts";
+import { type ChildSizes, childConfig, growable, sizeInfo } from "./child-config.ts";
 import { executePlan } from "./execute-plan.ts";
 import type { ExpansionMap, HookMap } from "./expansion-map.ts";
 import { type Gpt2Growth, gpt2Growth } from "./gpt2-growth.ts";
@@ -35,17 +35,18 @@ export async function expandModel(
   parent: HostModel,
   options: ExpandOptions,
   rng: Rng,
-): Promise<{ child: HostModel; map: ExpansionMap }> {
+): Promise<{ child: HostModel<Gpt2Config>; map: ExpansionMap }> {
   const { growth, map } = planExpansion(parent.config, options, rng);
   return { child: await executePlan(growth.plan, parent, rng.fork("weights")), map };
 }
 
 /** The plan and the map for a parent of this configuration. */
 export function planExpansion(
-  parent: Gpt2Config,
+  given: ModelConfig,
   options: ExpandOptions,
   rng: Rng,
 ): PlannedExpansion {
+  const parent = growable(given);
   const config = childConfig(parent, options);
   const width = lemonWidth(parent.n_embd, config.n_embd);
   const layers = identityDepth(parent.n_layer, config.n_layer, options.positions);

@@ -36,6 +36,7 @@ export function gpt2Growth(
   rng: Rng,
 ): Gpt2Growth {
   const shapes = gpt2Shapes(config);
+  const block = (layer: number): string => blockName(config, layer);
   const parameters: ParameterPlan[] = [];
   const add = (name: string, shape: Shape) => {
     const size = shapes.get(name);
@@ -69,8 +70,8 @@ export function gpt2Growth(
     const qkv = repeatAxis(z, parent.n_embd, 3);
     const noise = (balanced: boolean): Noise | null =>
       noiseDb === null ? null : { snrDb: noiseDb, balanced };
-    const at = blockName(layer);
-    const from = blockName(source);
+    const at = block(layer);
+    const from = block(source);
 
     const read = (name: string, out: AxisMap) => {
       add(`${at}.${name}.weight`, {
@@ -104,7 +105,7 @@ export function gpt2Growth(
   norm("transformer.ln_f", "transformer.ln_f", width.finalFactor);
 
   const isFresh = (name: string) =>
-    layers.some(({ inserted }, layer) => inserted && name.startsWith(`${blockName(layer)}.`));
+    layers.some(({ inserted }, layer) => inserted && name.startsWith(`${block(layer)}.`));
   return {
     plan: { config, parameters },
     heads,

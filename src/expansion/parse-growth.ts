@@ -4,8 +4,8 @@
  * one, with a note; an explicit one is an error that names the nearest.
  */
 import { UsageError } from "../io/index.ts";
-import type { Gpt2Config } from "../models/index.ts";
-import { childConfig } from "./child-config.ts";
+import type { Gpt2Config, ModelConfig } from "../models/index.ts";
+import { childConfig, growable } from "./child-config.ts";
 import type { ExpandOptions } from "./expand-model.ts";
 import type { Positions } from "./identity-depth.ts";
 
@@ -48,8 +48,9 @@ const laterDepthMethods = ["stack", "solar"];
 /** Resolves flags against the parent. Errors: UsageError naming the flag. */
 export function parseGrowth(
   flags: GrowthFlags,
-  parent: Gpt2Config,
+  given: ModelConfig,
 ): { options: ExpandOptions; notes: string[] } {
+  const parent = growable(given);
   const notes: string[] = [];
   for (const key of ["kv-heads", "head-dim", "experts"] as const) {
     if (flags[key] !== undefined) {

@@ -44,6 +44,18 @@ export function narrowFloat16(values: Float32Array): Uint16Array {
   return out;
 }
 
+/** float32 to bfloat16 bits; what rounds past the largest becomes infinite. */
+export function narrowBfloat16(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const isNan = (bits[i] & 0x7fffffff) > 0x7f800000;
+    // a NaN's low bits would round away
+    out[i] = isNan ? (bits[i] >>> 16) | 0x40 : (bits[i] + 0x7fff + ((bits[i] >>> 16) & 1)) >>> 16;
+  }
+  return out;
+}
+
 function roundToEven(x: number): number {
   const floor = Math.floor(x);
   const rest = x - floor;

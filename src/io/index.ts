@@ -44,7 +44,7 @@ export {
   UsageError,
 } from "./errors.ts";
 export { readProblem, writeProblem } from "./file-errors.ts";
-export { narrowFloat16, widenBfloat16, widenFloat16 } from "./half.ts";
+export { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from "./half.ts";
 export { sha256, sha256File } from "./hash.ts";
 export { firstNonFinite, type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
 export { type ArrowSummary, inspectFile, type SafetensorsSummary } from "./inspect-file.ts";
@@ -64,11 +64,13 @@ export {
 export {
   decodeSafetensors,
   encodeSafetensors,
+  type FloatDtype,
   type ReadSafetensorsOptions,
   readSafetensors,
   readSafetensorsHeader,
   type Safetensors,
   type SafetensorsHeader,
   type TensorInfo,
+  type WriteSafetensorsOptions,
   writeSafetensors,
 } from "./safetensors.ts";

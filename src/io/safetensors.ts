@@ -8,7 +8,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { AtomicSink } from "./atomic-file.ts";
 import { RunError, UsageError } from "./errors.ts";
 import { readProblem } from "./file-errors.ts";
-import { widenBfloat16, widenFloat16 } from "./half.ts";
+import { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from "./half.ts";
 import { firstNonFinite, type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
 import { decodeUtf8, describeJson, parseJson } from "./json.ts";
 
@@ -43,6 +43,22 @@ export interface ReadSafetensorsOptions {
   /** The name of the file in errors, when decoding bytes. */
   readonly where?: string;
 }
+
+/** Types in which float32 tensors can be stored. */
+export type FloatDtype = "F32" | "F16" | "BF16";
+
+/** Settings of the writers. */
+export interface WriteSafetensorsOptions {
+  /** What float32 tensors are stored as; narrowing rounds to nearest, ties to even. Default F32. */
+  readonly dtype?: FloatDtype;
+}
+
+/** The least magnitude that rounds to infinity. */
+const overflow: Readonly<Record<FloatDtype, number>> = {
+  F32: Number.POSITIVE_INFINITY,
+  F16: 65520,
+  BF16: 2 ** 128 - 2 ** 119,
+};
 
 const headerLimit = 100_000_000; // bytes; the limit of the reference reader
 
@@ -88,23 +104,28 @@ export function writeSafetensors(
   path: string,
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: Readonly<Record<string, string>> = {},
+  { dtype = "F32" }: WriteSafetensorsOptions = {},
 ): void {
   for (const [name, { data }] of tensors) {
-    const i = firstNonFinite(data);
-    if (i >= 0) {
+    const refuse = (i: number, expected: string): never => {
       throw new RunError({
         code: "non-finite",
         where: `${path}: tensor ${name}`,
-        expected: "finite numbers",
+        expected,
         got: `${data[i]} at element ${i}`,
         hint: "The file was not written",
       });
-    }
+    };
+    const i = firstNonFinite(data);
+    if (i >= 0) refuse(i, "finite numbers");
+    if (dtype === "F32" || !(data instanceof Float32Array)) continue;
+    const tooLarge = data.findIndex((value) => Math.abs(value) >= overflow[dtype]);
+    if (tooLarge >= 0) refuse(tooLarge, `numbers that ${dtype} can hold`);
   }
-  const { header, ordered } = layOut(tensors, metadata);
+  const { header, ordered } = layOut(tensors, metadata, dtype);
   const sink = new AtomicSink(path);
   sink.write(header);
-  for (const { data } of ordered) sink.write(bytesOf(data));
+  for (const { data } of ordered) sink.write(bytesOf(data, dtype));
   sink.commit();
 }
 
@@ -112,15 +133,20 @@ export function writeSafetensors(
 export function encodeSafetensors(
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: Readonly<Record<string, string>> = {},
+  { dtype = "F32" }: WriteSafetensorsOptions = {},
 ): Uint8Array {
-  const { header, ordered } = layOut(tensors, metadata);
-  const total = ordered.reduce((sum, { data }) => sum + data.byteLength, header.byteLength);
+  const { header, ordered } = layOut(tensors, metadata, dtype);
+  const total = ordered.reduce(
+    (sum, { data }) => sum + data.length * widthOf(data, dtype),
+    header.byteLength,
+  );
   const bytes = new Uint8Array(total);
   bytes.set(header);
   let at = header.byteLength;
   for (const { data } of ordered) {
-    bytes.set(bytesOf(data), at);
-    at += data.byteLength;
+    const part = bytesOf(data, dtype);
+    bytes.set(part, at);
+    at += part.byteLength;
   }
   return bytes;
 }
@@ -276,10 +302,11 @@ function checkBooleans(data: Uint8Array, where: string): void {
 function layOut(
   tensors: ReadonlyMap<string, HostTensor>,
   metadata: Readonly<Record<string, string>>,
+  dtype: FloatDtype,
 ): { header: Uint8Array; ordered: HostTensor[] } {
   const entries = [...tensors].sort(
     ([a, { data: x }], [b, { data: y }]) =>
-      y.BYTES_PER_ELEMENT - x.BYTES_PER_ELEMENT || (a < b ? -1 : a > b ? 1 : 0),
+      widthOf(y, dtype) - widthOf(x, dtype) || (a < b ? -1 : a > b ? 1 : 0),
   );
   const fields: [string, unknown][] = [];
   const pairs = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -289,8 +316,8 @@ function layOut(
     if (name === "__metadata__" || sizeOf(shape) !== data.length) {
       throw new Error(`internal: tensor ${name} has ${data.length} elements and shape [${shape}]`);
     }
-    const end = at + data.byteLength;
-    fields.push([name, { dtype: dtypeOf(data), shape, data_offsets: [at, end] }]);
+    const end = at + data.length * widthOf(data, dtype);
+    fields.push([name, { dtype: dtypeOf(data, dtype), shape, data_offsets: [at, end] }]);
     at = end;
   }
   // Not an object for the whole header: integer-like names would move to its front.
@@ -303,15 +330,26 @@ function layOut(
   return { header, ordered: entries.map(([, tensor]) => tensor) };
 }
 
-function dtypeOf(data: HostArray): string {
-  if (data instanceof Float32Array) return "F32";
+function dtypeOf(data: HostArray, floats: FloatDtype): string {
+  if (data instanceof Float32Array) return floats;
   if (data instanceof Float64Array) return "F64";
   if (data instanceof Int32Array) return "I32";
   return data instanceof BigInt64Array ? "I64" : "U8";
 }
 
-function bytesOf(data: HostArray): Uint8Array {
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+/** Bytes of an element as it is stored. */
+function widthOf(data: HostArray, floats: FloatDtype): number {
+  return widths.get(dtypeOf(data, floats)) as number;
+}
+
+function bytesOf(data: HostArray, floats: FloatDtype): Uint8Array {
+  const stored = data instanceof Float32Array ? narrowed(data, floats) : data;
+  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+}
+
+function narrowed(data: Float32Array, floats: FloatDtype): Float32Array | Uint16Array {
+  if (floats === "F16") return narrowFloat16(data);
+  return floats === "BF16" ? narrowBfloat16(data) : data;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -3,7 +3,7 @@
  * learned positions, tied embeddings, GELU (tanh form). Other settings are refused by name rather
  * than half supported.
  */
-import { UsageError } from "../io/index.ts";
+import { checkModelType, configFields } from "./config-fields.ts";
 
 /** The fields of a GPT-2 `config.json` that decide the computation. */
 export interface Gpt2Config {
@@ -60,65 +60,33 @@ export function gpt2Config(sizes: Gpt2Sizes, where = "model"): Gpt2Config {
 
 /** Reads the parsed JSON of a `config.json`. Errors: UsageError naming the field. */
 export function parseGpt2Config(json: unknown, where: string): Gpt2Config {
-  const fields = record(json, where);
-  if (fields.model_type !== "gpt2") {
-    throw new UsageError({
-      code: "unsupported-architecture",
-      where: `${where}: model_type`,
-      expected: '"gpt2" (the family that this version runs)',
-      got: JSON.stringify(fields.model_type) ?? "nothing",
-    });
-  }
-  const size = (name: string): number => {
-    const value = fields[name];
-    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > 1 << 24) {
-      throw bad(`${where}: ${name}`, "a positive whole number", value);
-    }
-    return value;
-  };
-  const n_embd = size("n_embd");
-  const n_head = size("n_head");
-  if (n_embd % n_head !== 0) {
-    throw bad(`${where}: n_head`, `a divisor of the width ${n_embd}`, n_head);
-  }
-  const eps = fields.layer_norm_epsilon ?? 1e-5;
-  if (typeof eps !== "number" || !(eps > 0) || !Number.isFinite(eps)) {
-    throw bad(`${where}: layer_norm_epsilon`, "a positive number", eps);
-  }
-  const fixed: Record<string, unknown> = {
-    activation_function: "gelu_new",
-    tie_word_embeddings: true,
-    scale_attn_weights: true,
-    scale_attn_by_inverse_layer_idx: false,
-    add_cross_attention: false,
-  };
-  for (const [name, value] of Object.entries(fixed)) {
-    if (fields[name] !== undefined && fields[name] !== value) {
-      throw bad(
-        `${where}: ${name}`,
-        `${JSON.stringify(value)} (all that this version runs)`,
-        fields[name],
-      );
-    }
-  }
-  const vocab_size = size("vocab_size");
+  const fields = configFields(json, where);
+  checkModelType(fields, where, ["gpt2"]);
+  const n_embd = fields.size("n_embd");
+  const n_head = fields.size("n_head");
+  if (n_embd % n_head !== 0) throw fields.bad("n_head", `a divisor of the width ${n_embd}`);
+  const layer_norm_epsilon = fields.positive("layer_norm_epsilon", 1e-5);
+  fields.fixed("activation_function", "gelu_new");
+  fields.fixed("tie_word_embeddings", true);
+  fields.fixed("scale_attn_weights", true);
+  fields.fixed("scale_attn_by_inverse_layer_idx", false);
+  fields.fixed("add_cross_attention", false);
+  const vocab_size = fields.size("vocab_size");
   const tokenId = (name: string): number => {
-    const id = fields[name] ?? 0;
-    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= vocab_size) {
-      throw bad(`${where}: ${name}`, `a token id below ${vocab_size}`, id);
-    }
+    const id = fields.tokens(name, vocab_size) ?? 0;
+    if (typeof id !== "number") throw fields.bad(name, `a token id below ${vocab_size}`);
     return id;
   };
   return {
     model_type: "gpt2",
     architectures: ["GPT2LMHeadModel"],
     vocab_size,
-    n_positions: size("n_positions"),
+    n_positions: fields.size("n_positions"),
     n_embd,
-    n_layer: size("n_layer"),
+    n_layer: fields.size("n_layer"),
     n_head,
-    n_inner: fields.n_inner === undefined || fields.n_inner === null ? 4 * n_embd : size("n_inner"),
-    layer_norm_epsilon: eps,
+    n_inner: fields.size("n_inner", 4 * n_embd),
+    layer_norm_epsilon,
     activation_function: "gelu_new",
     tie_word_embeddings: true,
     bos_token_id: tokenId("bos_token_id"),
@@ -138,20 +106,4 @@ export function gpt2ConfigJson(config: Gpt2Config): Record<string, unknown> {
     torch_dtype: "float32",
     use_cache: true,
   };
-}
-
-function record(json: unknown, where: string): Record<string, unknown> {
-  if (typeof json !== "object" || json === null || Array.isArray(json)) {
-    throw bad(where, "a JSON object", json);
-  }
-  return json as Record<string, unknown>;
-}
-
-function bad(where: string, expected: string, got: unknown): UsageError {
-  return new UsageError({
-    code: "bad-model-config",
-    where,
-    expected,
-    got: JSON.stringify(got) ?? "nothing",
-  });
 }

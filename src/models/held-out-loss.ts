@@ -1,7 +1,7 @@
 /** Held-out cross-entropy in nats a token, with its standard error over sequences. */
 import { tf, tokenLoss } from "../engine/index.ts";
-import { type ForwardOptions, forwardHidden, unembedding } from "./gpt2-forward.ts";
-import type { Model } from "./gpt2-weights.ts";
+import { type ForwardOptions, forwardHidden, unembedding } from "./forward.ts";
+import type { Model } from "./model.ts";
 import { shift } from "./train.ts";
 
 /** A mean loss and how sure it is. */

@@ -4,7 +4,8 @@
  */
 import type { tf } from "../engine/index.ts";
 import { UsageError } from "../io/index.ts";
-import type { Gpt2Config } from "./gpt2-config.ts";
+import type { ModelConfig } from "./config.ts";
+import { familyOf, modelSizes } from "./families.ts";
 
 /** Called with the value at a hook: [B·T, width], or [B, H, T, T] for a pattern. A returned tensor replaces it. */
 export type Hook = (value: tf.Tensor, name: string) => tf.Tensor | undefined;
@@ -28,36 +29,43 @@ export function blockHook(layer: number, point: (typeof perBlock)[number]): stri
   return `blocks.${layer}.${point}`;
 }
 
-/** Every hook the model has, in the order in which they are computed. */
-export function hookNames(config: Gpt2Config): string[] {
+/**
+ * Every hook the model has, in the order in which they are computed. Where attention and MLP run side by side
+ * there is no `hook_resid_mid`.
+ */
+export function hookNames(config: ModelConfig): string[] {
   const names = ["hook_embed"];
-  for (let layer = 0; layer < config.n_layer; layer++) {
-    for (const point of perBlock) names.push(blockHook(layer, point));
+  const isParallel = familyOf(config).isParallel(config);
+  const points = perBlock.filter((point) => !(isParallel && point === "hook_resid_mid"));
+  for (let layer = 0; layer < modelSizes(config).nLayer; layer++) {
+    for (const point of points) names.push(blockHook(layer, point));
   }
   names.push("ln_final.hook_normalized");
   return names;
 }
 
 /** How many numbers a hook has per token. Errors: UsageError when the model has no such hook (or it isn't per token). */
-export function hookWidth(config: Gpt2Config, name: string): number {
+export function hookWidth(config: ModelConfig, name: string): number {
+  const { dModel, dMlp, nHead, headDim, nLayer } = modelSizes(config);
   const names = hookNames(config).filter((known) => !known.endsWith("hook_pattern"));
   if (!names.includes(name)) {
     throw new UsageError({
       code: "unknown-hook",
       where: `hook ${name}`,
-      expected: `a hook of this model with numbers per token (${config.n_layer} layers: blocks.0 to blocks.${config.n_layer - 1})`,
+      expected: `a hook of this model with numbers per token (${nLayer} layers: blocks.0 to blocks.${nLayer - 1})`,
       got: name,
       hint: `Nearest: ${nearestHook(names, name)}.`,
     });
   }
-  return name.endsWith("mlp.hook_post") ? config.n_inner : config.n_embd;
+  if (name.endsWith("attn.hook_z")) return nHead * headDim;
+  return name.endsWith("mlp.hook_post") ? dMlp : dModel;
 }
 
-/** The layer a block hook belongs to; −1 for the embedding and n_layer for the final norm. */
-export function hookLayer(config: Gpt2Config, name: string): number {
+/** The layer a block hook belongs to; −1 for the embedding and the number of layers for the final norm. */
+export function hookLayer(config: ModelConfig, name: string): number {
   const match = /^blocks\.(\d+)\./.exec(name);
   if (match) return Number(match[1]);
-  return name === "hook_embed" ? -1 : config.n_layer;
+  return name === "hook_embed" ? -1 : modelSizes(config).nLayer;
 }
 
 function nearestHook(names: readonly string[], wanted: string): string {

@@ -1,13 +1,8 @@
-/** Language models: the GPT-2 family, its hooks, checkpoints, training and held-out loss. */
+/** Language models: families, their hooks, checkpoints, training and held-out loss. */
 
-export { loadModel, saveModel } from "./checkpoint.ts";
-export {
-  type Gpt2Config,
-  type Gpt2Sizes,
-  gpt2Config,
-  gpt2ConfigJson,
-  parseGpt2Config,
-} from "./gpt2-config.ts";
+export { loadConfig, loadModel, saveModel } from "./checkpoint.ts";
+export type { ModelConfig, ModelSizes } from "./config.ts";
+export { modelSizes, parseConfig } from "./families.ts";
 export {
   activationsAt,
   attentionPatterns,
@@ -15,20 +10,48 @@ export {
   forwardHidden,
   forwardLogits,
   unembedding,
-} from "./gpt2-forward.ts";
+} from "./forward.ts";
+export { gpt2Shapes } from "./gpt2.ts";
 export {
-  blockName,
-  fetchModel,
-  gpt2Shapes,
-  type HostModel,
-  initGpt2,
-  type Model,
-  parameterCount,
-  placeModel,
-  trainingFlopsPerToken,
-} from "./gpt2-weights.ts";
+  type Gpt2Config,
+  type Gpt2Sizes,
+  gpt2Config,
+  gpt2ConfigJson,
+  parseGpt2Config,
+} from "./gpt2-config.ts";
 export { type HeldOutLoss, type HeldOutOptions, heldOutLoss } from "./held-out-loss.ts";
 export { blockHook, type Hook, type Hooks, hookLayer, hookNames, hookWidth } from "./hooks.ts";
+export {
+  type LlamaConfig,
+  type LlamaSizes,
+  type LlamaType,
+  llamaConfig,
+  llamaConfigJson,
+  parseLlamaConfig,
+} from "./llama-config.ts";
+export {
+  blockName,
+  familyTitle,
+  fetchModel,
+  finalGain,
+  type HostModel,
+  initGpt2,
+  initModel,
+  type Model,
+  parameterCount,
+  parameterShapes,
+  placeModel,
+  trainingFlopsPerToken,
+  unembeddingName,
+} from "./model.ts";
+export {
+  type NeoxConfig,
+  type NeoxSizes,
+  neoxConfig,
+  neoxConfigJson,
+  parseNeoxConfig,
+} from "./neox-config.ts";
+export type { Rope, RopeScaling } from "./rope.ts";
 export {
   createLmTrainer,
   type LmBatch,
@@ -40,3 +63,4 @@ export {
   lmTrainDefaults,
   shift,
 } from "./train.ts";
+export type { WeightFileOptions } from "./weight-files.ts";

@@ -5,8 +5,8 @@
  */
 import { AdamW, type AdamwState, crossEntropy, tf } from "../engine/index.ts";
 import { RunError } from "../io/index.ts";
-import { forwardHidden, unembedding } from "./gpt2-forward.ts";
-import { fetchModel, type HostModel, placeModel } from "./gpt2-weights.ts";
+import { forwardHidden, unembedding } from "./forward.ts";
+import { fetchModel, type HostModel, placeModel } from "./model.ts";
 
 /** How a language model is trained. */
 export interface LmTrainOptions {

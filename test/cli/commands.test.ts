@@ -18,7 +18,7 @@ import { jsonDocuments } from "../../cli/json-schemas.ts";
 import { loadSae, readLineage } from "../../sae/index.ts";
 import { readMap } from "../../src/expansion/index.ts";
 import { readArrow } from "../../src/io/index.ts";
-import { loadModel } from "../../src/models/index.ts";
+import { loadModel, modelSizes } from "../../src/models/index.ts";
 import { testBackend } from "../support/backend.ts";
 import { runCommand } from "../support/command-line.ts";
 import { makeSmallRun, type SmallRun } from "../support/small-run.ts";
@@ -82,7 +82,7 @@ describe("expand", () => {
       "model.safetensors",
       "tokenizer.json",
     ]);
-    expect(loadModel(at("bigger")).config.n_embd).toBe(20);
+    expect(modelSizes(loadModel(at("bigger")).config).dModel).toBe(20);
     expect(readMap(at("bigger")).exactness?.max_abs_dlogit).toBe(max_abs_dlogit);
     jsonDocuments.map.schema.parse(JSON.parse(readFileSync(at("bigger", "map.json"), "utf8")));
   });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { narrowFloat16, widenBfloat16, widenFloat16 } from "../../src/io/index.ts";
+import { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from "../../src/io/index.ts";
 
 test("float16 of known bits is widened exactly", () => {
   // signs, 1, 1/3 rounded, the largest, the smallest normal, subnormals, infinity
@@ -41,4 +41,21 @@ test("narrowing takes the nearest float16, and the even one of two", () => {
 test("bfloat16 is the upper half of a float32", () => {
   const bits = Uint16Array.of(0x3f80, 0xc2f7, 0x0000);
   expect(Array.from(widenBfloat16(bits))).toEqual([1, -123.5, 0]);
+});
+
+test("narrowing to bfloat16 undoes widening for all 65536 patterns, NaN apart", () => {
+  const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
+  const back = narrowBfloat16(widenBfloat16(bits));
+  for (let i = 0; i < 65536; i++) {
+    const isNotANumber = (i & 0x7fff) > 0x7f80;
+    if (isNotANumber) expect(back[i] & 0x7fff).toBeGreaterThan(0x7f80);
+    else expect(back[i]).toBe(i);
+  }
+});
+
+test("narrowing takes the nearest bfloat16, and the even one of two", () => {
+  const unit = 2 ** -7; // between bfloat16 numbers from 1 to 2
+  const values = Float32Array.of(1 + 0.49 * unit, 1 + 0.5 * unit, 1 + 1.5 * unit, -1 - 0.51 * unit);
+  expect([...widenBfloat16(narrowBfloat16(values))]).toEqual([1, 1, 1 + 2 * unit, -1 - unit]);
+  expect([...widenBfloat16(narrowBfloat16(Float32Array.of(3.4e38, NaN)))]).toEqual([Infinity, NaN]);
 });

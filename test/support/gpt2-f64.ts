@@ -17,7 +17,8 @@ export interface F64Config {
 
 /** A model in host memory under Hugging Face's parameter names, f32 or f64. */
 export interface F64Model {
-  readonly config: F64Config;
+  /** An F64Config: what is no GPT-2 has no numbers here. */
+  readonly config: object;
   readonly weights: ReadonlyMap<string, { readonly data: ArrayLike<number> | BigInt64Array }>;
 }
 
@@ -29,7 +30,7 @@ export interface F64Run {
 
 /** Runs one sequence. `hook_pattern` is [H, T, T]; everything else is [T, width]. */
 export function runF64(model: F64Model, ids: ArrayLike<number>): F64Run {
-  const { config } = model;
+  const config = model.config as F64Config;
   const { n_embd: d, n_head: nHead, n_inner: dMlp, vocab_size: V } = config;
   const T = ids.length;
   const hooks = new Map<string, Float64Array>();

@@ -52,7 +52,7 @@ function entries(plan: ParameterPlan, parent: HostTensor, rng: Rng): Float64Arra
 }
 
 /** A model whose every parameter is random, norms and biases too, so that nothing hides behind a zero. */
-export function randomModel(config: Gpt2Config, seed: number | string): HostModel {
+export function randomModel(config: Gpt2Config, seed: number | string): HostModel<Gpt2Config> {
   const weights = new Map<string, HostTensor>();
   for (const [name, shape] of gpt2Shapes(config)) {
     const rng = createRng(seed).fork(name);

@@ -31,6 +31,7 @@ import {
   heldOutLoss,
   loadModel,
   type Model,
+  modelSizes,
   parameterCount,
   placeModel,
   trainingFlopsPerToken,
@@ -116,16 +117,16 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   await context.pause();
   const carried = loadSae(context.path(saeDir(plan, stage, plan.saes[0].name)));
   const { l0 } = saes[0];
-  const { config } = model;
+  const sizes = modelSizes(model.config);
   const evaluation: StageEvaluation = {
     format: "sae-carry/stage-eval",
     version: 1,
     stage: stageName(plan, stage),
     model: {
-      d_model: config.n_embd,
-      n_layer: config.n_layer,
-      n_head: config.n_head,
-      d_mlp: config.n_inner,
+      d_model: sizes.dModel,
+      n_layer: sizes.nLayer,
+      n_head: sizes.nHead,
+      d_mlp: sizes.dMlp,
       ...(await modelFigures(model, set, spentBefore(context, stage + 1))),
       unigram_entropy: corpus.unigram_entropy,
       loss_after_expansion: growth?.loss ?? null,

@@ -8,13 +8,13 @@ import { readTokenSet, Tokenizer, type TokenSet, trainingBatch } from "../../../
 import type { HostTensor } from "../../../src/io/index.ts";
 import {
   createLmTrainer,
-  type Gpt2Config,
   type HostModel,
   heldOutLoss,
-  initGpt2,
+  initModel,
   type LmState,
   type LmTrainOptions,
   loadModel,
+  type ModelConfig,
   placeModel,
   saveModel,
   trainingFlopsPerToken,
@@ -145,7 +145,7 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
   const none = { tokens: 0, flops: 0 };
   if (arm === "scratch") {
     return {
-      start: initGpt2(stageConfigs(context)[stage], context.rng("scratch weights")),
+      start: initModel(stageConfigs(context)[stage], context.rng("scratch weights")),
       settings: plan.model.train,
       tokens: plan.model.train.tokens + plan.stages.reduce((sum, s) => sum + s.train.tokens, 0),
       before: none,
@@ -156,7 +156,7 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
     return {
       start:
         plan.model.path === null
-          ? initGpt2(stageConfigs(context)[0], context.rng("base weights"))
+          ? initModel(stageConfigs(context)[0], context.rng("base weights"))
           : loadModel(plan.model.path),
       settings: plan.model.train,
       tokens: plan.model.train.tokens,
@@ -176,7 +176,7 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
 }
 
 /** The configuration of every stage's model, from the plan and the run's tokenizer. */
-export function stageConfigs(context: TaskContext): Gpt2Config[] {
+export function stageConfigs(context: TaskContext): ModelConfig[] {
   const tokenizer = Tokenizer.load(context.path(dataDir, "tokenizer.json"));
   return plannedConfigs(context.plan, {
     size: tokenizer.vocabSize,
@@ -211,7 +211,7 @@ function saveLmState(context: TaskContext, state: LmState): void {
   context.save(tensors, { step: String(state.optimizer.step) });
 }
 
-function lmState({ tensors, metadata }: SavedState, config: Gpt2Config): LmState {
+function lmState({ tensors, metadata }: SavedState, config: ModelConfig): LmState {
   const weights = new Map<string, HostTensor>();
   const m = new Map<string, Float32Array>();
   const v = new Map<string, Float32Array>();

@@ -26,7 +26,7 @@ import { readTokenSet, type TokenSet } from "../../../src/data/index.ts";
 import type { HostTensor } from "../../../src/io/index.ts";
 import {
   type HostModel,
-  initGpt2,
+  initModel,
   loadModel,
   type Model,
   placeModel,
@@ -261,7 +261,7 @@ function referencedModel(
   const dir = modelDir(context.plan, ref.stage, ref.arm);
   if (ref.arm !== "reinit") return { host: loadModel(context.path(dir)), outputs: [] };
   const config = stageConfigs(context)[ref.stage];
-  const host = initGpt2(config, context.rng(`reinit ${ref.stage}`));
+  const host = initModel(config, context.rng(`reinit ${ref.stage}`));
   saveModel(context.path(dir), host);
   return { host, outputs: [`${dir}/config.json`, `${dir}/model.safetensors`] };
 }

@@ -6,6 +6,7 @@ import { resolvePlan } from "../../../cli/plan/resolve.ts";
 import { stageConfigs } from "../../../cli/plan/sizes.ts";
 import type { PlanInput } from "../../../cli/plan/types.ts";
 import { UsageError } from "../../../src/io/index.ts";
+import { modelSizes } from "../../../src/models/index.ts";
 
 const resolve = (input: PlanInput) => resolvePlan(input, "/", "plan.yaml");
 const estimate = (input: PlanInput, command: "train" | "expand-and-track" = "expand-and-track") =>
@@ -75,11 +76,13 @@ describe("stageConfigs", () => {
       resolve({ stages: [{ expand: { width: "1.3x" } }, { expand: { layers: "+2" } }] }),
       "plan.yaml",
     );
-    expect(configs.map(({ n_embd, n_layer }) => [n_embd, n_layer])).toEqual([
-      [64, 2],
-      [80, 2],
-      [80, 4],
-    ]);
+    expect(configs.map((config) => [modelSizes(config).dModel, modelSizes(config).nLayer])).toEqual(
+      [
+        [64, 2],
+        [80, 2],
+        [80, 4],
+      ],
+    );
     expect(notes[0]).toMatch(/^wider: .*80/);
   });
 

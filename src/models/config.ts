@@ -1,0 +1,29 @@
+/** Configurations of all families, and the sizes that they have in common. */
+import type { Gpt2Config } from "./gpt2-config.ts";
+import type { LlamaConfig } from "./llama-config.ts";
+import type { NeoxConfig } from "./neox-config.ts";
+
+/** A model's configuration: the fields of its family's `config.json` that decide the computation. */
+export type ModelConfig = Gpt2Config | NeoxConfig | LlamaConfig;
+
+/** What every model has, whatever its family calls it. */
+export interface ModelSizes {
+  /** Width of the residual stream. */
+  readonly dModel: number;
+  readonly nLayer: number;
+  /** Query heads. */
+  readonly nHead: number;
+  /** Key and value heads; fewer than `nHead` where queries are grouped. */
+  readonly nKvHead: number;
+  /** Numbers a head; nHead · headDim is the width of `attn.hook_z`. */
+  readonly headDim: number;
+  /** Neurons in an MLP layer. */
+  readonly dMlp: number;
+  readonly vocabSize: number;
+  /** Longest context in tokens. */
+  readonly context: number;
+  /** Whether the unembedding is the embedding. */
+  readonly tied: boolean;
+  /** The norms' epsilon. */
+  readonly normEps: number;
+}

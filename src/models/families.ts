@@ -1,0 +1,30 @@
+/** The table of families, by the model type that `config.json` names. */
+import type { ModelConfig, ModelSizes } from "./config.ts";
+import { checkModelType, configFields } from "./config-fields.ts";
+import type { Family } from "./family.ts";
+import { gpt2 } from "./gpt2.ts";
+import { llama } from "./llama.ts";
+import { neox } from "./neox.ts";
+
+const families = new Map<string, Family>();
+for (const family of [gpt2, neox, llama] as unknown as Family[]) {
+  for (const type of family.modelTypes) families.set(type, family);
+}
+
+/** The family of a configuration. */
+export function familyOf<C extends ModelConfig>(config: C): Family<C> {
+  const family = families.get(config.model_type);
+  if (!family) throw new Error(`internal: no family of type ${config.model_type}`);
+  return family as unknown as Family<C>;
+}
+
+/** Reads the parsed JSON of a `config.json` of any family. Errors: UsageError naming the field. */
+export function parseConfig(json: unknown, where: string): ModelConfig {
+  const type = checkModelType(configFields(json, where), where, [...families.keys()]);
+  return (families.get(type) as Family).parse(json, where);
+}
+
+/** The sizes that all families have in common. */
+export function modelSizes(config: ModelConfig): ModelSizes {
+  return familyOf(config).sizes(config);
+}

@@ -1,0 +1,59 @@
+/**
+ * What sets one family of models apart from another: names and shapes of its weights, its blocks, its configuration.
+ * Everything else (the order of a forward pass, hooks, checkpoints, training) is written once over this interface.
+ */
+import type { AttentionShape, Projections, tf } from "../engine/index.ts";
+import type { ModelConfig, ModelSizes } from "./config.ts";
+
+/** Looks up a placed parameter by its Hugging Face name. Errors: internal when there is none. */
+export type Param = <T extends tf.Tensor>(name: string) => T;
+
+/** The pieces of one block; x is the residual stream [n, d]. */
+export interface Block {
+  /** Queries, keys and values of the normed stream. */
+  projections(x: tf.Tensor2D): Projections;
+  /** The heads' outputs [n, H·dh] back into the stream [n, d]. */
+  attentionOut(z: tf.Tensor2D): tf.Tensor2D;
+  /** The MLP's neurons [n, dMlp] after their activation, from the stream. */
+  neurons(x: tf.Tensor2D): tf.Tensor2D;
+  /** The neurons back into the stream. */
+  mlpOut(neurons: tf.Tensor2D): tf.Tensor2D;
+}
+
+/** How a parameter starts out. */
+export type InitialValue = "one" | "zero" | "normal" | "residual";
+
+/** One family. */
+export interface Family<C extends ModelConfig = ModelConfig> {
+  /** For people, e.g. "GPT-2". */
+  readonly title: string;
+  readonly modelTypes: readonly string[];
+  /** Reads the parsed JSON of a `config.json`. Errors: UsageError naming the field. */
+  parse(json: unknown, where: string): C;
+  /** What is written to `config.json`, but for the type of the stored numbers. */
+  json(config: C): Record<string, unknown>;
+  sizes(config: C): ModelSizes;
+  /** Every parameter's shape by its name, in the order they are stored. */
+  shapes(config: C): Map<string, readonly number[]>;
+  /** The name prefix of a block's parameters. */
+  blockName(layer: number): string;
+  /** Name of the embedding [V, d]. */
+  readonly embedding: string;
+  /** Name of the unembedding [V, d] where it isn't the embedding. */
+  readonly unembedding: string;
+  /** Name of the final norm's gain [d]. */
+  readonly finalGain: string;
+  /** Other names under which checkpoints store a parameter; the name itself where there is none. */
+  canonicalName(stored: string): string;
+  /** Whether a stored tensor is a constant that older checkpoints carry along. */
+  isBuffer(name: string): boolean;
+  initial(name: string, shape: readonly number[]): InitialValue;
+  /** Whether attention and MLP of a block both read the stream as it enters the block. */
+  isParallel(config: C): boolean;
+  /** Sizes and rotary settings of attention. */
+  attention(config: C): Pick<AttentionShape, "kvHeads" | "rotary">;
+  /** What is added to the token embeddings for their positions [T of each sequence], or null. */
+  positions(param: Param, config: C, positions: Int32Array): tf.Tensor2D | null;
+  block(param: Param, config: C, layer: number): Block;
+  finalNorm(param: Param, config: C, x: tf.Tensor2D): tf.Tensor2D;
+}
