@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { createRng } from "../../src/engine/index.ts";
 import { expandModel } from "../../src/expansion/index.ts";
 import {
+  type Gpt2Config,
   gpt2Config,
   gpt2Shapes,
   type HostModel,
@@ -37,7 +38,7 @@ export const prepareExpand: PrepareTask = async ({ variant, sizes, folder }) => 
     noise_db: null,
   } as const;
   return async (count) => {
-    let child: HostModel | undefined;
+    let child: HostModel<Gpt2Config> | undefined;
     for (let i = 0; i < count; i++) {
       child = undefined; // a child at a time, as on the other side
       ({ child } = await expandModel(parent, options, createRng("growth")));
@@ -49,7 +50,7 @@ export const prepareExpand: PrepareTask = async ({ variant, sizes, folder }) => 
 let told: { of: number; losses: number[] } | undefined;
 
 /** Σ|w| of the embedding and the first MLP's input weights. The child is the same each time: summed once. */
-function digest({ weights, config }: HostModel): number[] {
+function digest({ weights, config }: HostModel<Gpt2Config>): number[] {
   if (told?.of !== config.n_embd) {
     const losses = ["transformer.wte.weight", "transformer.h.0.mlp.c_fc.weight"].map((name) => {
       let sum = 0;
