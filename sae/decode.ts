@@ -1,4 +1,5 @@
-/** @file An SAE's decoder on sparse codes: Σ f_i W_dec[i, :] + b_dec, in plain JavaScript. */
+/** @file An SAE's decoder on sparse codes: Σ f_i W_dec[i, :] + b_dec, in plain JavaScript or the native addon. */
+import { saeAddon } from "../src/engine/index.ts";
 import { decodeRows } from "./kernels/reconstruct.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 
@@ -9,6 +10,11 @@ export function decode(sae: Sae, codes: SparseCodes): Float32Array {
     throw new Error(`internal: the SAE has ${d_sae} latents, the codes have ${codes.dSae}`);
   }
   const out = new Float32Array(codes.nTokens * d_in);
+  const addon = saeAddon();
+  if (addon) {
+    addon.saeDecode(codes.rowStart, codes.latent, codes.value, sae.W_dec, sae.b_dec, out);
+    return out;
+  }
   decodeRows(codes, codes.nTokens, d_in, sae.W_dec, sae.b_dec, out);
   return out;
 }

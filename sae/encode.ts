@@ -1,10 +1,10 @@
 /**
  * @file An SAE's encoder in its inference form: one dense product on the engine, then selection in
- * plain JavaScript (wasm's TopK is slow). TopK keeps the k largest pre-activations of a row, then
- * ReLU (Gao et al. 2024); a BatchTopK SAE is a JumpReLU with a threshold per latent (Bussmann et
- * al. 2024), so that a token's codes don't depend on the other tokens of its batch.
+ * plain JavaScript (wasm's TopK is slow); the native addon does both at once. TopK keeps the k largest
+ * pre-activations of a row, then ReLU (Gao et al. 2024); a BatchTopK SAE is a JumpReLU with a threshold
+ * per latent (Bussmann et al. 2024), so that a token's codes don't depend on the other tokens of its batch.
  */
-import { hostView, linear, tf } from "../src/engine/index.ts";
+import { hostView, linear, type SaeWork, saeAddon, tf } from "../src/engine/index.ts";
 import { CodeBuffer } from "./kernels/code-buffer.ts";
 import { selectAbove, selectTopK } from "./kernels/select.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
@@ -14,6 +14,8 @@ import type { Sae, SparseCodes } from "./sae.ts";
  * asynchronously (webgpu) throw here: use `encodeAsync` there.
  */
 export function encode(sae: Sae, x: tf.Tensor2D): SparseCodes {
+  const native = encodeNatively(sae, x);
+  if (native) return native;
   const pre = preActivations(sae, x);
   const codes = select(sae, hostView(pre) ?? (pre.dataSync() as Float32Array), x.shape[0]);
   pre.dispose();
@@ -22,6 +24,8 @@ export function encode(sae: Sae, x: tf.Tensor2D): SparseCodes {
 
 /** The same codes as `encode`, on any backend. */
 export async function encodeAsync(sae: Sae, x: tf.Tensor2D): Promise<SparseCodes> {
+  const native = encodeNatively(sae, x);
+  if (native) return native;
   const pre = preActivations(sae, x);
   const codes = select(sae, hostView(pre) ?? ((await pre.data()) as Float32Array), x.shape[0]);
   pre.dispose();
@@ -31,13 +35,43 @@ export async function encodeAsync(sae: Sae, x: tf.Tensor2D): Promise<SparseCodes
 /** (x − b_dec) W_enc + b_enc: [nTokens, d_sae]. The caller disposes it. */
 export function preActivations(sae: Sae, x: tf.Tensor2D): tf.Tensor2D {
   const { d_in, d_sae } = sae.cfg;
-  if (x.shape[1] !== d_in) {
-    throw new Error(`internal: the SAE reads activations of width ${d_in}, got ${x.shape[1]}`);
-  }
+  checkWidth(sae, x);
   return tf.tidy(() => {
     const centred = tf.sub(x, tf.tensor1d(sae.b_dec)) as tf.Tensor2D;
     return linear(centred, tf.tensor2d(sae.W_enc, [d_in, d_sae]), tf.tensor1d(sae.b_enc));
   });
+}
+
+function checkWidth({ cfg: { d_in } }: Sae, x: tf.Tensor2D): void {
+  if (x.shape[1] !== d_in) {
+    throw new Error(`internal: the SAE reads activations of width ${d_in}, got ${x.shape[1]}`);
+  }
+}
+
+/** One for all calls: it keeps its buffers. */
+let work: SaeWork | undefined;
+
+/** The codes by the native addon while that is the active backend, else undefined. */
+function encodeNatively(sae: Sae, x: tf.Tensor2D): SparseCodes | undefined {
+  const addon = saeAddon();
+  const values = addon && hostView(x);
+  if (!addon || !values) return undefined;
+  checkWidth(sae, x);
+  const { W_enc, b_enc, b_dec, threshold, cfg } = sae;
+  work ??= new addon.SaeWork();
+  work.center(values, b_dec);
+  const nnz = threshold
+    ? work.selectAbove(W_enc, b_enc, false, threshold)
+    : work.selectTop(W_enc, b_enc, false, cfg.k);
+  const codes = {
+    nTokens: x.shape[0],
+    dSae: cfg.d_sae,
+    rowStart: new Int32Array(x.shape[0] + 1),
+    latent: new Int32Array(nnz),
+    value: new Float32Array(nnz),
+  };
+  work.copyCodes(false, codes.rowStart, codes.latent, codes.value);
+  return codes;
 }
 
 function select(sae: Sae, pre: Float32Array, nTokens: number): SparseCodes {

@@ -84,21 +84,29 @@ pub fn encode(
     if let Keep::AboveEach(thresholds) = keep {
         assert!(thresholds.len() == encoder.bias.len());
     }
-    let rows = block_rows(d_in);
-    out.resize_with((x.len() / d_in).div_ceil(rows), BlockCodes::default);
-    let one = |(out, x): (&mut BlockCodes, &[f32])| {
-        SCRATCH.with_borrow_mut(|scratch| {
-            Arch::new().dispatch(Block {
-                x,
-                encoder,
-                latents,
-                keep,
-                scratch,
-                out,
-            });
-        });
-    };
+    let n = x.len() / d_in;
     run(x.len() * encoder.bias.len() > 1 << 17, |parallel| {
+        let threads = if parallel {
+            rayon::current_num_threads()
+        } else {
+            1
+        };
+        // as many blocks for one thread as for the other
+        let blocks = n.div_ceil(block_rows(d_in)).next_multiple_of(threads);
+        let rows = n.div_ceil(blocks.max(1)).next_multiple_of(32).max(32);
+        out.resize_with(n.div_ceil(rows), BlockCodes::default);
+        let one = |(out, x): (&mut BlockCodes, &[f32])| {
+            SCRATCH.with_borrow_mut(|scratch| {
+                Arch::new().dispatch(Block {
+                    x,
+                    encoder,
+                    latents,
+                    keep,
+                    scratch,
+                    out,
+                });
+            });
+        };
         if parallel {
             out.par_iter_mut()
                 .zip(x.par_chunks(rows * d_in))
