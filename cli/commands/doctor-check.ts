@@ -1,19 +1,8 @@
 /**
- * @file `doctor --check`: is the active backend right? Each check compares f32 results with a naive f64
- * loop, a composite form or finite differences, at odd sizes, and says how far off it came out.
+ * @file `doctor --check`: is the active backend right? A table of checks, each of which says how far
+ * f32 results came out from plain f64 loops, finite differences or an exact expansion, at odd sizes.
  */
-import {
-  attentionComposite,
-  causalAttention,
-  createRng,
-  crossEntropy,
-  gelu,
-  geluComposite,
-  layerNorm,
-  layerNormComposite,
-  linear,
-  tf,
-} from "../../src/engine/index.ts";
+import { AdamW, adamwDefaults, crossEntropy, tf, tokenLoss } from "../../src/engine/index.ts";
 import { expandModel, measureExactness, parseGrowth } from "../../src/expansion/index.ts";
 import {
   forwardHidden,
@@ -22,6 +11,9 @@ import {
   placeModel,
   unembedding,
 } from "../../src/models/index.ts";
+import { largestDifference, random, rng } from "./doctor-numbers.ts";
+import { type CheckedOperation, checkedOperations, tokenLosses } from "./doctor-operations.ts";
+import { codesError, matchesError, stepsError } from "./doctor-sae.ts";
 
 /** One comparison. */
 export interface Check {
@@ -32,7 +24,43 @@ export interface Check {
   readonly tolerance: number;
 }
 
-const rng = createRng("doctor");
+interface Planned {
+  readonly name: string;
+  readonly tolerance: number;
+  error(): Promise<number>;
+}
+
+const plans: readonly Planned[] = [
+  ...checkedOperations.flatMap((operation): Planned[] => [
+    { name: operation.name, tolerance: 2e-6, error: () => valueError(operation) },
+    { name: `${operation.name}: gradient`, tolerance: 4e-6, error: () => slopeError(operation) },
+  ]),
+  { name: "loss of each token", tolerance: 2e-6, error: tokenLossError },
+  { name: "AdamW, clipped", tolerance: 2e-6, error: adamwError },
+  { name: "gradient of a model", tolerance: 1e-2, error: gradientError },
+  { name: "expansion: logits", tolerance: 1e-4, error: async () => (await expansion()).logits },
+  {
+    name: "expansion: residual stream",
+    tolerance: 1e-5,
+    error: async () => (await expansion()).boundary,
+  },
+  { name: "SAE codes: TopK", tolerance: 1e-5, error: () => codesError("topk") },
+  { name: "SAE codes: thresholds", tolerance: 1e-5, error: () => codesError("batchtopk") },
+  { name: "SAE training: TopK", tolerance: 2e-5, error: () => stepsError("topk") },
+  { name: "SAE training: BatchTopK", tolerance: 2e-5, error: () => stepsError("batchtopk") },
+  { name: "best matches", tolerance: 2e-6, error: matchesError },
+];
+
+/** Runs every check on the active backend, in turn. */
+export async function runChecks(): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const { name, tolerance, error: measure } of plans) {
+    const error = await measure();
+    checks.push({ name, passed: error <= tolerance, error, tolerance }); // NaN fails
+  }
+  return checks;
+}
+
 const batch = 3;
 const context = 7;
 const config = gpt2Config({
@@ -43,62 +71,110 @@ const config = gpt2Config({
   n_head: 3,
 });
 
-/** Runs every check on the active backend. */
-export async function runChecks(): Promise<Check[]> {
-  return [
-    judge("matrix product", await productError(), 1e-5),
-    judge("layer norm", await parity([5, 13], layerNorms), 1e-5),
-    judge("GELU", await parity([5, 13], ([x]) => [gelu(x), geluComposite(x)]), 1e-5),
-    judge("attention", await parity([batch * context, 36], attentions), 1e-5),
-    judge("gradient of the model", await gradientError(), 1e-2),
-    ...(await expansionChecks()),
-  ];
+function inputsOf({ name, shapes }: CheckedOperation): Float32Array[] {
+  return shapes.map((shape, i) => random(size(shape), `${name} ${i}`));
 }
 
-function judge(name: string, error: number, tolerance: number): Check {
-  return { name, passed: error <= tolerance, error, tolerance }; // NaN fails
+async function valueError({ op, reference, ...of }: CheckedOperation): Promise<number> {
+  const inputs = inputsOf({ op, reference, ...of });
+  const y = tf.tidy(() => op(...inputs.map((values, i) => tensor(values, of.shapes[i]))));
+  const got = await y.data();
+  y.dispose();
+  const want = reference(...inputs.map((values) => Float64Array.from(values)));
+  return largestDifference(got, want) / scaleOf(want);
 }
 
-// A product [17, 19]·[19, 23] and its gradient-shaped transposes, against f64.
-async function productError(): Promise<number> {
-  const [n, d, m] = [17, 19, 23];
-  const a = random(n * d, "a");
-  const b = random(d * m, "b");
-  const product = tf.tidy(() => linear(tf.tensor2d(a, [n, d]), tf.tensor2d(b, [d, m])));
-  const got = await product.data();
-  product.dispose();
+// Gradients of Σ weights·output against central differences of the plain loops, in f64.
+async function slopeError({ op, reference, ...of }: CheckedOperation): Promise<number> {
+  const inputs = inputsOf({ op, reference, ...of });
+  const exact = inputs.map((values) => Float64Array.from(values));
+  const weights = random(reference(...exact).length, `${of.name} weights`);
+  const loss = (): number =>
+    reference(...exact).reduce((sum, value, i) => sum + value * weights[i], 0);
+  const grads = tf.tidy(() =>
+    tf.grads((...xs: tf.Tensor[]) => {
+      const y = op(...xs);
+      return tf.sum(tf.mul(y, tensor(weights, y.shape)));
+    })(inputs.map((values, i) => tensor(values, of.shapes[i]))),
+  );
   let worst = 0;
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < m; j++) {
-      let want = 0;
-      for (let k = 0; k < d; k++) want += a[i * d + k] * b[k * m + j];
-      worst = Math.max(worst, Math.abs(got[i * m + j] - want));
-    }
+  for (const [i, x] of exact.entries()) {
+    const step = 1e-5;
+    const slopes = Float64Array.from(x, (value, at) => {
+      const [above, below] = [step, -step].map((by) => {
+        x[at] = value + by;
+        return loss();
+      });
+      x[at] = value;
+      return (above - below) / (2 * step);
+    });
+    const error = largestDifference(await grads[i].data(), slopes) / scaleOf(slopes);
+    worst = Math.max(worst, error); // NaN stays
   }
+  tf.dispose(grads);
   return worst;
 }
 
-function layerNorms([x]: tf.Tensor2D[]): [tf.Tensor, tf.Tensor] {
-  const gain = tf.tensor1d(random(13, "gain"));
-  const bias = tf.tensor1d(random(13, "bias"));
-  return [layerNorm(x, gain, bias, 1e-5), layerNormComposite(x, gain, bias, 1e-5)];
+async function tokenLossError(): Promise<number> {
+  const [n, d, vocab] = [17, 5, 31];
+  const [hidden, unembed] = [random(n * d, "hidden"), random(vocab * d, "unembed")];
+  const targets = Int32Array.from({ length: n }, (_, i) => (7 * i) % vocab);
+  const placed = [tf.tensor2d(hidden, [n, d]), tf.tensor2d(unembed, [vocab, d])] as const;
+  const got = await tokenLoss(...placed, targets);
+  tf.dispose([...placed]);
+  const want = tokenLosses(Float64Array.from(hidden), Float64Array.from(unembed), d, targets);
+  return largestDifference(got, want) / scaleOf(want);
 }
 
-function attentions([x]: tf.Tensor2D[]): [tf.Tensor, tf.Tensor] {
-  const shape = { batch, context, heads: 3, headDim: 4 };
-  return [causalAttention(x, shape), attentionComposite(x, shape)];
-}
-
-async function parity(
-  shape: [number, number],
-  body: (inputs: tf.Tensor2D[]) => [tf.Tensor, tf.Tensor],
-): Promise<number> {
-  const [fused, composite] = tf.tidy(() =>
-    body([tf.tensor2d(random(shape[0] * shape[1], "x"), shape)]),
+// Three steps of a matrix, which decays, and a vector, which doesn't. Their gradients are clipped together, but for
+// the first step's, which are small: Adam doesn't see a factor that all of them have.
+async function adamwError(): Promise<number> {
+  const shapes = new Map([
+    ["matrix", [5, 7]],
+    ["vector", [7]],
+  ]);
+  const names = [...shapes.keys()];
+  const lr = 0.01;
+  const { beta1, beta2, eps, weightDecay, clip } = adamwDefaults;
+  const start = names.map((name) => random(size(shapes.get(name) as number[]), name));
+  let params = new Map(
+    names.map((name, i) => [name, tensor(start[i], shapes.get(name) as number[])]),
   );
-  const error = largestDifference(await fused.data(), await composite.data());
-  tf.dispose([fused, composite]);
-  return error;
+  const plain = names.map((name, i) => {
+    const x = Float64Array.from(start[i]);
+    return { name, x, m: new Float64Array(x.length), v: new Float64Array(x.length) };
+  });
+  const adam = new AdamW(params);
+  let worst = 0;
+  for (let step = 1; step <= 3; step++) {
+    const slopes = names.map((name) =>
+      random(size(shapes.get(name) as number[]), `${name} gradient ${step}`).map((g) =>
+        step === 1 ? 0.05 * g : g,
+      ),
+    );
+    const grads = new Map(
+      names.map((name, i) => [name, tensor(slopes[i], shapes.get(name) as number[])]),
+    );
+    const next = (await adam.step(params, grads, lr)).params;
+    tf.dispose([...params.values(), ...grads.values()]);
+    params = next;
+    const scale = Math.min(1, clip / Math.hypot(...slopes.map((g) => Math.hypot(...g))));
+    for (const [i, { name, x, m, v }] of plain.entries()) {
+      const decay = name === "matrix" ? lr * weightDecay : 0;
+      for (let j = 0; j < x.length; j++) {
+        const g = scale * slopes[i][j];
+        m[j] = beta1 * m[j] + (1 - beta1) * g;
+        v[j] = beta2 * v[j] + (1 - beta2) * g * g;
+        const move = m[j] / (1 - beta1 ** step) / (Math.sqrt(v[j] / (1 - beta2 ** step)) + eps);
+        x[j] -= decay * x[j] + lr * move;
+      }
+      const error = largestDifference(await (params.get(name) as tf.Tensor).data(), x);
+      worst = Math.max(worst, error); // NaN stays
+    }
+  }
+  adam.dispose();
+  tf.dispose([...params.values()]);
+  return worst;
 }
 
 // Central differences of the loss along a direction v, against g·v, relative to |g||v|.
@@ -145,19 +221,24 @@ async function gradientError(): Promise<number> {
 }
 
 // Width 12 → 20 (no multiple) and two more layers: exact up to rounding.
-async function expansionChecks(): Promise<Check[]> {
+async function expansion(): Promise<{ logits: number; boundary: number }> {
   const parent = initGpt2(config, rng.fork("parent"));
   const { options } = parseGrowth({ width: 20, layers: "+2" }, config);
   const { child, map } = await expandModel(parent, options, rng.fork("expand"));
   const [small, big] = [placeModel(parent), placeModel(child)];
-  const exactness = await measureExactness(small, big, map, tokens().inputs, batch);
+  const { max_abs_dlogit, boundaries } = await measureExactness(
+    small,
+    big,
+    map,
+    tokens().inputs,
+    batch,
+  );
   small.dispose();
   big.dispose();
-  const boundary = Math.max(...exactness.boundaries.map(({ rel_err }) => rel_err));
-  return [
-    judge("expansion: logits", exactness.max_abs_dlogit, 1e-4),
-    judge("expansion: residual stream", boundary, 1e-5),
-  ];
+  return {
+    logits: max_abs_dlogit,
+    boundary: Math.max(...boundaries.map(({ rel_err }) => rel_err)),
+  };
 }
 
 function tokens(): { inputs: Int32Array; targets: Int32Array } {
@@ -167,16 +248,15 @@ function tokens(): { inputs: Int32Array; targets: Int32Array } {
   return { inputs: draw(), targets: draw() };
 }
 
-function random(length: number, label: string): Float32Array {
-  const stream = rng.fork(label);
-  return Float32Array.from({ length }, () => stream.normal());
+function tensor(values: Float32Array, shape: readonly number[]): tf.Tensor {
+  return tf.tensor(values.slice(), [...shape]);
 }
 
-function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  let worst = 0;
-  for (let i = 0; i < a.length; i++) {
-    const difference = Math.abs(a[i] - b[i]);
-    if (!(difference <= worst)) worst = difference; // NaN is the worst
-  }
-  return worst;
+function size(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** The largest number of an array, or 1 where that is less: what its errors are relative to. */
+function scaleOf(values: Float64Array): number {
+  return values.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
 }

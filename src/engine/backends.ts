@@ -259,7 +259,7 @@ async function activate(backend: Backend, wish: Wish): Promise<void> {
   const name = await backend.bring(wish);
   if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js could not start "${name}"`);
   await tf.ready();
-  const probe = tf.add(tf.tensor1d([1]), 1);
+  const probe = tf.tidy(() => tf.add(tf.tensor1d([1]), 1));
   const [two] = await probe.data();
   probe.dispose();
   if (two !== 2) throw new Error(`its first sum came out as ${two}`);
