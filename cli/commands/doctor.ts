@@ -28,7 +28,8 @@ export async function doctor(
   if (check) {
     progress.update({ label: `checking ${choice.name}`, done: null });
     const { runChecks } = await import("./doctor-check.ts");
-    checks = await runChecks();
+    checks = [];
+    for await (const done of runChecks()) checks.push(done);
   }
   progress.end();
   const memory = totalmem();
