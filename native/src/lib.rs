@@ -53,6 +53,12 @@ pub fn interface_version() -> u32 {
     1
 }
 
+/// The instruction set that kernels are run with: avx512, avx2, neon or scalar.
+#[napi]
+pub fn instruction_set() -> &'static str {
+    parallel::instruction_set()
+}
+
 /// Sets the number of threads (0 for one each core) and returns it.
 #[napi]
 pub fn set_threads(threads: u32) -> Result<u32> {

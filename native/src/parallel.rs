@@ -38,6 +38,32 @@ pub fn run<R: Send>(is_big: bool, work: impl FnOnce(bool) -> R + Send) -> R {
     }
 }
 
+/// The instruction set that kernels are run with: the widest, or a lower one named by SAE_CARRY_SIMD (`avx2`,
+/// `scalar`) so that tests can compare them. The `gemm` crate chooses for itself.
+fn arch() -> pulp::Arch {
+    static ARCH: OnceLock<pulp::Arch> = OnceLock::new();
+    *ARCH.get_or_init(|| match std::env::var("SAE_CARRY_SIMD").as_deref() {
+        Ok("scalar") => pulp::Arch::Scalar,
+        #[cfg(target_arch = "x86_64")]
+        Ok("avx2") => pulp::x86::V3::try_new().map_or(pulp::Arch::Scalar, pulp::Arch::V3),
+        _ => pulp::Arch::new(),
+    })
+}
+
+/// Its name.
+pub fn instruction_set() -> &'static str {
+    match arch() {
+        pulp::Arch::Scalar => "scalar",
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V3(_) => "avx2",
+        #[cfg(target_arch = "x86_64")]
+        pulp::Arch::V4(_) => "avx512",
+        #[cfg(target_arch = "aarch64")]
+        pulp::Arch::Neon(_) => "neon",
+        _ => "other",
+    }
+}
+
 /// Runs `body` compiled for the widest vectors this processor has. What it calls must be `inline(always)`.
 #[inline(always)]
 pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
@@ -57,7 +83,7 @@ pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
             (self.0)()
         }
     }
-    pulp::Arch::new().dispatch(Body(body))
+    arch().dispatch(Body(body))
 }
 
 /// Calls `body(index, piece)` for every piece of `length` numbers of `data`, on the pool where `is_big`.

@@ -19,6 +19,8 @@ export interface Addon
     >,
     SparseCorrelation {
   readonly bestMatches: BestMatchKernel;
+  /** What kernels are run with: avx512, avx2, neon or scalar. */
+  instructionSet(): string;
   /** Sets the number of threads, 0 for one each core, and returns it. */
   setThreads(threads: number): number;
   /** out [batch, m, n] = a·b (+ bias, where it isn't empty); sizes are [m, k, n, batch of out, of a, of b]. */
