@@ -99,7 +99,7 @@ function addPlanFlags(command: Command): void {
     });
   };
   flag("--text <path>", "the corpus: a text file, a .jsonl file, or a folder of text files");
-  flag("--model <dir>", "a Hugging Face GPT-2 folder to start from");
+  flag("--model <dir>", "a Hugging Face model folder to start from");
   addFlag(command, "--hook <name...>", "hooks that get an SAE", { parse: each, group: planGroup });
   const architectures = ["batchtopk", "topk"] as const;
   flag("--arch <name>", "SAE architecture", choice("--arch", architectures), architectures);
@@ -205,7 +205,7 @@ function addExpand(program: Command, act: Act): void {
   const command = program
     .command("expand")
     .description("grow a Hugging Face checkpoint; write the bigger one and its expansion map")
-    .argument("<model>", "a Hugging Face GPT-2 folder");
+    .argument("<model>", "a Hugging Face model folder");
   addFlag(command, "--width <size>", "new width: 96, 1.5x or +32");
   addFlag(command, "--layers <size>", "new number of layers: 4, 2x or +2");
   addFlag(command, "--heads <size>", "new number of heads");

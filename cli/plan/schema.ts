@@ -65,7 +65,7 @@ const model = z.strictObject({
     .string()
     .min(1)
     .nullable()
-    .describe("a Hugging Face GPT-2 folder to start from; null = train from scratch"),
+    .describe("a Hugging Face model folder to start from; null = train from scratch"),
   d_model: positive.describe("width of the residual stream"),
   layers: positive.describe("number of layers"),
   heads: positive.describe("attention heads in a layer; divides d_model"),
