@@ -1,4 +1,5 @@
-//! Element-wise kernels: GELU (Hendrycks & Gimpel 2016, tanh form), AdamW (Loshchilov & Hutter 2019), the gradient of a table lookup, column sums and the sum of squares.
+//! Element-wise kernels: GELU (Hendrycks & Gimpel 2016, tanh and exact form), SwiGLU (Shazeer 2020), AdamW (Loshchilov
+//! & Hutter 2019), the gradient of a table lookup, column sums and the sum of squares.
 
 use rayon::prelude::*;
 
@@ -7,46 +8,116 @@ use crate::parallel::{PIECE, for_pieces, run, vectorised};
 
 const ROOT_2_OVER_PI: f32 = 0.797_884_6;
 const CUBIC: f32 = 0.044_715;
+const DENSITY_AT_ZERO: f32 = 0.398_942_3; // 1/√(2π)
 
 /// Two arrays that are written.
 type Pair<'a> = (&'a mut [f32], &'a mut [f32]);
+/// Three that are read.
+type Triple<'a> = (&'a [f32], (&'a [f32], &'a [f32]));
 
-/// y = x/2·(1 + t) with t = tanh(√(2/π)(x + 0.044715x³)), which is kept for the backward pass.
-pub fn gelu_forward(x: &[f32], y: &mut [f32], t: &mut [f32]) {
-    assert!(y.len() == x.len() && t.len() == x.len());
-    let piece = |((x, y), t): ((&[f32], &mut [f32]), &mut [f32])| {
+#[inline(always)]
+fn gelu_tanh(x: f32) -> f32 {
+    1.0 - 2.0 / (1.0 + exp(2.0 * ROOT_2_OVER_PI * (x + CUBIC * x * x * x)))
+}
+
+/// y = x/2·(1 + tanh(√(2/π)(x + 0.044715x³))).
+pub fn gelu_forward(x: &[f32], y: &mut [f32]) {
+    map(x, y, |x| 0.5 * x * (1.0 + gelu_tanh(x)));
+}
+
+/// dx = dy · dGELU/dx.
+pub fn gelu_backward(dy: &[f32], x: &[f32], dx: &mut [f32]) {
+    assert!(x.len() == dy.len() && dx.len() == dy.len());
+    zip(dy, x, dx, |dy, x| {
+        let t = gelu_tanh(x);
+        let inner = ROOT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+        dy * 0.5 * (1.0 + t + x * (1.0 - t * t) * inner)
+    });
+}
+
+/// Φ(x) of the normal distribution, by the two polynomials of src/engine/host/gelu-erf.ts.
+#[inline(always)]
+#[expect(clippy::excessive_precision, reason = "the digits of the plain loops")]
+fn normal_cdf(x: f32) -> f32 {
+    let t = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
+    let s = t * t;
+    let high = 0.005_189_087_42 + s * (-8.016_864_29e-4 + s * 7.875_875_08e-5);
+    let series = std::f32::consts::FRAC_2_SQRT_PI
+        + s * (-0.376_126_267 + s * (0.112_835_947 + s * (-0.026_854_212 + s * high)));
+    let high =
+        -0.022_043_685 + t * (0.003_285_388_65 + t * (-2.962_636_23e-4 + t * 1.206_428_79e-5));
+    let low = 0.001_066_730_92
+        + t * (1.124_818_62 + t * (0.640_721_417 + t * (0.102_041_782 + t * high)));
+    let tail = 0.5 * exp(-low);
+    let far = if x < 0.0 { tail } else { 1.0 - tail };
+    let near = 0.5 + 0.5 * x * std::f32::consts::FRAC_1_SQRT_2 * series;
+    if t < 1.0 { near } else { far }
+}
+
+/// y = x·Φ(x).
+pub fn gelu_erf_forward(x: &[f32], y: &mut [f32]) {
+    map(x, y, |x| x * normal_cdf(x));
+}
+
+/// dx = dy·(Φ(x) + x·φ(x)).
+pub fn gelu_erf_backward(dy: &[f32], x: &[f32], dx: &mut [f32]) {
+    assert!(x.len() == dy.len() && dx.len() == dy.len());
+    zip(dy, x, dx, |dy, x| {
+        dy * (normal_cdf(x) + x * DENSITY_AT_ZERO * exp(-0.5 * x * x))
+    });
+}
+
+/// y = silu(gate)·up.
+pub fn swiglu_forward(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    assert!(gate.len() == up.len() && y.len() == up.len());
+    zip(gate, up, y, |gate, up| gate / (1.0 + exp(-gate)) * up);
+}
+
+/// Gradients of `swiglu_forward`.
+pub fn swiglu_backward(dy: &[f32], gate: &[f32], up: &[f32], d_gate: &mut [f32], d_up: &mut [f32]) {
+    assert!(gate.len() == dy.len() && up.len() == dy.len());
+    assert!(d_gate.len() == dy.len() && d_up.len() == dy.len());
+    let piece = |((dy, (gate, up)), (d_gate, d_up)): (Triple, Pair)| {
         vectorised(|| {
-            for ((&x, y), t) in x.iter().zip(y.iter_mut()).zip(t.iter_mut()) {
-                let tanh = 1.0 - 2.0 / (1.0 + exp(2.0 * ROOT_2_OVER_PI * (x + CUBIC * x * x * x)));
-                *t = tanh;
-                *y = 0.5 * x * (1.0 + tanh);
+            let inputs = dy.iter().zip(gate.iter().zip(up));
+            for ((&dy, (&gate, &up)), (d_gate, d_up)) in
+                inputs.zip(d_gate.iter_mut().zip(d_up.iter_mut()))
+            {
+                let sigmoid = 1.0 / (1.0 + exp(-gate));
+                *d_up = dy * gate * sigmoid;
+                *d_gate = dy * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
             }
         });
     };
-    run(x.len() > PIECE, |parallel| {
+    run(dy.len() > PIECE, |parallel| {
         if parallel {
-            x.par_chunks(PIECE)
-                .zip(y.par_chunks_mut(PIECE))
-                .zip(t.par_chunks_mut(PIECE))
+            dy.par_chunks(PIECE)
+                .zip(gate.par_chunks(PIECE).zip(up.par_chunks(PIECE)))
+                .zip(d_gate.par_chunks_mut(PIECE).zip(d_up.par_chunks_mut(PIECE)))
                 .for_each(piece);
         } else {
-            piece(((x, y), t));
+            piece(((dy, (gate, up)), (d_gate, d_up)));
         }
     });
 }
 
-/// dx = dy · dGELU/dx.
-pub fn gelu_backward(dy: &[f32], x: &[f32], t: &[f32], dx: &mut [f32]) {
-    assert!(x.len() == dy.len() && t.len() == dy.len() && dx.len() == dy.len());
-    for_pieces(dx, PIECE, |i, dx| {
-        let at = i * PIECE..i * PIECE + dx.len();
-        let (dy, x, t) = (&dy[at.clone()], &x[at.clone()], &t[at]);
+fn map(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
+    assert!(x.len() == y.len());
+    for_pieces(y, PIECE, |i, y| {
+        let x = &x[i * PIECE..][..y.len()];
+        vectorised(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
+    });
+}
+
+fn zip(a: &[f32], b: &[f32], y: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) {
+    assert!(a.len() == y.len() && b.len() == y.len());
+    for_pieces(y, PIECE, |i, y| {
+        let at = i * PIECE..i * PIECE + y.len();
+        let pairs = a[at.clone()].iter().zip(&b[at]);
         vectorised(|| {
-            for i in 0..dx.len() {
-                let (x, t) = (x[i], t[i]);
-                let inner = ROOT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
-                dx[i] = dy[i] * 0.5 * (1.0 + t + x * (1.0 - t * t) * inner);
-            }
+            y.iter_mut()
+                .zip(pairs)
+                .for_each(|(y, (&a, &b))| *y = f(a, b));
         });
     });
 }
@@ -195,19 +266,41 @@ mod tests {
 
     #[test]
     fn gelu_by_hand() {
-        let (mut y, mut t) = ([0.0; 4], [0.0; 4]);
-        gelu_forward(&[0.0, 1.0, 100.0, -100.0], &mut y, &mut t);
-        assert!((y[1] - 0.841_192).abs() < 1e-6);
+        let x = [0.0, 1.0, 100.0, -100.0, f32::NAN];
+        let (mut y, mut dx) = ([0.0; 5], [0.0; 5]);
+        gelu_forward(&x, &mut y);
+        assert!((y[1] - 0.841_192).abs() < 1e-6 && y[4].is_nan());
         assert_eq!((y[0], y[2], y[3].abs()), (0.0, 100.0, 0.0));
-        let mut dx = [0.0; 4];
-        gelu_backward(
-            &[1.0, 1.0, 2.0, 1.0],
-            &[0.0, 1.0, 100.0, -100.0],
-            &t,
-            &mut dx,
-        );
-        assert!((dx[1] - 1.082_964).abs() < 1e-5);
+        gelu_backward(&[1.0, 1.0, 2.0, 1.0, 1.0], &x, &mut dx);
+        assert!((dx[1] - 1.082_964).abs() < 1e-5 && dx[4].is_nan());
         assert_eq!((dx[0], dx[2], dx[3]), (0.5, 2.0, 0.0));
+    }
+
+    #[test]
+    fn exact_gelu_by_hand() {
+        let x = [0.0, 1.0, -1.0, 100.0, -100.0, f32::NAN];
+        let (mut y, mut dx) = ([0.0; 6], [0.0; 6]);
+        gelu_erf_forward(&x, &mut y);
+        assert!((y[1] - 0.841_344_7).abs() < 1e-6 && (y[2] + 0.158_655_3).abs() < 1e-6);
+        assert_eq!((y[0], y[3], y[4].abs()), (0.0, 100.0, 0.0));
+        gelu_erf_backward(&[1.0; 6], &x, &mut dx);
+        assert!((dx[1] - 1.083_315_5).abs() < 1e-6 && (dx[0] - 0.5).abs() < 1e-6);
+        assert!(y[5].is_nan() && dx[5].is_nan());
+    }
+
+    #[test]
+    fn swiglu_by_hand() {
+        let (gate, up) = ([0.0, 1000.0, -1000.0], [4.0, 2.0, 2.0]);
+        let mut y = [9.0; 3];
+        swiglu_forward(&gate, &up, &mut y);
+        assert_eq!((y[0], y[1], y[2].abs()), (0.0, 2000.0, 0.0));
+        let (mut d_gate, mut d_up) = ([9.0; 3], [9.0; 3]);
+        swiglu_backward(&[1.0; 3], &gate, &up, &mut d_gate, &mut d_up);
+        assert_eq!(
+            (d_gate[0], d_up[0], d_gate[1], d_up[1]),
+            (2.0, 0.0, 2.0, 1000.0)
+        );
+        assert_eq!((d_gate[2].abs(), d_up[2].abs()), (0.0, 0.0));
     }
 
     #[test]

@@ -90,6 +90,20 @@ pub fn multiply(
     }
 }
 
+/// out [m, n] = a·b, or added to what is there when `accumulate`, on every thread of the pool it runs in.
+pub fn multiply_everywhere(a: View, b: View, out: &mut [f32], sizes: [usize; 3], accumulate: bool) {
+    let stride = sizes[2];
+    multiply(a, b, out, stride, sizes, 1.0, accumulate, everywhere());
+}
+
+/// Every thread of the pool that the caller runs in.
+fn everywhere() -> Parallelism {
+    match rayon::current_thread_index().map(|_| rayon::current_num_threads()) {
+        Some(threads) if threads > 1 => Parallelism::Rayon(threads),
+        _ => Parallelism::None,
+    }
+}
+
 /// Sizes of a batched product; an operand with `*_batch` 1 is shared by the whole batch.
 pub struct Product {
     pub m: usize,
@@ -113,8 +127,15 @@ pub fn product(a: &[f32], b: &[f32], bias: &[f32], out: &mut [f32], p: &Product)
         let left = &a[(i % p.a_batch) * m * k..][..m * k];
         let right = &b[(i % p.b_batch) * k * n..][..k * n];
         if !bias.is_empty() {
-            out.chunks_exact_mut(n)
-                .for_each(|row| row.copy_from_slice(bias));
+            match parallelism {
+                Parallelism::None => out
+                    .chunks_exact_mut(n)
+                    .for_each(|row| row.copy_from_slice(bias)),
+                Parallelism::Rayon(_) => out
+                    .par_chunks_exact_mut(n)
+                    .with_min_len(64)
+                    .for_each(|row| row.copy_from_slice(bias)),
+            }
         }
         let left = if p.transpose_a {
             View::transposed(left, m)

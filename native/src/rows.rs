@@ -1,5 +1,5 @@
-//! Kernels over rows: layer norm (Ba, Kiros & Hinton 2016) and softmax cross-entropy, forward and backward.
-//! Sums of a layer norm are kept in f64.
+//! Kernels over rows: layer norm (Ba, Kiros & Hinton 2016), RMS norm (Zhang & Sennrich 2019) and softmax cross-entropy, forward and backward.
+//! Sums of a norm are kept in f64.
 
 use rayon::prelude::*;
 
@@ -11,33 +11,38 @@ const ROWS: usize = 64;
 
 /// What is read and what is written.
 type Pair<'a> = (&'a [f32], &'a mut [f32]);
+/// What is only read.
+type Read<'a> = (&'a [f32], &'a [f32]);
 
-/// y = gain·(x − mean)/√(var + eps) + bias over rows of d numbers; `xhat` and `rstd` are kept for the backward pass.
+/// y = gain·(x − mean)/√(var + eps) + bias over rows of d numbers; `mean` and `rstd` are kept for the backward pass.
 pub fn layer_norm_forward(
     x: &[f32],
     gain: &[f32],
     bias: &[f32],
     eps: f64,
     y: &mut [f32],
-    xhat: &mut [f32],
+    mean: &mut [f32],
     rstd: &mut [f32],
 ) {
     let d = gain.len();
     assert!(d > 0 && bias.len() == d && x.len() == rstd.len() * d);
-    assert!(y.len() == x.len() && xhat.len() == x.len());
-    let rows = |((x, y), (xhat, rstd)): (Pair, (&mut [f32], &mut [f32]))| {
+    assert!(y.len() == x.len() && mean.len() == rstd.len());
+    let rows = |((x, y), (mean, rstd)): (Pair, (&mut [f32], &mut [f32]))| {
         vectorised(|| {
-            for (i, r) in rstd.iter_mut().enumerate() {
-                let at = i * d..(i + 1) * d;
-                normalise(
-                    &x[at.clone()],
-                    gain,
-                    bias,
-                    eps,
-                    &mut y[at.clone()],
-                    &mut xhat[at],
-                    r,
-                );
+            let kept = mean.iter_mut().zip(rstd.iter_mut());
+            for ((x, y), (mean, rstd)) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(kept) {
+                let m = (sum(d, |i| f64::from(x[i])) / d as f64) as f32;
+                let squares = sum(d, |i| {
+                    let off = f64::from(x[i] - m);
+                    off * off
+                });
+                let r = (1.0 / (squares / d as f64 + eps).sqrt()) as f32;
+                (*mean, *rstd) = (m, r);
+                for (y, (&x, (&gain, &bias))) in
+                    y.iter_mut().zip(x.iter().zip(gain.iter().zip(bias)))
+                {
+                    *y = (x - m) * r * gain + bias;
+                }
             }
         });
     };
@@ -46,43 +51,20 @@ pub fn layer_norm_forward(
         if parallel {
             x.par_chunks(piece)
                 .zip(y.par_chunks_mut(piece))
-                .zip(xhat.par_chunks_mut(piece).zip(rstd.par_chunks_mut(ROWS)))
+                .zip(mean.par_chunks_mut(ROWS).zip(rstd.par_chunks_mut(ROWS)))
                 .for_each(rows);
         } else {
-            rows(((x, y), (xhat, rstd)));
+            rows(((x, y), (mean, rstd)));
         }
     });
 }
 
-#[inline(always)]
-fn normalise(
-    x: &[f32],
-    gain: &[f32],
-    bias: &[f32],
-    eps: f64,
-    y: &mut [f32],
-    xhat: &mut [f32],
-    rstd: &mut f32,
-) {
-    let d = x.len();
-    let mean = sum(d, |i| f64::from(x[i])) / d as f64;
-    let squares = sum(d, |i| {
-        let off = f64::from(x[i]) - mean;
-        off * off
-    });
-    let r = 1.0 / (squares / d as f64 + eps).sqrt();
-    *rstd = r as f32;
-    for i in 0..d {
-        let normal = ((f64::from(x[i]) - mean) * r) as f32;
-        xhat[i] = normal;
-        y[i] = normal * gain[i] + bias[i];
-    }
-}
-
 /// Gradients of `layer_norm_forward`.
+#[expect(clippy::too_many_arguments, reason = "three gradients of five arrays")]
 pub fn layer_norm_backward(
     dy: &[f32],
-    xhat: &[f32],
+    x: &[f32],
+    mean: &[f32],
     rstd: &[f32],
     gain: &[f32],
     dx: &mut [f32],
@@ -90,23 +72,106 @@ pub fn layer_norm_backward(
     dbias: &mut [f32],
 ) {
     let d = gain.len();
-    assert!(d > 0 && dy.len() == rstd.len() * d && xhat.len() == dy.len() && dx.len() == dy.len());
-    assert!(dgain.len() == d && dbias.len() == d);
-    let rows = |((dy, xhat), (rstd, dx)): ((&[f32], &[f32]), Pair)| {
-        vectorised(|| {
-            let mut columns = vec![0.0f32; 2 * d];
+    assert!(mean.len() == rstd.len() && dbias.len() == d);
+    let mut columns = vec![0.0f32; 2 * d];
+    backward(
+        dy,
+        x,
+        rstd,
+        gain,
+        dx,
+        &mut columns,
+        |at, dy, x, r, dx, columns| {
+            let m = mean[at];
             let (gains, biases) = columns.split_at_mut(d);
+            let mean_g = (sum(d, |i| f64::from(dy[i] * gain[i])) / d as f64) as f32;
+            let along = sum(d, |i| {
+                f64::from(dy[i] * gain[i]) * f64::from((x[i] - m) * r)
+            });
+            let mean_gx = (along / d as f64) as f32;
+            for i in 0..d {
+                let normal = (x[i] - m) * r;
+                gains[i] += dy[i] * normal;
+                biases[i] += dy[i];
+                dx[i] = r * (dy[i] * gain[i] - mean_g - normal * mean_gx);
+            }
+        },
+    );
+    dgain.copy_from_slice(&columns[..d]);
+    dbias.copy_from_slice(&columns[d..]);
+}
+
+/// y = gain·x/√(mean x² + eps) over rows of d numbers; `rstd` is kept for the backward pass.
+pub fn rms_norm_forward(x: &[f32], gain: &[f32], eps: f64, y: &mut [f32], rstd: &mut [f32]) {
+    let d = gain.len();
+    assert!(d > 0 && x.len() == rstd.len() * d && y.len() == x.len());
+    let rows = |((x, y), rstd): (Pair, &mut [f32])| {
+        vectorised(|| {
+            for ((x, y), rstd) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(rstd) {
+                let squares = sum(d, |i| f64::from(x[i]) * f64::from(x[i]));
+                let r = (1.0 / (squares / d as f64 + eps).sqrt()) as f32;
+                *rstd = r;
+                for (y, (&x, &gain)) in y.iter_mut().zip(x.iter().zip(gain)) {
+                    *y = x * r * gain;
+                }
+            }
+        });
+    };
+    let piece = ROWS * d;
+    run(x.len() > PIECE, |parallel| {
+        if parallel {
+            x.par_chunks(piece)
+                .zip(y.par_chunks_mut(piece))
+                .zip(rstd.par_chunks_mut(ROWS))
+                .for_each(rows);
+        } else {
+            rows(((x, y), rstd));
+        }
+    });
+}
+
+/// Gradients of `rms_norm_forward`.
+pub fn rms_norm_backward(
+    dy: &[f32],
+    x: &[f32],
+    rstd: &[f32],
+    gain: &[f32],
+    dx: &mut [f32],
+    dgain: &mut [f32],
+) {
+    let d = gain.len();
+    backward(dy, x, rstd, gain, dx, dgain, |_, dy, x, r, dx, gains| {
+        let inner = sum(d, |i| f64::from(dy[i] * gain[i]) * f64::from(x[i]));
+        let along = (inner / d as f64) as f32 * r * r;
+        for i in 0..d {
+            gains[i] += dy[i] * x[i] * r;
+            dx[i] = r * (dy[i] * gain[i] - x[i] * along);
+        }
+    });
+}
+
+/// Goes over the rows with `row(index, dy, x, rstd, dx, columns)`, which writes dx and adds to its block's column
+/// sums; those of all blocks are added up into `columns`.
+fn backward(
+    dy: &[f32],
+    x: &[f32],
+    rstd: &[f32],
+    gain: &[f32],
+    dx: &mut [f32],
+    columns: &mut [f32],
+    row: impl Fn(usize, &[f32], &[f32], f32, &mut [f32], &mut [f32]) + Sync,
+) {
+    let d = gain.len();
+    assert!(d > 0 && dy.len() == rstd.len() * d && x.len() == dy.len() && dx.len() == dy.len());
+    assert!(columns.len().is_multiple_of(d));
+    let width = columns.len();
+    let rows = |(piece, ((dy, x), (rstd, dx))): (usize, (Read, Pair))| {
+        vectorised(|| {
+            let mut columns = vec![0.0f32; width];
             for (i, &r) in rstd.iter().enumerate() {
                 let at = i * d..(i + 1) * d;
-                denormalise(
-                    &dy[at.clone()],
-                    &xhat[at.clone()],
-                    r,
-                    gain,
-                    &mut dx[at],
-                    gains,
-                    biases,
-                );
+                let (dy, x, dx) = (&dy[at.clone()], &x[at.clone()], &mut dx[at]);
+                row(piece * ROWS + i, dy, x, r, dx, &mut columns);
             }
             columns
         })
@@ -115,51 +180,26 @@ pub fn layer_norm_backward(
     let partial: Vec<Vec<f32>> = run(dy.len() > PIECE, |parallel| {
         if parallel {
             dy.par_chunks(piece)
-                .zip(xhat.par_chunks(piece))
+                .zip(x.par_chunks(piece))
                 .zip(rstd.par_chunks(ROWS).zip(dx.par_chunks_mut(piece)))
+                .enumerate()
                 .map(rows)
                 .collect()
         } else {
             dy.chunks(piece)
-                .zip(xhat.chunks(piece))
+                .zip(x.chunks(piece))
                 .zip(rstd.chunks(ROWS).zip(dx.chunks_mut(piece)))
+                .enumerate()
                 .map(rows)
                 .collect()
         }
     });
-    dgain.fill(0.0);
-    dbias.fill(0.0);
-    for columns in &partial {
-        let (gains, biases) = columns.split_at(d);
-        dgain
+    columns.fill(0.0);
+    for part in &partial {
+        columns
             .iter_mut()
-            .zip(gains)
+            .zip(part)
             .for_each(|(total, &part)| *total += part);
-        dbias
-            .iter_mut()
-            .zip(biases)
-            .for_each(|(total, &part)| *total += part);
-    }
-}
-
-#[inline(always)]
-fn denormalise(
-    dy: &[f32],
-    xhat: &[f32],
-    rstd: f32,
-    gain: &[f32],
-    dx: &mut [f32],
-    dgain: &mut [f32],
-    dbias: &mut [f32],
-) {
-    let d = dy.len();
-    let (xhat, gain) = (&xhat[..d], &gain[..d]);
-    let mean_g = (sum(d, |i| f64::from(dy[i] * gain[i])) / d as f64) as f32;
-    let mean_gx = (sum(d, |i| f64::from(dy[i] * gain[i]) * f64::from(xhat[i])) / d as f64) as f32;
-    for i in 0..d {
-        dgain[i] += dy[i] * xhat[i];
-        dbias[i] += dy[i];
-        dx[i] = rstd * (dy[i] * gain[i] - mean_g - xhat[i] * mean_gx);
     }
 }
 
@@ -232,29 +272,39 @@ mod tests {
 
     #[test]
     fn layer_norm_by_hand() {
-        let (mut y, mut xhat, mut rstd) = ([0.0; 2], [0.0; 2], [0.0; 1]);
+        let x = [1.0, 3.0];
+        let (mut y, mut mean, mut rstd) = ([0.0; 2], [0.0; 1], [0.0; 1]);
         layer_norm_forward(
-            &[1.0, 3.0],
+            &x,
             &[2.0, 2.0],
             &[0.0, 1.0],
             0.0,
             &mut y,
-            &mut xhat,
+            &mut mean,
             &mut rstd,
         );
-        assert_eq!((y, xhat, rstd), ([-2.0, 3.0], [-1.0, 1.0], [1.0]));
+        assert_eq!((y, mean, rstd), ([-2.0, 3.0], [2.0], [1.0]));
         // one row of two numbers is ±1 whatever they are, so nothing flows back to them
         let (mut dx, mut dgain, mut dbias) = ([9.0; 2], [9.0; 2], [9.0; 2]);
+        let gain = [2.0, 2.0];
+        let dy = [5.0, 7.0];
         layer_norm_backward(
-            &[5.0, 7.0],
-            &xhat,
-            &rstd,
-            &[2.0, 2.0],
-            &mut dx,
-            &mut dgain,
-            &mut dbias,
+            &dy, &x, &mean, &rstd, &gain, &mut dx, &mut dgain, &mut dbias,
         );
         assert_eq!((dx, dgain, dbias), ([0.0, 0.0], [-5.0, 7.0], [5.0, 7.0]));
+    }
+
+    #[test]
+    fn rms_norm_by_hand() {
+        let x = [1.0, 7.0]; // root mean square 5
+        let (mut y, mut rstd) = ([0.0; 2], [0.0; 1]);
+        rms_norm_forward(&x, &[5.0, 10.0], 0.0, &mut y, &mut rstd);
+        assert!((y[0] - 1.0).abs() < 1e-6 && (y[1] - 14.0).abs() < 1e-6);
+        // along its own direction a row's norm doesn't change
+        let (mut dx, mut dgain) = ([9.0; 2], [9.0; 2]);
+        rms_norm_backward(&[1.0, 7.0], &x, &rstd, &[1.0, 1.0], &mut dx, &mut dgain);
+        assert!(dx.iter().all(|slope| slope.abs() < 1e-6));
+        assert!((dgain[0] - 0.2).abs() < 1e-6 && (dgain[1] - 9.8).abs() < 1e-5);
     }
 
     #[test]

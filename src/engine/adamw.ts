@@ -1,7 +1,7 @@
 /**
  * AdamW (Loshchilov & Hutter 2019) over named tensors, with global-norm gradient clipping.
- * A step returns new parameter tensors instead of writing into the old ones: the wasm backend
- * caches packed weights by tensor, so a product after an in-place update would read stale numbers.
+ * A step takes the parameters and gives new tensors in their place. Only a backend whose kernels say so
+ * gets them written in place: wasm caches packed weights by tensor, and would multiply by stale numbers.
  */
 import { adamwArray, hostKernels } from "./host/kernels.ts";
 import { hasHostMemory, hostOp, hostView } from "./host-memory.ts";
@@ -55,8 +55,8 @@ export class AdamW {
   }
 
   /**
-   * One step: the next value of every parameter, as new tensors (the caller disposes the old ones
-   * and the gradients). Resolves with the gradient norm before clipping.
+   * One step: disposes the parameters and the gradients, and resolves with every parameter's next value and the
+   * gradient norm before clipping.
    */
   async step(
     params: ReadonlyMap<string, tf.Tensor>,
@@ -70,7 +70,9 @@ export class AdamW {
     for (const [name, param] of params) {
       const grad = grads.get(name);
       if (!grad) throw new Error(`internal: no gradient for ${name}`);
-      next.set(name, this.#update(name, param, grad, lr, scale));
+      const value = this.#update(name, param, grad, lr, scale);
+      tf.dispose(value === param ? grad : [param, grad]);
+      next.set(name, value);
     }
     return { params: next, gradNorm };
   }
@@ -81,6 +83,15 @@ export class AdamW {
     const m = this.#m.get(name) as tf.Tensor;
     const v = this.#v.get(name) as tf.Tensor;
     const numbers = { lr, beta1, beta2, eps, weightDecay, step: this.#step, scale };
+    if (hasHostMemory() && hostKernels().updatesInPlace) {
+      const [p, g, mi, vi] = [param, grad, m, v].map((tensor) => {
+        const view = hostView(tensor);
+        if (!view) throw new Error("internal: expected parameters in host memory");
+        return view;
+      });
+      adamwArray(p, g, mi, vi, p, numbers);
+      return param;
+    }
     if (hasHostMemory()) {
       return hostOp([param.shape], [param, grad, m, v], ([out], [p, g, mi, vi]) =>
         adamwArray(p, g, mi, vi, out, numbers),

@@ -50,3 +50,4 @@ export { rmsNorm, rmsNormComposite } from "./ops/rms-norm.ts";
 export { swiglu, swigluComposite } from "./ops/swiglu.ts";
 export { createRng, type Rng } from "./random.ts";
 export { tf } from "./tf.ts";
+export { valueAndGrads } from "./value-and-grads.ts";

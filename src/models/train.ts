@@ -3,7 +3,7 @@
  * (nanoGPT's recipe). A trainer is an object with one `step`; its state can be taken out and put
  * back, and a resumed trainer goes on with the same numbers as one that was never stopped.
  */
-import { AdamW, type AdamwState, crossEntropy, tf } from "../engine/index.ts";
+import { AdamW, type AdamwState, crossEntropy, tf, valueAndGrads } from "../engine/index.ts";
 import { RunError } from "../io/index.ts";
 import { forwardHidden, unembedding } from "./forward.ts";
 import { fetchModel, type HostModel, placeModel } from "./model.ts";
@@ -99,18 +99,7 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
       return taken;
     },
     async step(batch) {
-      const names = [...params.keys()];
-      const values = names.map((name) => params.get(name) as tf.Tensor);
-      const rebuild = (...tensors: tf.Tensor[]): tf.Scalar => {
-        const kept = params;
-        params = new Map(names.map((name, i) => [name, tensors[i]]));
-        try {
-          return lossOf(batch);
-        } finally {
-          params = kept;
-        }
-      };
-      const { value, grads } = tf.valueAndGrads(rebuild)(values);
+      const { value, grads } = valueAndGrads(() => lossOf(batch), [...params.values()]);
       const [loss] = await value.data();
       value.dispose();
       if (!Number.isFinite(loss)) {
@@ -124,12 +113,8 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
         });
       }
       const lr = learningRate(taken + 1, options);
-      const moved = await optimizer.step(
-        params,
-        new Map(names.map((name, i) => [name, grads[i]])),
-        lr,
-      );
-      tf.dispose([...grads, ...values]);
+      const named = new Map([...params.keys()].map((name, i) => [name, grads[i]]));
+      const moved = await optimizer.step(params, named, lr);
       params = moved.params;
       taken += 1;
       return { step: taken, loss, lr, gradNorm: moved.gradNorm };

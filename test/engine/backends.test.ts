@@ -81,9 +81,10 @@ describe("AdamW", () => {
     expect(still.gradNorm).toBe(0);
     expect(await still.params.get("w")!.data()).toBeAllclose([1.9]);
     expect(await still.params.get("b")!.data()).toBeAllclose([2]);
+    expect([...params.values(), ...grads.values()].every((tensor) => tensor.isDisposed)).toBe(true);
     grads.set("w", tf.tensor2d([[3]]));
     grads.set("b", tf.tensor1d([4]));
-    expect((await adam.step(params, grads, 0.1)).gradNorm).toBeCloseTo(5);
+    expect((await adam.step(still.params, grads, 0.1)).gradNorm).toBeCloseTo(5);
     const { m } = await adam.state();
     expect(m.get("b")![0]).toBeCloseTo(0.1 * 0.8, 6);
   });

@@ -45,6 +45,20 @@ describe.each(checkedBackends)("on %s", (backend) => {
     await expectSame(linear as unknown as Op, composite, [random(7, 5), random(5, 3), random(3)]);
   });
 
+  test.each([[[7, 5, 3]], [[1, 1, 1]], [[130, 33, 65]]])(
+    "linear by weights that lie transposed is x·wᵀ + b, with and without b: %j",
+    async ([n, din, dout]) => {
+      const inputs = [random(n, din), random(dout, din), random(dout)];
+      const composite: Op = (x, w) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true);
+      const fused: Op = (x, w, b) =>
+        linear(x as tf.Tensor2D, w as tf.Tensor2D, b as tf.Tensor1D | undefined, {
+          transposed: true,
+        });
+      await expectSame(fused, (x, w, b) => tf.add(composite(x, w), b), inputs, 1e-4);
+      await expectSame(fused, composite, inputs.slice(0, 2), 1e-4);
+    },
+  );
+
   test("layerNorm gives rows of mean 0 and variance 1 before gain and bias", async () => {
     const y = layerNorm(tf.tensor2d([[1, 3]]), tf.tensor1d([2, 2]), tf.tensor1d([0, 1]), 0);
     expect(await y.data()).toBeAllclose([-2, 3]);

@@ -1,7 +1,8 @@
 // The native addon's kernels against the plain loops at odd sizes, its TensorFlow.js kernels against `cpu`, and training against wasm.
 import { afterAll, describe, expect } from "vitest";
+import type { HeadArrays } from "../../src/engine/host/causal-attention.ts";
 import { hostKernels, plainKernels } from "../../src/engine/host/kernels.ts";
-import { createRng, tf, useBackend } from "../../src/engine/index.ts";
+import { createRng, rotary, tf, useBackend } from "../../src/engine/index.ts";
 import { createLmTrainer, gpt2Config, initGpt2, lmTrainDefaults } from "../../src/models/index.ts";
 import { missingNative } from "../support/native.ts";
 import { testWith } from "../support/require.ts";
@@ -39,27 +40,42 @@ describe("kernels equal the plain loops", () => {
   ]) {
     native(`layer norm of ${n} × ${d}, forward and backward`, async () => {
       const [x, gain, bias, dy] = [random(n * d), random(d), random(d), random(n * d)];
-      expectAlike([n * d, n * d, n], (table, [y, xhat, rstd]) =>
-        table.layerNormForward(x, gain, bias, 1e-2, y, xhat, rstd),
+      expectAlike([n * d, n, n], (table, [y, mean, rstd]) =>
+        table.layerNormForward(x, gain, bias, 1e-2, y, mean, rstd),
       );
-      const [y, xhat, rstd] = [new Float32Array(n * d), random(n * d), random(n)];
-      plainKernels.layerNormForward(x, gain, bias, 1e-2, y, xhat, rstd);
+      const [y, mean, rstd] = [n * d, n, n].map((length) => new Float32Array(length));
+      plainKernels.layerNormForward(x, gain, bias, 1e-2, y, mean, rstd);
       expectAlike(
         [n * d, d, d],
         (table, [dx, dgain, dbias]) =>
-          table.layerNormBackward(dy, xhat, rstd, gain, dx, dgain, dbias),
+          table.layerNormBackward(dy, x, mean, rstd, gain, dx, dgain, dbias),
+        { rtol: 1e-4, atol: 1e-4 },
+      );
+    });
+
+    native(`RMS norm of ${n} × ${d}, forward and backward`, async () => {
+      const [x, gain, dy] = [random(n * d), random(d), random(n * d)];
+      expectAlike([n * d, n], (table, [y, rstd]) => table.rmsNormForward(x, gain, 1e-2, y, rstd));
+      const [y, rstd] = [n * d, n].map((length) => new Float32Array(length));
+      plainKernels.rmsNormForward(x, gain, 1e-2, y, rstd);
+      expectAlike(
+        [n * d, d],
+        (table, [dx, dgain]) => table.rmsNormBackward(dy, x, rstd, gain, dx, dgain),
         { rtol: 1e-4, atol: 1e-4 },
       );
     });
   }
 
   for (const n of [1, 17, 40_001]) {
-    native(`gelu, AdamW and the sum of squares of ${n} numbers`, async () => {
+    native(`activations, AdamW and the sum of squares of ${n} numbers`, async () => {
       const [x, dy, m] = [random(n), random(n), random(n)];
       const v = random(n).map(Math.abs);
-      expectAlike([n, n], (table, [y, t]) => table.geluForward(x, y, t));
-      const t = x.map(Math.tanh);
-      expectAlike([n], (table, [dx]) => table.geluBackward(dy, x, t, dx));
+      expectAlike([n], (table, [y]) => table.geluForward(x, y));
+      expectAlike([n], (table, [dx]) => table.geluBackward(dy, x, dx));
+      expectAlike([n], (table, [y]) => table.geluErfForward(x, y));
+      expectAlike([n], (table, [dx]) => table.geluErfBackward(dy, x, dx));
+      expectAlike([n], (table, [y]) => table.swigluForward(x, m, y));
+      expectAlike([n, n], (table, [dgate, dup]) => table.swigluBackward(dy, x, m, dgate, dup));
       expect(kernels.sumOfSquares(x) / plainKernels.sumOfSquares(x)).toBeCloseTo(1, 10);
       const numbers = {
         lr: 0.01,
@@ -88,19 +104,26 @@ describe("kernels equal the plain loops", () => {
     { batch: 1, context: 1, heads: 1, headDim: 1 },
     { batch: 3, context: 63, heads: 3, headDim: 7 },
     { batch: 2, context: 131, heads: 2, headDim: 32 },
+    { batch: 2, context: 70, heads: 6, headDim: 9, kvHeads: 2, rotary: rotary(6) },
   ]) {
-    const { batch, context, heads, headDim } = shape;
-    native(`attention of ${batch} × ${context} × ${heads} × ${headDim}`, async () => {
-      const width = heads * headDim;
-      const [qkv, dz] = [random(batch * context * 3 * width), random(batch * context * width)];
-      const sizes = [dz.length, batch * heads * context * context];
-      expectAlike(sizes, (table, [z, pattern]) => table.attentionForward(qkv, shape, z, pattern));
-      const [z, pattern] = sizes.map((length) => new Float32Array(length));
-      plainKernels.attentionForward(qkv, shape, z, pattern);
-      expectAlike([qkv.length], (table, [dqkv]) =>
-        table.attentionBackward(dz, qkv, pattern, shape, dqkv),
-      );
-    });
+    const { batch, context, heads, headDim, kvHeads = heads } = shape;
+    native(
+      `attention of ${batch} × ${context} × ${heads} over ${kvHeads} × ${headDim}`,
+      async () => {
+        const [wide, narrow] = [heads, kvHeads].map((count) => batch * context * count * headDim);
+        const dz = random(wide);
+        const kept = [wide, batch * heads * context];
+        for (const lengths of [[wide, narrow, narrow], [wide + 2 * narrow]]) {
+          const operands = lengths.map(random) as unknown as HeadArrays;
+          expectAlike(kept, (table, [z, lse]) => table.attentionForward(operands, shape, z, lse));
+          const [z, lse] = kept.map((length) => new Float32Array(length));
+          plainKernels.attentionForward(operands, shape, z, lse);
+          expectAlike(lengths, (table, outputs) =>
+            table.attentionBackward(dz, z, operands, lse, shape, outputs as unknown as HeadArrays),
+          );
+        }
+      },
+    );
   }
 
   for (const [n, vocab] of [
@@ -123,8 +146,8 @@ describe("kernels equal the plain loops", () => {
 
   native("an output on top of an input is refused", async () => {
     const x = random(8);
-    expect(() => kernels.geluForward(x, x, new Float32Array(8))).toThrow(/overlaps/);
-    expect(() => kernels.geluForward(x, new Float32Array(8), new Float32Array(7))).toThrow();
+    expect(() => kernels.geluForward(x, x)).toThrow(/overlaps/);
+    expect(() => kernels.geluForward(x, new Float32Array(7))).toThrow();
   });
 });
 

@@ -1,12 +1,12 @@
 /**
- * Causal self-attention (Vaswani et al. 2017; GPT-2's scaling by √d_head) as plain loops over one
- * head at a time. q, k and v of all heads lie in one [B·T, 3·H·dh] matrix, so no head transposes
- * are needed; the lower-triangular probabilities are kept for the backward pass. One head's rows are
- * copied to f64 (no conversion in the inner loops) and dot products run as four chains: that is
- * what makes these loops a third faster than the obvious ones.
+ * Causal self-attention (Vaswani et al. 2017) with grouped queries and rotary positions, as plain loops over one
+ * head at a time. Queries, keys and values are columns of one matrix or of three, so no head transposes are needed.
+ * Of the probabilities only each row's log-sum-exp is kept; the backward pass computes them again. One head's rows
+ * are copied to f64 (no conversion in the inner loops) and dot products run as four chains: that is what makes these
+ * loops a third faster than the obvious ones.
  */
 import { fastExp } from "./fast-exp.ts";
-import type { Rotary } from "./rotary.ts";
+import { type Rotary, rotaryTable } from "./rotary.ts";
 
 /** Sizes of one attention call. */
 export interface AttentionShape {
@@ -22,112 +22,191 @@ export interface AttentionShape {
   readonly rotary?: Rotary;
 }
 
-/** z [B·T, H·dh] = softmax(q kᵀ/√dh, causal) v; `pattern` [B, H, T, T] receives the probabilities (zero above the diagonal). */
+/** q [B·T, H·dh], k and v [B·T, KV·dh], or one array with those columns side by side. */
+export type HeadArrays =
+  | readonly [qkv: Float32Array]
+  | readonly [q: Float32Array, k: Float32Array, v: Float32Array];
+
+/** z [B·T, H·dh] = softmax(q kᵀ/√dh, causal) v; `lse` [B, H, T] receives each row's log of the sum of exponentials. */
 export function attentionForward(
-  qkv: Float32Array, // [B·T, 3·H·dh]
-  { batch, context, heads, headDim }: AttentionShape,
+  operands: HeadArrays,
+  shape: AttentionShape,
   z: Float32Array, // [B·T, H·dh]
-  pattern: Float32Array, // [B, H, T, T]
+  lse: Float32Array, // [B, H, T]
 ): void {
-  const width = heads * headDim;
-  const scale = 1 / Math.sqrt(headDim);
+  const { batch, context, heads, headDim, kvHeads = heads } = shape;
+  const [qs, ks, vs] = columnsOf(operands, shape);
+  const out: Columns = { data: z, stride: heads * headDim, offset: 0 };
   const q = new Float64Array(context * headDim);
   const k = new Float64Array(context * headDim);
   const v = new Float64Array(context * headDim);
+  const acc = new Float64Array(context * headDim);
   const scores = new Float64Array(context);
-  const acc = new Float64Array(headDim);
   for (let b = 0; b < batch; b++) {
     for (let h = 0; h < heads; h++) {
-      gatherHead(qkv, b, h, context, width, headDim, q, k, v);
+      const kv = Math.floor((h * kvHeads) / heads);
+      read(qs, shape, b, h, q);
+      read(ks, shape, b, kv, k);
+      read(vs, shape, b, kv, v);
+      turn(q, shape, 1);
+      turn(k, shape, 1);
+      scaleBy(q, 1 / Math.sqrt(headDim));
+      acc.fill(0);
       for (let t = 0; t < context; t++) {
-        const row = ((b * heads + h) * context + t) * context;
-        const qt = t * headDim;
+        const at = t * headDim;
         let max = -Infinity;
         for (let s = 0; s <= t; s++) {
-          const score = dot(q, qt, k, s * headDim, headDim) * scale;
+          const score = dot(q, at, k, s * headDim, headDim);
           scores[s] = score;
           if (score > max) max = score;
         }
         let sum = 0;
         for (let s = 0; s <= t; s++) {
           const e = fastExp(scores[s] - max);
-          scores[s] = e;
           sum += e;
+          const from = s * headDim;
+          for (let i = 0; i < headDim; i++) acc[at + i] += e * v[from + i];
         }
-        const inverse = 1 / sum;
-        acc.fill(0);
-        for (let s = 0; s <= t; s++) {
-          const p = scores[s] * inverse;
-          pattern[row + s] = p;
-          const vs = s * headDim;
-          for (let i = 0; i < headDim; i++) acc[i] += p * v[vs + i];
-        }
-        pattern.fill(0, row + t + 1, row + context);
-        const out = (b * context + t) * width + h * headDim;
-        for (let i = 0; i < headDim; i++) z[out + i] = acc[i];
+        for (let i = 0; i < headDim; i++) acc[at + i] /= sum;
+        lse[(b * heads + h) * context + t] = max + Math.log(sum);
       }
+      write(acc, shape, b, h, out);
     }
   }
 }
 
-/** dqkv [B·T, 3·H·dh] of `attentionForward`, from dz and the kept probabilities. */
+/** Gradients of `attentionForward`, from dz, z and the kept `lse`; `outputs` lie as the operands do. */
 export function attentionBackward(
   dz: Float32Array, // [B·T, H·dh]
-  qkv: Float32Array,
-  pattern: Float32Array,
-  { batch, context, heads, headDim }: AttentionShape,
-  dqkv: Float32Array,
+  z: Float32Array, // [B·T, H·dh]
+  operands: HeadArrays,
+  lse: Float32Array, // [B, H, T]
+  shape: AttentionShape,
+  outputs: HeadArrays,
 ): void {
-  const width = heads * headDim;
+  const { batch, context, heads, headDim, kvHeads = heads } = shape;
+  const group = heads / kvHeads;
   const scale = 1 / Math.sqrt(headDim);
-  const q = new Float64Array(context * headDim);
-  const k = new Float64Array(context * headDim);
-  const v = new Float64Array(context * headDim);
-  const dk = new Float64Array(context * headDim);
-  const dv = new Float64Array(context * headDim);
-  const dp = new Float64Array(context);
-  const out = new Float64Array(headDim);
-  const acc = new Float64Array(headDim);
+  const [qs, ks, vs] = columnsOf(operands, shape);
+  const [dqs, dks, dvs] = columnsOf(outputs, shape);
+  const [value, slope] = [z, dz].map(
+    (data): Columns => ({ data, stride: heads * headDim, offset: 0 }),
+  );
+  const [q, k, v, zs, dzs, dq, dk, dv] = Array.from(
+    { length: 8 },
+    () => new Float64Array(context * headDim),
+  );
   for (let b = 0; b < batch; b++) {
-    for (let h = 0; h < heads; h++) {
-      gatherHead(qkv, b, h, context, width, headDim, q, k, v);
+    for (let kv = 0; kv < kvHeads; kv++) {
+      read(ks, shape, b, kv, k);
+      read(vs, shape, b, kv, v);
+      turn(k, shape, 1);
       dk.fill(0);
       dv.fill(0);
-      for (let t = 0; t < context; t++) {
-        const row = ((b * heads + h) * context + t) * context;
-        const from = (b * context + t) * width + h * headDim;
-        for (let i = 0; i < headDim; i++) out[i] = dz[from + i];
-        let inner = 0; // Σ_s p_s dp_s
-        for (let s = 0; s <= t; s++) {
-          const p = pattern[row + s];
-          const vs = s * headDim;
-          const slope = dot(out, 0, v, vs, headDim);
-          for (let i = 0; i < headDim; i++) dv[vs + i] += p * out[i];
-          dp[s] = slope;
-          inner += p * slope;
-        }
-        acc.fill(0);
-        const qt = t * headDim;
-        for (let s = 0; s <= t; s++) {
-          const ds = pattern[row + s] * (dp[s] - inner) * scale;
-          const ks = s * headDim;
-          for (let i = 0; i < headDim; i++) {
-            acc[i] += ds * k[ks + i];
-            dk[ks + i] += ds * q[qt + i];
+      for (let h = kv * group; h < (kv + 1) * group; h++) {
+        read(qs, shape, b, h, q);
+        read(value, shape, b, h, zs);
+        read(slope, shape, b, h, dzs);
+        turn(q, shape, 1);
+        scaleBy(q, scale);
+        dq.fill(0);
+        for (let t = 0; t < context; t++) {
+          const at = t * headDim;
+          const shift = lse[(b * heads + h) * context + t];
+          const inner = dot(dzs, at, zs, at, headDim); // Σ_s p_s dp_s
+          for (let s = 0; s <= t; s++) {
+            const from = s * headDim;
+            const p = fastExp(dot(q, at, k, from, headDim) - shift);
+            const ds = p * (dot(dzs, at, v, from, headDim) - inner);
+            for (let i = 0; i < headDim; i++) {
+              dv[from + i] += p * dzs[at + i];
+              dq[at + i] += ds * k[from + i];
+              dk[from + i] += ds * q[at + i];
+            }
           }
         }
-        const to = (b * context + t) * 3 * width + h * headDim;
-        for (let i = 0; i < headDim; i++) dqkv[to + i] = acc[i];
+        turn(dq, shape, -1);
+        scaleBy(dq, scale);
+        write(dq, shape, b, h, dqs);
       }
-      for (let t = 0; t < context; t++) {
-        const to = (b * context + t) * 3 * width + h * headDim;
-        for (let i = 0; i < headDim; i++) {
-          dqkv[to + width + i] = dk[t * headDim + i];
-          dqkv[to + 2 * width + i] = dv[t * headDim + i];
-        }
-      }
+      turn(dk, shape, -1);
+      write(dk, shape, b, kv, dks);
+      write(dv, shape, b, kv, dvs);
     }
   }
+}
+
+/** The heads' columns inside a matrix whose rows are `stride` long. */
+interface Columns {
+  readonly data: Float32Array;
+  readonly stride: number;
+  readonly offset: number;
+}
+
+/** Where q, k and v lie. */
+function columnsOf(
+  arrays: HeadArrays,
+  { heads, headDim, kvHeads = heads }: AttentionShape,
+): Columns[] {
+  const [wide, narrow] = [heads * headDim, kvHeads * headDim];
+  if (arrays.length === 1) {
+    const [data] = arrays;
+    return [0, wide, wide + narrow].map((offset) => ({ data, stride: wide + 2 * narrow, offset }));
+  }
+  return arrays.map((data, i) => ({ data, stride: i === 0 ? wide : narrow, offset: 0 }));
+}
+
+/** Copies one head's rows [T, dh] out of a matrix. */
+function read(
+  { data, stride, offset }: Columns,
+  { context, headDim }: AttentionShape,
+  b: number,
+  head: number,
+  rows: Float64Array,
+): void {
+  for (let t = 0; t < context; t++) {
+    const from = (b * context + t) * stride + offset + head * headDim;
+    for (let i = 0; i < headDim; i++) rows[t * headDim + i] = data[from + i];
+  }
+}
+
+/** Copies one head's rows [T, dh] back into a matrix. */
+function write(
+  rows: Float64Array,
+  { context, headDim }: AttentionShape,
+  b: number,
+  head: number,
+  { data, stride, offset }: Columns,
+): void {
+  for (let t = 0; t < context; t++) {
+    const to = (b * context + t) * stride + offset + head * headDim;
+    for (let i = 0; i < headDim; i++) data[to + i] = rows[t * headDim + i];
+  }
+}
+
+/** The rotary turn of one head's rows [T, dh], by the angles (1) or their negatives (−1). */
+function turn(
+  rows: Float64Array,
+  { context, headDim, rotary }: AttentionShape,
+  sign: 1 | -1,
+): void {
+  if (!rotary) return;
+  const half = rotary.frequencies.length;
+  const { cos, sin } = rotaryTable(rotary, context);
+  for (let t = 0; t < context; t++) {
+    for (let i = 0; i < half; i++) {
+      const c = cos[t * half + i];
+      const s = sign * sin[t * half + i];
+      const at = t * headDim + i;
+      const [a, b] = [rows[at], rows[at + half]];
+      rows[at] = a * c - b * s;
+      rows[at + half] = b * c + a * s;
+    }
+  }
+}
+
+function scaleBy(rows: Float64Array, by: number): void {
+  for (let i = 0; i < rows.length; i++) rows[i] *= by;
 }
 
 /** Σ a[from+i]·b[at+i] over n numbers, as four independent chains of additions. */
@@ -145,27 +224,4 @@ function dot(a: Float64Array, from: number, b: Float64Array, at: number, n: numb
   }
   for (; i < n; i++) s0 += a[from + i] * b[at + i];
   return s0 + s1 + (s2 + s3);
-}
-
-/** Copies one head's q, k, v [T, dh] out of the joint matrix, so that the loops read contiguous rows. */
-function gatherHead(
-  qkv: Float32Array,
-  b: number,
-  h: number,
-  context: number,
-  width: number,
-  headDim: number,
-  q: Float64Array,
-  k: Float64Array,
-  v: Float64Array,
-): void {
-  for (let t = 0; t < context; t++) {
-    const from = (b * context + t) * 3 * width + h * headDim;
-    const to = t * headDim;
-    for (let i = 0; i < headDim; i++) {
-      q[to + i] = qkv[from + i];
-      k[to + i] = qkv[from + width + i];
-      v[to + i] = qkv[from + 2 * width + i];
-    }
-  }
 }

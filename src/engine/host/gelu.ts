@@ -7,27 +7,21 @@ import { fastExp } from "./fast-exp.ts";
 const root2OverPi = Math.sqrt(2 / Math.PI);
 const cubic = 0.044715;
 
-/** y = x/2·(1 + tanh(√(2/π)(x + 0.044715x³))); `t` keeps the tanh for the backward pass. */
-export function geluForward(x: Float32Array, y: Float32Array, t: Float32Array): void {
-  for (let i = 0; i < x.length; i++) {
-    const v = x[i];
-    const tanh = 1 - 2 / (1 + fastExp(2 * root2OverPi * (v + cubic * v * v * v)));
-    t[i] = tanh;
-    y[i] = 0.5 * v * (1 + tanh);
-  }
+/** y = x/2·(1 + tanh(√(2/π)(x + 0.044715x³))). */
+export function geluForward(x: Float32Array, y: Float32Array): void {
+  for (let i = 0; i < x.length; i++) y[i] = 0.5 * x[i] * (1 + tanhOf(x[i]));
 }
 
 /** dx = dy · dGELU/dx. */
-export function geluBackward(
-  dy: Float32Array,
-  x: Float32Array,
-  t: Float32Array,
-  dx: Float32Array,
-): void {
+export function geluBackward(dy: Float32Array, x: Float32Array, dx: Float32Array): void {
   for (let i = 0; i < x.length; i++) {
     const v = x[i];
-    const tanh = t[i];
+    const tanh = tanhOf(v);
     const inner = root2OverPi * (1 + 3 * cubic * v * v);
     dx[i] = dy[i] * 0.5 * (1 + tanh + v * (1 - tanh * tanh) * inner);
   }
+}
+
+function tanhOf(x: number): number {
+  return 1 - 2 / (1 + fastExp(2 * root2OverPi * (x + cubic * x * x * x)));
 }

@@ -20,6 +20,23 @@ import { swigluBackward, swigluForward } from "./swiglu.ts";
 export interface HostKernels {
   /** Whether products with a transposed operand are as fast as plain ones. */
   readonly takesTransposed: boolean;
+  /** Whether a tensor's numbers may be written anew after an operation has read them. */
+  readonly updatesInPlace: boolean;
+  /**
+   * Where the backend has it: loss [n] = −log softmax(hidden·tableᵀ)[target] and the gradients of weight·Σ loss, for
+   * hidden [n, d], table [V, d]. `logits` is room for a chunk of rows, at least one.
+   */
+  readonly crossEntropy?: (
+    hidden: Float32Array,
+    table: Float32Array,
+    targets: Int32Array,
+    vocab: number,
+    weight: number,
+    logits: Float32Array,
+    loss: Float32Array,
+    dHidden: Float32Array,
+    dTable: Float32Array,
+  ) => void;
   readonly adamwArray: typeof plainAdamw;
   readonly attentionForward: typeof attentionForward;
   readonly attentionBackward: typeof attentionBackward;
@@ -46,6 +63,7 @@ export interface HostKernels {
 /** The plain loops. */
 export const plainKernels: HostKernels = {
   takesTransposed: false,
+  updatesInPlace: false,
   adamwArray: plainAdamw,
   attentionForward,
   attentionBackward,

@@ -3,14 +3,14 @@
  * biased variance that GPT-2 uses). Sums are kept in f64 (JavaScript numbers).
  */
 
-/** y = gain·(x − mean)/√(var + eps) + bias. `xhat` [n,d] and `rstd` [n] are kept for the backward pass. */
+/** y = gain·(x − mean)/√(var + eps) + bias. `mean` and `rstd` [n] are kept for the backward pass. */
 export function layerNormForward(
   x: Float32Array, // [n, d]
   gain: Float32Array, // [d]
   bias: Float32Array, // [d]
   eps: number,
   y: Float32Array, // [n, d]
-  xhat: Float32Array, // [n, d]
+  mean: Float32Array, // [n]
   rstd: Float32Array, // [n]
 ): void {
   const d = gain.length;
@@ -19,18 +19,17 @@ export function layerNormForward(
     const at = row * d;
     let sum = 0;
     for (let i = 0; i < d; i++) sum += x[at + i];
-    const mean = sum / d;
+    mean[row] = sum / d;
+    const m = mean[row];
     let squares = 0;
     for (let i = 0; i < d; i++) {
-      const off = x[at + i] - mean;
+      const off = x[at + i] - m;
       squares += off * off;
     }
     const r = 1 / Math.sqrt(squares / d + eps);
     rstd[row] = r;
     for (let i = 0; i < d; i++) {
-      const normal = (x[at + i] - mean) * r;
-      xhat[at + i] = normal;
-      y[at + i] = normal * gain[i] + bias[i];
+      y[at + i] = (x[at + i] - m) * r * gain[i] + bias[i];
     }
   }
 }
@@ -38,7 +37,8 @@ export function layerNormForward(
 /** Gradients of `layerNormForward`: dx [n,d], dgain [d], dbias [d]. */
 export function layerNormBackward(
   dy: Float32Array, // [n, d]
-  xhat: Float32Array, // [n, d]
+  x: Float32Array, // [n, d]
+  mean: Float32Array, // [n]
   rstd: Float32Array, // [n]
   gain: Float32Array, // [d]
   dx: Float32Array,
@@ -51,11 +51,13 @@ export function layerNormBackward(
   dbias.fill(0);
   for (let row = 0; row < n; row++) {
     const at = row * d;
+    const m = mean[row];
+    const r = rstd[row];
     let sumG = 0;
     let sumGX = 0;
     for (let i = 0; i < d; i++) {
       const dyi = dy[at + i];
-      const xi = xhat[at + i];
+      const xi = (x[at + i] - m) * r;
       const g = dyi * gain[i];
       sumG += g;
       sumGX += g * xi;
@@ -64,9 +66,9 @@ export function layerNormBackward(
     }
     const meanG = sumG / d;
     const meanGX = sumGX / d;
-    const r = rstd[row];
     for (let i = 0; i < d; i++) {
-      dx[at + i] = r * (dy[at + i] * gain[i] - meanG - xhat[at + i] * meanGX);
+      const xi = (x[at + i] - m) * r;
+      dx[at + i] = r * (dy[at + i] * gain[i] - meanG - xi * meanGX);
     }
   }
 }

@@ -1,8 +1,9 @@
 /** The addon's functions (native/src/lib.rs), and the table of host kernels made of them. */
 
 import type { BestMatchKernel } from "../host/best-match.ts";
-import type { AttentionShape } from "../host/causal-attention.ts";
+import type { AttentionShape, HeadArrays } from "../host/causal-attention.ts";
 import { type HostKernels, plainKernels } from "../host/kernels.ts";
+import { rotaryTable } from "../host/rotary.ts";
 import type { SparseCorrelation } from "../host/sparse-correlation.ts";
 import type { SaeAddon } from "./sae-work.ts";
 
@@ -12,6 +13,8 @@ export interface Addon
     Omit<
       HostKernels,
       | "takesTransposed"
+      | "updatesInPlace"
+      | "crossEntropy"
       | "sparseCorrelation"
       | "adamwArray"
       | "attentionForward"
@@ -63,40 +66,68 @@ export interface Addon
     v: Float32Array,
     numbers: Float64Array,
   ): void;
-  /** Shape is [batch, context, heads, width of a head]. */
+  /**
+   * Sizes are [batch, context, heads, key heads, width of a head]; cos and sin the rotary table, or empty. Where k
+   * is empty, q holds all three side by side, and dq likewise.
+   */
   attentionForward(
-    qkv: Float32Array,
-    shape: Uint32Array,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    sizes: Uint32Array,
+    cos: Float32Array,
+    sin: Float32Array,
     z: Float32Array,
-    pattern: Float32Array,
+    lse: Float32Array,
   ): void;
   attentionBackward(
     dz: Float32Array,
-    qkv: Float32Array,
-    pattern: Float32Array,
-    shape: Uint32Array,
-    dqkv: Float32Array,
+    z: Float32Array,
+    q: Float32Array,
+    k: Float32Array,
+    v: Float32Array,
+    lse: Float32Array,
+    sizes: Uint32Array,
+    cos: Float32Array,
+    sin: Float32Array,
+    dq: Float32Array,
+    dk: Float32Array,
+    dv: Float32Array,
   ): void;
+  /** Cross-entropy of hidden·tableᵀ with its gradients, in chunks of as many rows as `logits` holds. */
+  crossEntropy: NonNullable<HostKernels["crossEntropy"]>;
 }
+
+const none = new Float32Array(0);
 
 /** The addon's kernels with the signatures of the plain loops. */
 export function nativeKernels(addon: Addon): HostKernels {
-  const packed = ({ batch, context, heads, headDim }: AttentionShape): Uint32Array =>
-    Uint32Array.of(batch, context, heads, headDim);
+  const sizesOf = ({ batch, context, heads, headDim, kvHeads = heads }: AttentionShape) =>
+    Uint32Array.of(batch, context, heads, kvHeads, headDim);
+  const tableOf = ({ rotary, context }: AttentionShape) =>
+    rotary ? rotaryTable(rotary, context) : { cos: none, sin: none };
+  const threeOf = ([q, k = none, v = none]: HeadArrays) => [q, k, v] as const;
   return {
     ...plainKernels,
     ...addon,
     takesTransposed: true,
     sparseCorrelation: addon,
+    updatesInPlace: true,
     adamwArray: (param, grad, m, v, next, numbers) => {
       if (param.buffer !== next.buffer || param.byteOffset !== next.byteOffset) next.set(param);
       const { lr, beta1, beta2, eps, weightDecay, step, scale } = numbers;
       const packedNumbers = Float64Array.of(lr, beta1, beta2, eps, weightDecay, step, scale);
       addon.adamw(next, grad, m, v, packedNumbers);
     },
-    attentionForward: (qkv, shape, z, pattern) =>
-      addon.attentionForward(qkv, packed(shape), z, pattern),
-    attentionBackward: (dz, qkv, pattern, shape, dqkv) =>
-      addon.attentionBackward(dz, qkv, pattern, packed(shape), dqkv),
+    attentionForward: (operands, shape, z, lse) => {
+      const { cos, sin } = tableOf(shape);
+      addon.attentionForward(...threeOf(operands), sizesOf(shape), cos, sin, z, lse);
+    },
+    attentionBackward: (dz, z, operands, lse, shape, outputs) => {
+      const { cos, sin } = tableOf(shape);
+      const [q, k, v] = threeOf(operands);
+      const [dq, dk, dv] = threeOf(outputs);
+      addon.attentionBackward(dz, z, q, k, v, lse, sizesOf(shape), cos, sin, dq, dk, dv);
+    },
   };
 }

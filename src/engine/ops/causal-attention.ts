@@ -2,7 +2,7 @@
  * Causal self-attention with grouped queries and rotary positions, over a joint q|k|v matrix or over three. The
  * composite form is the specification, the fused one runs on host memory.
  */
-import type { AttentionShape } from "../host/causal-attention.ts";
+import type { AttentionShape, HeadArrays } from "../host/causal-attention.ts";
 import { hostKernels } from "../host/kernels.ts";
 import { rotaryTable } from "../host/rotary.ts";
 import { hasHostMemory, hostOp } from "../host-memory.ts";
@@ -16,30 +16,37 @@ export type Projections = tf.Tensor2D | readonly [q: tf.Tensor2D, k: tf.Tensor2D
  * Differentiable in the projections.
  */
 export function causalAttention(projections: Projections, shape: AttentionShape): tf.Tensor2D {
-  const isPlain = projections instanceof tf.Tensor && !shape.rotary && !shape.kvHeads;
-  if (!hasHostMemory() || !isPlain) return attentionComposite(projections, shape);
+  if (!hasHostMemory()) return attentionComposite(projections, shape);
   const { batch, context, heads, headDim } = shape;
-  const n = batch * context;
+  const inputs = projections instanceof tf.Tensor ? [projections] : [...projections];
   return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
-    const input = args[0] as tf.Tensor;
-    const save = args[1] as tf.GradSaveFunc;
-    const [z, pattern] = hostOp(
+    const parts = args.slice(0, -1) as tf.Tensor[];
+    const save = args[args.length - 1] as tf.GradSaveFunc;
+    const [z, lse] = hostOp(
       [
-        [n, heads * headDim],
-        [batch, heads, context, context],
+        [batch * context, heads * headDim],
+        [batch, heads, context],
       ],
-      [input],
-      (out, [x]) => hostKernels().attentionForward(x, shape, out[0], out[1]),
+      parts,
+      (out, arrays) => hostKernels().attentionForward(asHeads(arrays), shape, out[0], out[1]),
     );
-    save([input, pattern]);
+    save([z, lse, ...parts]);
     return {
       value: z,
       gradFunc: (dz: tf.Tensor, saved: tf.Tensor[]) =>
-        hostOp([[n, 3 * heads * headDim]], [dz, ...saved], (out, [dzi, x, p]) =>
-          hostKernels().attentionBackward(dzi, x, p, shape, out[0]),
+        hostOp(
+          parts.map((part) => part.shape),
+          [dz, ...saved],
+          (out, [dzi, zi, kept, ...arrays]) =>
+            hostKernels().attentionBackward(dzi, zi, asHeads(arrays), kept, shape, asHeads(out)),
         ),
     };
-  })(projections) as tf.Tensor2D;
+  })(...inputs) as tf.Tensor2D;
+}
+
+function asHeads(arrays: Float32Array[]): HeadArrays {
+  const [q, k, v] = arrays;
+  return arrays.length === 1 ? [q] : [q, k, v];
 }
 
 /** The attention probabilities [B, H, T, T]. Differentiable. */

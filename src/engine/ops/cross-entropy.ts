@@ -3,13 +3,15 @@
  * logits never exist whole, and computes the gradient in the forward pass, where they are at hand; the
  * composite form holds all of them. Losses without a gradient are computed in chunks on every backend.
  */
-import { hostKernels } from "../host/kernels.ts";
+import { type HostKernels, hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp, hostView } from "../host-memory.ts";
 import { tf } from "../tf.ts";
 import { transposedTimes } from "./product.ts";
 
 /** Logits held at once; rows per chunk follow from it. */
 const maxChunkElements = 1 << 22;
+/** The same for a kernel that takes a chunk through both products: larger, since it reads the whole table for each. */
+const maxKernelElements = 1 << 24;
 
 /**
  * Mean over rows of −log softmax(hidden · unembedᵀ)[target], in nats. hidden [n, d], unembed [V, d],
@@ -73,34 +75,73 @@ function* chunks(n: number, vocab: number): Generator<[from: number, rows: numbe
 }
 
 function fused(hidden: tf.Tensor2D, unembed: tf.Tensor2D, targets: Int32Array): tf.Scalar {
-  const n = targets.length;
-  const [vocab, d] = unembed.shape;
   return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [hs, us] = args as tf.Tensor2D[];
     const save = args[2] as tf.GradSaveFunc;
-    const turned = tf.transpose(us); // [d, V]
-    const dHidden: tf.Tensor2D[] = [];
-    let dTurned: tf.Tensor2D = tf.zeros([d, vocab]);
-    let total = 0;
-    for (const [from, rows] of chunks(n, vocab)) {
-      const part = tf.slice(hs, [from, 0], [rows, -1]) as tf.Tensor2D;
-      const logits = tf.matMul(part, turned); // becomes its own gradient in place, before any product reads it
-      const loss = new Float32Array(rows);
-      const view = hostView(logits);
-      if (!view) throw new Error("internal: expected logits in host memory");
-      const wanted = targets.subarray(from, from + rows);
-      hostKernels().softmaxLossInPlace(view, wanted, vocab, 1 / n, loss);
-      for (const value of loss) total += value;
-      dHidden.push(tf.matMul(logits, us));
-      dTurned = tf.add(dTurned, transposedTimes(part, logits as tf.Tensor2D));
-    }
-    save([dHidden.length === 1 ? dHidden[0] : tf.concat(dHidden, 0), tf.transpose(dTurned)]);
+    const kernel = hostKernels().crossEntropy;
+    const { total, grads } = kernel
+      ? byKernel(kernel, hs, us, targets)
+      : byProducts(hs, us, targets);
+    save(grads);
     const [value] = hostOp([[]], [], ([out]) => {
-      out[0] = total / n;
+      out[0] = total / targets.length;
     });
     return {
       value,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => saved.map((grad) => tf.mul(grad, dy)),
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
+        // a loss that is differentiated itself: its gradient is there already
+        hostView(dy)?.[0] === 1
+          ? saved.map((grad) => tf.clone(grad))
+          : saved.map((grad) => tf.mul(grad, dy)),
     };
   })(hidden, unembed) as tf.Scalar;
+}
+
+/** Σ loss and the gradients of the mean loss. */
+interface LossAndGrads {
+  readonly total: number;
+  readonly grads: tf.Tensor[];
+}
+
+function byKernel(
+  kernel: NonNullable<HostKernels["crossEntropy"]>,
+  hidden: tf.Tensor2D,
+  unembed: tf.Tensor2D,
+  targets: Int32Array,
+): LossAndGrads {
+  const n = targets.length;
+  const vocab = unembed.shape[0];
+  const rows = Math.max(1, Math.min(n, Math.floor(maxKernelElements / vocab)));
+  const [dHidden, dUnembed, loss, room] = hostOp(
+    [hidden.shape, unembed.shape, [n], [rows, vocab]],
+    [hidden, unembed],
+    (out, [hs, us]) => kernel(hs, us, targets, vocab, 1 / n, out[3], out[2], out[0], out[1]),
+  );
+  const total = hostView(loss)?.reduce((sum, value) => sum + value, 0);
+  if (total === undefined) throw new Error("internal: expected losses in host memory");
+  tf.dispose([loss, room]);
+  return { total, grads: [dHidden, dUnembed] };
+}
+
+function byProducts(hidden: tf.Tensor2D, unembed: tf.Tensor2D, targets: Int32Array): LossAndGrads {
+  const n = targets.length;
+  const [vocab, d] = unembed.shape;
+  const turned = tf.transpose(unembed); // [d, V]
+  const dHidden: tf.Tensor2D[] = [];
+  let dTurned: tf.Tensor2D = tf.zeros([d, vocab]);
+  let total = 0;
+  for (const [from, rows] of chunks(n, vocab)) {
+    const part = tf.slice(hidden, [from, 0], [rows, -1]) as tf.Tensor2D;
+    const logits = tf.matMul(part, turned); // becomes its own gradient in place, before any product reads it
+    const loss = new Float32Array(rows);
+    const view = hostView(logits);
+    if (!view) throw new Error("internal: expected logits in host memory");
+    const wanted = targets.subarray(from, from + rows);
+    hostKernels().softmaxLossInPlace(view, wanted, vocab, 1 / n, loss);
+    for (const value of loss) total += value;
+    dHidden.push(tf.matMul(logits, unembed));
+    dTurned = tf.add(dTurned, transposedTimes(part, logits as tf.Tensor2D));
+  }
+  const joined = dHidden.length === 1 ? dHidden[0] : tf.concat(dHidden, 0);
+  return { total, grads: [joined, tf.transpose(dTurned)] };
 }

@@ -19,15 +19,13 @@ function fused<T extends tf.Tensor>(x: T): T {
   return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const input = args[0] as tf.Tensor;
     const save = args[1] as tf.GradSaveFunc;
-    const [y, t] = hostOp([input.shape, input.shape], [input], (out, [xi]) =>
-      hostKernels().geluForward(xi, out[0], out[1]),
-    );
-    save([input, t]);
+    const [y] = hostOp([input.shape], [input], ([out], [xi]) => hostKernels().geluForward(xi, out));
+    save([input]);
     return {
       value: y,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        hostOp([input.shape], [dy, ...saved], (out, [dyi, xi, ti]) =>
-          hostKernels().geluBackward(dyi, xi, ti, out[0]),
+        hostOp([input.shape], [dy, ...saved], ([out], [dyi, xi]) =>
+          hostKernels().geluBackward(dyi, xi, out),
         ),
     };
   })(x) as T;

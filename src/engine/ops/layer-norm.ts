@@ -31,15 +31,15 @@ function fused(x: tf.Tensor2D, gain: tf.Tensor1D, bias: tf.Tensor1D, eps: number
   return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [xs, gs, bs] = args as tf.Tensor[];
     const save = args[args.length - 1] as tf.GradSaveFunc;
-    const [y, xhat, rstd] = hostOp([[n, d], [n, d], [n]], [xs, gs, bs], (out, [xi, gi, bi]) =>
+    const [y, mean, rstd] = hostOp([[n, d], [n], [n]], [xs, gs, bs], (out, [xi, gi, bi]) =>
       hostKernels().layerNormForward(xi, gi, bi, eps, out[0], out[1], out[2]),
     );
-    save([xhat, rstd, gs]);
+    save([xs, mean, rstd, gs]);
     return {
       value: y,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        hostOp([[n, d], [d], [d]], [dy, ...saved], (out, [dyi, hat, r, g]) =>
-          hostKernels().layerNormBackward(dyi, hat, r, g, out[0], out[1], out[2]),
+        hostOp([[n, d], [d], [d]], [dy, ...saved], (out, [dyi, xi, m, r, g]) =>
+          hostKernels().layerNormBackward(dyi, xi, m, r, g, out[0], out[1], out[2]),
         ),
     };
   })(x, gain, bias) as tf.Tensor2D;

@@ -1,4 +1,5 @@
 /** Affine map x·w + b. */
+import { hostKernels } from "../host/kernels.ts";
 import { tf } from "../tf.ts";
 import { timesTransposed, transposedTimes } from "./product.ts";
 
@@ -15,20 +16,34 @@ export function linear(
   b?: tf.Tensor1D,
   { transposed = false }: LinearOptions = {},
 ): tf.Tensor2D {
-  const product = tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
+  return tf.customGrad((...args: (tf.Tensor | tf.GradSaveFunc)[]) => {
     const [left, right] = args as tf.Tensor2D[];
+    const bias = b ? (args[2] as tf.Tensor1D) : undefined;
     const save = args[args.length - 1] as tf.GradSaveFunc;
     save([left, right]);
     return {
-      value: transposed ? timesTransposed(left, right) : tf.matMul(left, right),
+      value: product(left, right, transposed, bias),
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
         const [xs, ws] = saved as tf.Tensor2D[];
         const slope = dy as tf.Tensor2D;
-        return transposed
+        const grads = transposed
           ? [tf.matMul(slope, ws), transposedTimes(slope, xs)]
           : [timesTransposed(slope, ws), transposedTimes(xs, slope)];
+        return bias ? [...grads, tf.sum(slope, 0)] : grads;
       },
     };
-  })(x, w) as tf.Tensor2D;
-  return b ? (tf.add(product, b) as tf.Tensor2D) : product;
+  })(...(b ? [x, w, b] : [x, w])) as tf.Tensor2D;
+}
+
+/** x·w (or x·wᵀ) + bias, in one operation. */
+function product(
+  x: tf.Tensor2D,
+  w: tf.Tensor2D,
+  transposed: boolean,
+  bias: tf.Tensor1D | undefined,
+): tf.Tensor2D {
+  if (!bias) return transposed ? timesTransposed(x, w) : tf.matMul(x, w);
+  const lies = transposed && hostKernels().takesTransposed;
+  const b = transposed && !lies ? (tf.transpose(w) as tf.Tensor2D) : w;
+  return tf.fused.matMul({ a: x, b, transposeB: lies, bias }) as tf.Tensor2D;
 }

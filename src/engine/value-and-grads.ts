@@ -1,0 +1,99 @@
+/**
+ * Gradients of a scalar, by going backward over TensorFlow.js's own tape. Its `valueAndGrads` keeps whatever the
+ * forward pass saved, and every gradient on the way, until the last one is there; this one lets go of both as soon as
+ * nothing further needs them, so that a training step's memory falls while the gradients are made.
+ */
+import { tf } from "./tf.ts";
+
+interface TapeNode {
+  readonly inputs: Readonly<Record<string, tf.Tensor>>;
+  readonly outputs: readonly tf.Tensor[];
+  readonly saved: readonly tf.Tensor[];
+  readonly gradient?: (dys: (tf.Tensor | null)[]) => Readonly<Record<string, () => tf.Tensor>>;
+  readonly kernelName: string;
+}
+
+/** What the engine calls its tape; not in its types. */
+interface TapeEngine {
+  readonly state: { activeTape: TapeNode[] | null; gradientDepth: number };
+  startTape(): void;
+  endTape(): void;
+}
+
+/** f() and its gradients with respect to `xs`, in their order. The caller disposes all of them. Not for use inside itself. */
+export function valueAndGrads(
+  f: () => tf.Scalar,
+  xs: readonly tf.Tensor[],
+): { value: tf.Scalar; grads: tf.Tensor[] } {
+  const { value, tape } = record(f);
+  try {
+    const grads = tf.tidy(() => backward(tape, value, xs));
+    return { value, grads };
+  } catch (error) {
+    value.dispose();
+    throw error;
+  } finally {
+    for (const node of tape) tf.dispose([...node.saved]);
+  }
+}
+
+/** Runs f with the tape on. */
+function record(f: () => tf.Scalar): { value: tf.Scalar; tape: TapeNode[] } {
+  const engine = tf.engine() as unknown as TapeEngine;
+  if (engine.state.gradientDepth > 0) throw new Error("internal: gradients inside gradients");
+  engine.startTape();
+  try {
+    const value = tf.tidy(f);
+    return { value, tape: engine.state.activeTape ?? [] };
+  } catch (error) {
+    for (const node of engine.state.activeTape ?? []) tf.dispose([...node.saved]);
+    throw error;
+  } finally {
+    engine.endTape();
+    engine.state.activeTape = null;
+  }
+}
+
+function backward(
+  tape: readonly TapeNode[],
+  value: tf.Scalar,
+  xs: readonly tf.Tensor[],
+): tf.Tensor[] {
+  const reached = new Set(xs.map((x) => x.id)); // what depends on xs
+  for (const { inputs, outputs } of tape) {
+    if (Object.values(inputs).some((input) => reached.has(input.id))) {
+      for (const output of outputs) reached.add(output.id);
+    }
+  }
+  const slopes = new Map<number, tf.Tensor>([[value.id, tf.onesLike(value)]]);
+  for (const node of tape.toReversed()) {
+    const dys = node.outputs.map(({ id }) => slopes.get(id) ?? null);
+    const names = Object.keys(node.inputs).filter((name) => reached.has(node.inputs[name].id));
+    if (names.length > 0 && dys.some((dy) => dy !== null)) {
+      if (!node.gradient) throw new Error(`internal: ${node.kernelName} has no gradient`);
+      const { gradient } = node;
+      const dxs = tf.tidy(() => {
+        const of = gradient(dys);
+        // a gradient that is another's tensor gets a handle of its own, since each is let go by itself
+        return names.map((name) => tf.clone(of[name]()));
+      });
+      for (const [i, name] of names.entries()) accumulate(slopes, node.inputs[name].id, dxs[i]);
+    }
+    for (const { id } of node.outputs) {
+      slopes.get(id)?.dispose();
+      slopes.delete(id);
+    }
+    tf.dispose([...node.saved]);
+  }
+  return xs.map((x) => {
+    const slope = slopes.get(x.id);
+    if (!slope) throw new Error("internal: the value doesn't depend on one of its parameters");
+    return slope;
+  });
+}
+
+function accumulate(slopes: Map<number, tf.Tensor>, id: number, slope: tf.Tensor): void {
+  const known = slopes.get(id);
+  slopes.set(id, known ? tf.add(known, slope) : slope);
+  if (known) tf.dispose([known, slope]);
+}

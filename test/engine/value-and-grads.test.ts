@@ -1,0 +1,66 @@
+// Our walk over the tape against TensorFlow.js's own, and what it leaves behind.
+import { beforeAll, describe, expect, test } from "vitest";
+import { gelu, linear, tf, useBackend, valueAndGrads } from "../../src/engine/index.ts";
+import { checkedBackends, random } from "../support/operations.ts";
+
+describe.each(checkedBackends)("on %s", (backend) => {
+  beforeAll(async () => {
+    await useBackend(backend);
+  });
+
+  test("the slopes of x² + 3x at 2 and of y·y are by hand", async () => {
+    const [x, y] = [tf.scalar(2), tf.tensor1d([1, -2])];
+    const { value, grads } = valueAndGrads(
+      () => tf.add(tf.add(tf.square(x), tf.mul(x, 3)), tf.sum(tf.mul(y, y))) as tf.Scalar,
+      [x, y],
+    );
+    expect((await value.data())[0]).toBe(15);
+    expect((await grads[0].data())[0]).toBe(7);
+    expect(await grads[1].data()).toBeAllclose([2, -4]);
+  });
+
+  test("a network whose values and weights are used twice gets TensorFlow.js's gradients", async () => {
+    const [x, w, b] = [random(5, 4), random(4, 4), random(4)] as [
+      tf.Tensor2D,
+      tf.Tensor2D,
+      tf.Tensor1D,
+    ];
+    const f = (x: tf.Tensor, w: tf.Tensor, b: tf.Tensor): tf.Scalar => {
+      const weights = w as tf.Tensor2D;
+      const first = gelu(linear(x as tf.Tensor2D, weights, b as tf.Tensor1D));
+      const second = tf.add(first, linear(first, weights, b as tf.Tensor1D));
+      return tf.mean(tf.mul(second, tf.add(first, x))) as tf.Scalar;
+    };
+    const want = tf.valueAndGrads(f as (...xs: tf.Tensor[]) => tf.Scalar)([x, w, b]);
+    const got = valueAndGrads(() => f(x, w, b), [x, w, b]);
+    expect(await got.value.data()).toBeAllclose(await want.value.data());
+    for (let i = 0; i < 3; i++) {
+      expect(await got.grads[i].data()).toBeAllclose(await want.grads[i].data());
+    }
+  });
+
+  test("nothing is left but the value and the gradients, after an error too", () => {
+    const [x, other] = [random(3, 3), random(3, 3)];
+    const before = tf.memory().numTensors;
+    const { value, grads } = valueAndGrads(() => tf.sum(gelu(tf.mul(x, other))) as tf.Scalar, [x]);
+    expect(tf.memory().numTensors).toBe(before + 2);
+    tf.dispose([value, ...grads]);
+    expect(() =>
+      valueAndGrads(() => {
+        gelu(x);
+        throw new Error("halfway");
+      }, [x]),
+    ).toThrow("halfway");
+    expect(() => valueAndGrads(() => tf.sum(other) as tf.Scalar, [x])).toThrow(/depend/);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(
+      (tf.valueAndGrad((y: tf.Tensor) => tf.sum(y) as tf.Scalar)(x).value as tf.Tensor).shape,
+    ).toEqual([]);
+  });
+
+  test("gradients inside gradients are refused", () => {
+    const x = tf.scalar(1);
+    const inner = (): tf.Scalar => valueAndGrads(() => tf.square(x) as tf.Scalar, [x]).value;
+    expect(() => valueAndGrads(inner, [x])).toThrow(/inside/);
+  });
+});
