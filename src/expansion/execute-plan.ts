@@ -1,12 +1,13 @@
 /**
- * @file Runs a growth plan by tensor operations on the active backend: one gather an axis, over the
- * parent's tensor with its mean and a zero appended where the plan asks for them. f32; the same plan
- * in plain f64 loops is the reference in the tests.
+ * @file Runs a growth plan row by row: a row is gathered once from its parent's, with the mean and a zero
+ * appended where the plan asks for them, and copied where a later row is the same. Growth is memory
+ * traffic; tensor operations of a backend would pass over the child three times. Products in f64,
+ * rounded once, so every backend has the same child.
  */
-import { type Rng, tf } from "../engine/index.ts";
+import type { Rng } from "../engine/index.ts";
 import { type HostTensor, sizeOf } from "../io/index.ts";
 import type { Gpt2Config, HostModel } from "../models/index.ts";
-import { type AxisMap, FRESH, isIdentityAxis, MEAN } from "./axis-map.ts";
+import { type AxisMap, FRESH, identityAxis, MEAN } from "./axis-map.ts";
 import type { GrowthPlan, ParameterPlan } from "./growth-plan.ts";
 import { perturbation } from "./perturbation.ts";
 
@@ -25,53 +26,72 @@ export async function executePlan(
     } else {
       const source = parent.weights.get(from);
       if (!source) throw new Error(`internal: the parent has no parameter ${from}`);
-      data = await grow(parameter, source, rng.fork(name));
+      data = grow(parameter, source, rng.fork(name));
     }
     weights.set(name, { shape, data });
   }
   return { config: plan.config, weights };
 }
 
-async function grow(plan: ParameterPlan, parent: HostTensor, rng: Rng): Promise<Float32Array> {
+function grow(plan: ParameterPlan, parent: HostTensor, rng: Rng): Float32Array {
   const values = parent.data as Float32Array;
-  const added = perturbation(plan, values, parent.shape.at(-1) ?? 1, rng);
-  const grown = tf.tidy(() => {
-    // copied: some backends keep the array they are given
-    let tensor: tf.Tensor = tf.tensor(values.slice(), [...parent.shape], "float32");
-    plan.axes.forEach((axis, dimension) => {
-      tensor = growAxis(tensor, axis, dimension);
-    });
-    if (plan.scale !== 1) tensor = tf.mul(tensor, plan.scale);
-    if (added === null) return tensor;
-    return tf.add(tensor, tf.tensor(Float32Array.from(added), [...plan.shape], "float32"));
-  });
-  const data = (await grown.data()).slice() as Float32Array;
-  grown.dispose();
-  if (data.length !== sizeOf(plan.shape)) {
-    throw new Error(`internal: ${plan.name} grew to ${data.length} numbers, not [${plan.shape}]`);
+  const nColumns = parent.shape.at(-1) ?? 1;
+  const [rows, columns] = plan.axes.length === 1 ? [identityAxis(1), plan.axes[0]] : plan.axes;
+  const size = rows.source.length * columns.source.length;
+  if (size !== sizeOf(plan.shape) || plan.axes.length > 2) {
+    throw new Error(`internal: ${plan.name} would grow to ${size} numbers, not [${plan.shape}]`);
   }
-  return data;
+  const added = perturbation(plan, values, nColumns, rng);
+  const out = growRows(values, nColumns, rows, columns, plan.scale);
+  if (added) for (let i = 0; i < out.length; i++) out[i] += added[i];
+  return out;
 }
 
-function growAxis(tensor: tf.Tensor, axis: AxisMap, dimension: number): tf.Tensor {
-  const n = tensor.shape[dimension];
-  if (isIdentityAxis(axis, n)) return tensor;
-  const { source, weight } = axis;
-  const parts = [tensor];
-  let mean = -1;
-  let zero = -1;
-  if (source.includes(MEAN)) {
-    mean = n;
-    parts.push(tf.mean(tensor, dimension, true));
+/** scale · w0[i] · w1[j] · parent[s0[i], s1[j]], and 0 on fresh indices; a mean is over the parent's axis. */
+function growRows(
+  parent: Float32Array, // [nRows, nColumns]
+  nColumns: number,
+  rows: AxisMap,
+  columns: AxisMap,
+  scale: number,
+): Float32Array {
+  const width = columns.source.length;
+  const out = new Float32Array(rows.source.length * width);
+  const meanOfRows = rows.source.includes(MEAN) ? columnMeans(parent, nColumns) : null;
+  const needsMean = columns.source.includes(MEAN);
+  const line = new Float64Array(nColumns + 2); // a row of the parent, its mean, and 0
+  const place = columns.source.map((from) =>
+    from === MEAN ? nColumns : from === FRESH ? nColumns + 1 : from,
+  );
+  const made = new Map<number, { readonly at: number; readonly weight: number }>();
+  rows.source.forEach((from, row) => {
+    if (from === FRESH) return;
+    const at = row * width;
+    const weight = scale * (rows.weight?.[row] ?? 1);
+    const same = made.get(from);
+    if (same?.weight === weight) {
+      out.copyWithin(at, same.at, same.at + width);
+      return;
+    }
+    made.set(from, { at, weight });
+    const source = meanOfRows && from === MEAN ? meanOfRows : parent;
+    const start = from === MEAN ? 0 : from * nColumns;
+    let sum = 0;
+    for (let j = 0; j < nColumns; j++) line[j] = source[start + j] * weight;
+    if (needsMean) for (let j = 0; j < nColumns; j++) sum += line[j];
+    line[nColumns] = sum / nColumns;
+    const { weight: each } = columns;
+    if (each) for (let j = 0; j < width; j++) out[at + j] = line[place[j]] * each[j];
+    else for (let j = 0; j < width; j++) out[at + j] = line[place[j]];
+  });
+  return out;
+}
+
+function columnMeans(values: Float32Array, nColumns: number): Float64Array {
+  const means = new Float64Array(nColumns);
+  for (let at = 0; at < values.length; at += nColumns) {
+    for (let j = 0; j < nColumns; j++) means[j] += values[at + j];
   }
-  if (source.includes(FRESH)) {
-    zero = n + parts.length - 1;
-    parts.push(tf.zeros(tensor.shape.map((size, i) => (i === dimension ? 1 : size))));
-  }
-  const index = source.map((from) => (from === MEAN ? mean : from === FRESH ? zero : from));
-  const whole = parts.length === 1 ? tensor : tf.concat(parts, dimension);
-  const grown = tf.gather(whole, tf.tensor1d(index, "int32"), dimension);
-  if (weight === null) return grown;
-  const along = tensor.shape.map((_, i) => (i === dimension ? weight.length : 1));
-  return tf.mul(grown, tf.tensor(Float32Array.from(weight), along, "float32"));
+  const nRows = values.length / nColumns;
+  return means.map((sum) => sum / nRows);
 }

@@ -1,7 +1,7 @@
 /**
  * @file A growth plan: for each parameter of the child, where its entries come from, what fresh
- * entries hold and which noise is added. Plans are data: `execute-plan.ts` runs one by tensor
- * operations, and the tests run the same plan in plain f64 loops.
+ * entries hold and which noise is added. Plans are data: `execute-plan.ts` runs one row by
+ * row, and the tests run the same plan entry by entry in f64.
  */
 import type { Gpt2Config } from "../models/index.ts";
 import type { AxisMap } from "./axis-map.ts";

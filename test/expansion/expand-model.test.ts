@@ -34,7 +34,7 @@ const small: Gpt2Sizes = {
 };
 
 describe("expandModel", () => {
-  it("runs a plan by tensor operations as plain f64 loops do", async () => {
+  it("runs a plan row by row to what its definition gives entry by entry in f64", async () => {
     const sizes = fc.record({
       heads: fc.integer({ min: 1, max: 3 }),
       headDim: fc.integer({ min: 2, max: 5 }),

@@ -1,6 +1,6 @@
 /**
  * @file The reference executor of growth plans: one entry at a time, in f64, written from the
- * definition of a plan and not from the tensor executor. Shares only the drawing of noise with it.
+ * definition of a plan and not from the executor that goes row by row. Shares only the drawing of noise with it.
  */
 import { createRng, type Rng } from "../../src/engine/index.ts";
 import { FRESH, MEAN } from "../../src/expansion/axis-map.ts";
