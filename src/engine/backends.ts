@@ -80,9 +80,7 @@ const backends: readonly Backend[] = [
   },
   {
     name: "native",
-    // by name only: it trains language models several times faster than wasm, but what measures SAEs still
-    // falls back to slow kernels of the cpu backend, and a whole run takes longer
-    automatic: false,
+    automatic: true,
     singleThreaded: false,
     mostWorkers: 4,
     get advice() {
