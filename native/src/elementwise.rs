@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::math::{exp, sum};
+use crate::math::{exp, sum_pairs};
 use crate::parallel::{PIECE, for_pieces, run, vectorised};
 
 const ROOT_2_OVER_PI: f32 = 0.797_884_6;
@@ -230,7 +230,7 @@ pub fn column_sums(x: &[f32], out: &mut [f32]) {
 
 /// Σx² in f64, in pieces that don't depend on the number of threads.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
-    let piece = |x: &[f32]| vectorised(|| sum(x.len(), |i| f64::from(x[i]) * f64::from(x[i])));
+    let piece = |x: &[f32]| vectorised(|| sum_pairs(x, x, |x, _| f64::from(x) * f64::from(x)));
     let partial: Vec<f64> = run(x.len() > 4 * PIECE, |parallel| {
         if parallel {
             x.par_chunks(PIECE).map(piece).collect()

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::math::{exp_in_place, max, sum, sum_exp};
+use crate::math::{exp_in_place, max, sum_exp, sum_pairs};
 use crate::parallel::{PIECE, run, vectorised};
 
 /// Rows whose column sums are added up together: fixed, so that no sum depends on the number of threads.
@@ -31,11 +31,8 @@ pub fn layer_norm_forward(
         vectorised(|| {
             let kept = mean.iter_mut().zip(rstd.iter_mut());
             for ((x, y), (mean, rstd)) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(kept) {
-                let m = (sum(d, |i| f64::from(x[i])) / d as f64) as f32;
-                let squares = sum(d, |i| {
-                    let off = f64::from(x[i] - m);
-                    off * off
-                });
+                let m = (sum_pairs(x, x, |x, _| f64::from(x)) / d as f64) as f32;
+                let squares = sum_pairs(x, x, |x, _| f64::from(x - m) * f64::from(x - m));
                 let r = (1.0 / (squares / d as f64 + eps).sqrt()) as f32;
                 (*mean, *rstd) = (m, r);
                 for (y, (&x, (&gain, &bias))) in
@@ -74,31 +71,35 @@ pub fn layer_norm_backward(
     let d = gain.len();
     assert!(mean.len() == rstd.len() && dbias.len() == d);
     let mut columns = vec![0.0f32; 2 * d];
-    backward(
-        dy,
-        x,
-        rstd,
-        gain,
-        dx,
-        &mut columns,
-        |at, dy, x, r, dx, columns| {
-            let m = mean[at];
-            let (gains, biases) = columns.split_at_mut(d);
-            let mean_g = (sum(d, |i| f64::from(dy[i] * gain[i])) / d as f64) as f32;
-            let along = sum(d, |i| {
-                f64::from(dy[i] * gain[i]) * f64::from((x[i] - m) * r)
-            });
-            let mean_gx = (along / d as f64) as f32;
-            for i in 0..d {
-                let normal = (x[i] - m) * r;
-                gains[i] += dy[i] * normal;
-                biases[i] += dy[i];
-                dx[i] = r * (dy[i] * gain[i] - mean_g - normal * mean_gx);
-            }
-        },
-    );
+    backward::<true>(dy, x, mean, rstd, gain, dx, &mut columns);
     dgain.copy_from_slice(&columns[..d]);
     dbias.copy_from_slice(&columns[d..]);
+}
+
+#[inline(always)]
+fn layer_norm_row(
+    dy: &[f32],
+    x: &[f32],
+    [m, r]: [f32; 2],
+    gain: &[f32],
+    dx: &mut [f32],
+    columns: &mut [f32],
+) {
+    let d = gain.len();
+    let (gains, biases) = columns.split_at_mut(d);
+    let (dy, x, dx, biases) = (&dy[..d], &x[..d], &mut dx[..d], &mut biases[..d]);
+    for i in 0..d {
+        let slope = dy[i] * gain[i]; // kept in dx until its row's means are known
+        gains[i] += dy[i] * (x[i] - m) * r;
+        biases[i] += dy[i];
+        dx[i] = slope;
+    }
+    let mean_g = (sum_pairs(dx, x, |g, _| f64::from(g)) / d as f64) as f32;
+    let along = sum_pairs(dx, x, |g, x| f64::from(g) * f64::from((x - m) * r));
+    let mean_gx = (along / d as f64) as f32;
+    for (dx, &x) in dx.iter_mut().zip(x) {
+        *dx = r * (*dx - mean_g - (x - m) * r * mean_gx);
+    }
 }
 
 /// y = gain·x/√(mean x² + eps) over rows of d numbers; `rstd` is kept for the backward pass.
@@ -108,7 +109,7 @@ pub fn rms_norm_forward(x: &[f32], gain: &[f32], eps: f64, y: &mut [f32], rstd: 
     let rows = |((x, y), rstd): (Pair, &mut [f32])| {
         vectorised(|| {
             for ((x, y), rstd) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(rstd) {
-                let squares = sum(d, |i| f64::from(x[i]) * f64::from(x[i]));
+                let squares = sum_pairs(x, x, |x, _| f64::from(x) * f64::from(x));
                 let r = (1.0 / (squares / d as f64 + eps).sqrt()) as f32;
                 *rstd = r;
                 for (y, (&x, &gain)) in y.iter_mut().zip(x.iter().zip(gain)) {
@@ -139,31 +140,37 @@ pub fn rms_norm_backward(
     dx: &mut [f32],
     dgain: &mut [f32],
 ) {
-    let d = gain.len();
-    backward(dy, x, rstd, gain, dx, dgain, |_, dy, x, r, dx, gains| {
-        let inner = sum(d, |i| f64::from(dy[i] * gain[i]) * f64::from(x[i]));
-        let along = (inner / d as f64) as f32 * r * r;
-        for i in 0..d {
-            gains[i] += dy[i] * x[i] * r;
-            dx[i] = r * (dy[i] * gain[i] - x[i] * along);
-        }
-    });
+    assert!(dgain.len() == gain.len());
+    backward::<false>(dy, x, &[], rstd, gain, dx, dgain);
 }
 
-/// Goes over the rows with `row(index, dy, x, rstd, dx, columns)`, which writes dx and adds to its block's column
-/// sums; those of all blocks are added up into `columns`.
-fn backward(
+#[inline(always)]
+fn rms_norm_row(dy: &[f32], x: &[f32], r: f32, gain: &[f32], dx: &mut [f32], gains: &mut [f32]) {
+    let d = gain.len();
+    let (dy, x, dx, gains) = (&dy[..d], &x[..d], &mut dx[..d], &mut gains[..d]);
+    for i in 0..d {
+        gains[i] += dy[i] * x[i] * r;
+        dx[i] = dy[i] * gain[i];
+    }
+    let inner = sum_pairs(dx, x, |g, x| f64::from(g) * f64::from(x));
+    let along = (inner / d as f64) as f32 * r * r;
+    for (dx, &x) in dx.iter_mut().zip(x) {
+        *dx = r * (*dx - x * along);
+    }
+}
+
+/// Both norms' backward pass: writes dx and adds up the blocks' column sums in `columns`.
+fn backward<const CENTRED: bool>(
     dy: &[f32],
     x: &[f32],
+    mean: &[f32],
     rstd: &[f32],
     gain: &[f32],
     dx: &mut [f32],
     columns: &mut [f32],
-    row: impl Fn(usize, &[f32], &[f32], f32, &mut [f32], &mut [f32]) + Sync,
 ) {
     let d = gain.len();
     assert!(d > 0 && dy.len() == rstd.len() * d && x.len() == dy.len() && dx.len() == dy.len());
-    assert!(columns.len().is_multiple_of(d));
     let width = columns.len();
     let rows = |(piece, ((dy, x), (rstd, dx))): (usize, (Read, Pair))| {
         vectorised(|| {
@@ -171,7 +178,11 @@ fn backward(
             for (i, &r) in rstd.iter().enumerate() {
                 let at = i * d..(i + 1) * d;
                 let (dy, x, dx) = (&dy[at.clone()], &x[at.clone()], &mut dx[at]);
-                row(piece * ROWS + i, dy, x, r, dx, &mut columns);
+                if CENTRED {
+                    layer_norm_row(dy, x, [mean[piece * ROWS + i], r], gain, dx, &mut columns);
+                } else {
+                    rms_norm_row(dy, x, r, gain, dx, &mut columns);
+                }
             }
             columns
         })
