@@ -23,6 +23,7 @@ const sizes = z.strictObject({
   d_model: count,
   n_layer: count,
   n_head: count,
+  d_head: count.optional().describe("width of a head where it isn't d_model / n_head"),
   d_mlp: count,
   params: count,
 });

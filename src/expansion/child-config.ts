@@ -1,18 +1,13 @@
 /**
- * @file The configuration of the child: which sizes a GPT-2 can grow to, and the errors that name
- * the nearest ones it can. Head dimension stays fixed and heads are added, so that the width is
- * always heads · head_dim.
+ * @file The configuration of the child: which sizes a model can grow to, and the errors that name the nearest ones it
+ * can. Head dimension stays fixed and heads are added: in GPT-2 and GPT-NeoX as the width asks, in the Llama family in
+ * whole groups that share a key head.
  */
 import { UsageError } from "../io/index.ts";
-import {
-  familyTitle,
-  type Gpt2Config,
-  type ModelConfig,
-  modelSizes,
-  parameterCount,
-} from "../models/index.ts";
+import { type ModelConfig, modelSizes, parameterCount, resizedConfig } from "../models/index.ts";
+import { layoutOf } from "./block-layout.ts";
 import type { SizeInfo } from "./expansion-map.ts";
-import { lemonWidth } from "./lemon.ts";
+import { lemonWidth, type WidthGrowth } from "./lemon.ts";
 
 /** Absolute sizes of the child; what is left out stays, except that the MLP keeps its ratio to the width. */
 export interface ChildSizes {
@@ -22,76 +17,125 @@ export interface ChildSizes {
   readonly mlp?: number;
 }
 
+/** Whether the heads always make up the width. */
+function isBound({ model_type }: ModelConfig): boolean {
+  return model_type === "gpt2" || model_type === "gpt_neox";
+}
+
+/**
+ * The step between widths that a relative width is rounded to, so that heads can follow: the head dimension, times the
+ * queries that share a key head. Where heads don't make up the width it is 1, or what transformers asks of a Llama.
+ */
+export function widthStep(config: ModelConfig): number {
+  const { dModel, nHead, nKvHead, headDim } = modelSizes(config);
+  if (config.model_type === "qwen3") return dModel;
+  if (isBound(config) || nHead * headDim === dModel) return headDim * (nHead / nKvHead);
+  return config.model_type === "llama" ? nHead : 1;
+}
+
+/** LEMON's growth of the residual stream from one configuration to another. */
+export function widthGrowth(parent: ModelConfig, config: ModelConfig): WidthGrowth {
+  const { dModel, tied } = modelSizes(parent);
+  return lemonWidth(dModel, modelSizes(config).dModel, { norm: layoutOf(parent).norm, tied });
+}
+
 /**
  * The child's configuration, its epsilon included. Errors: UsageError when a size is below the
- * parent's, when width and heads disagree, when the width is no multiple of the head dimension, or
- * when nothing grows.
+ * parent's, when width and heads disagree, when the width is no multiple of the head dimension, when the norms'
+ * epsilon can't be changed, or when nothing grows.
  */
-export function childConfig(given: ModelConfig, sizes: ChildSizes): Gpt2Config {
-  const parent = growable(given);
-  const headDim = parent.n_embd / parent.n_head;
-  const n_embd = sizes.width ?? (sizes.heads ?? parent.n_head) * headDim;
-  const n_head = n_embd / headDim;
-  const n_layer = sizes.layers ?? parent.n_layer;
-  const n_inner = sizes.mlp ?? Math.round((parent.n_inner * n_embd) / parent.n_embd);
-  atLeast("--heads", sizes.heads, parent.n_head);
-  atLeast("--width", n_embd, parent.n_embd);
-  if (!Number.isInteger(n_head)) {
-    const below = Math.max(Math.floor(n_head) * headDim, parent.n_embd);
-    const above = Math.ceil(n_head) * headDim;
+export function childConfig<C extends ModelConfig>(config: C, sizes: ChildSizes): C {
+  const parent = modelSizes(config);
+  const { headDim } = parent;
+  const bound = isBound(config);
+  const group = parent.nHead / parent.nKvHead;
+  const dModel = sizes.width ?? (bound ? (sizes.heads ?? parent.nHead) * headDim : parent.dModel);
+  const follows =
+    bound || (parent.nHead * headDim === parent.dModel && dModel % (headDim * group) === 0);
+  const nHead = bound
+    ? dModel / headDim
+    : (sizes.heads ?? (follows ? dModel / headDim : parent.nHead));
+  const nLayer = sizes.layers ?? parent.nLayer;
+  const dMlp = sizes.mlp ?? Math.round((parent.dMlp * dModel) / parent.dModel);
+  atLeast("--heads", sizes.heads, parent.nHead);
+  atLeast("--width", dModel, parent.dModel);
+  if (!Number.isInteger(nHead)) {
+    const below = Math.max(Math.floor(nHead) * headDim, parent.dModel);
+    const above = Math.ceil(nHead) * headDim;
     throw new UsageError({
       code: "width-not-divisible",
       where: "--width",
       expected: `a multiple of the head dimension ${headDim}: heads are added, their size stays`,
-      got: String(n_embd),
+      got: String(dModel),
       hint: `The nearest valid widths are ${below} and ${above}.`,
     });
   }
-  if (sizes.heads !== undefined && sizes.heads !== n_head) {
+  if (sizes.heads !== undefined && sizes.heads !== nHead) {
     throw new UsageError({
       code: "heads-width-mismatch",
       where: "--heads",
-      expected: `${n_head} heads of ${headDim} for a width of ${n_embd}`,
+      expected: `${nHead} heads of ${headDim} for a width of ${dModel}`,
       got: String(sizes.heads),
       hint: "Give one of --width and --heads; the other follows.",
     });
   }
-  atLeast("--layers", n_layer, parent.n_layer);
-  atLeast("--mlp", n_inner, parent.n_inner);
-  if (n_embd === parent.n_embd && n_layer === parent.n_layer && n_inner === parent.n_inner) {
+  if (nHead % group !== 0) {
+    const below = Math.floor(nHead / group) * group;
+    throw new UsageError({
+      code: "heads-not-grouped",
+      where: "--heads",
+      expected: `a multiple of ${group}, the query heads that share a key head`,
+      got: String(nHead),
+      hint: `The nearest valid numbers are ${below} and ${below + group}.`,
+    });
+  }
+  if (config.model_type === "llama" && dModel % nHead !== 0) {
+    const below = Math.max(Math.floor(dModel / nHead) * nHead, parent.dModel);
+    throw new UsageError({
+      code: "width-not-divisible",
+      where: "--width",
+      expected: `a multiple of the ${nHead} heads, which transformers asks of a Llama`,
+      got: String(dModel),
+      hint: `The nearest valid widths are ${below} and ${Math.ceil(dModel / nHead) * nHead}.`,
+    });
+  }
+  atLeast("--layers", nLayer, parent.nLayer);
+  atLeast("--mlp", dMlp, parent.dMlp);
+  const nKvHead = nHead / group;
+  const now = { dModel, nLayer, nHead, nKvHead, dMlp };
+  if (Object.entries(now).every(([name, size]) => size === parent[name as keyof typeof now])) {
     throw new UsageError({
       code: "nothing-to-grow",
       where: "expand",
       expected: "at least one of --width, --heads, --layers, --mlp above the parent's size",
-      got: `the parent's sizes: width ${n_embd}, ${n_layer} layers, MLP ${n_inner}`,
+      got: `the parent's sizes: width ${dModel}, ${nLayer} layers, MLP ${dMlp}`,
     });
   }
-  const { epsFactor } = lemonWidth(parent.n_embd, n_embd);
-  const layer_norm_epsilon = parent.layer_norm_epsilon * epsFactor;
-  return { ...parent, n_embd, n_head, n_layer, n_inner, layer_norm_epsilon };
+  const { epsFactor } = lemonWidth(parent.dModel, dModel);
+  if (config.model_type === "qwen3" && epsFactor !== 1) {
+    const below = Math.floor(dModel / parent.dModel) * parent.dModel;
+    throw new UsageError({
+      code: "epsilon-shared",
+      where: "--width",
+      expected: `a multiple of ${parent.dModel}: other widths need another rms_norm_eps, which the norms of each head share`,
+      got: String(dModel),
+      hint: `The nearest widths that are exact are ${below} and ${below + parent.dModel}.`,
+    });
+  }
+  return resizedConfig(config, { ...now, normEps: parent.normEps * epsFactor });
 }
 
 /** The sizes that the map and the JSON documents state. */
 export function sizeInfo(config: ModelConfig): SizeInfo {
-  const { dModel, nLayer, nHead, dMlp } = modelSizes(config);
+  const { dModel, nLayer, nHead, headDim, dMlp } = modelSizes(config);
   return {
     d_model: dModel,
     n_layer: nLayer,
     n_head: nHead,
+    ...(nHead * headDim === dModel ? {} : { d_head: headDim }),
     d_mlp: dMlp,
     params: parameterCount(config),
   };
-}
-
-/** The configuration as a GPT-2's. Errors: UsageError for another family, which this version can't grow. */
-export function growable(config: ModelConfig): Gpt2Config {
-  if (config.model_type === "gpt2") return config;
-  throw new UsageError({
-    code: "unsupported-architecture",
-    where: "expand",
-    expected: "a GPT-2 model (the family that this version grows)",
-    got: `${familyTitle(config)} (${config.model_type})`,
-  });
 }
 
 function atLeast(where: string, size: number | undefined, smallest: number): void {

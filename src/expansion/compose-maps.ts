@@ -23,7 +23,7 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
   const units = (kind: "heads" | "neurons") =>
     second[kind].map((next, layer) => composeUnits(first[kind][middle.get(layer) ?? -1], next));
   const inherited = first.fresh.flatMap((name) =>
-    second.layers[blockOf(name)].map((at) => name.replace(/\.h\.\d+\./, `.h.${at}.`)),
+    second.layers[blockOf(name)].map((at) => name.replace(/\.(h|layers)\.\d+\./, `.$1.${at}.`)),
   );
   return {
     format: "sae-carry/map",
@@ -91,5 +91,5 @@ function layerOf(hook: string): number | undefined {
 }
 
 function blockOf(parameter: string): number {
-  return Number(/\.h\.(\d+)\./.exec(parameter)?.[1]);
+  return Number(/\.(?:h|layers)\.(\d+)\./.exec(parameter)?.[1]);
 }

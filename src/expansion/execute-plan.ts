@@ -6,17 +6,17 @@
  */
 import type { Rng } from "../engine/index.ts";
 import { type HostTensor, sizeOf } from "../io/index.ts";
-import type { Gpt2Config, HostModel } from "../models/index.ts";
+import type { HostModel, ModelConfig } from "../models/index.ts";
 import { type AxisMap, FRESH, identityAxis, MEAN } from "./axis-map.ts";
 import type { GrowthPlan, ParameterPlan } from "./growth-plan.ts";
 import { perturbation } from "./perturbation.ts";
 
 /** The child's weights. Each parameter draws from the stream of its own name. */
-export async function executePlan(
-  plan: GrowthPlan,
+export async function executePlan<C extends ModelConfig>(
+  plan: GrowthPlan<C>,
   parent: HostModel,
   rng: Rng,
-): Promise<HostModel<Gpt2Config>> {
+): Promise<HostModel<C>> {
   const weights = new Map<string, HostTensor>();
   for (const parameter of plan.parameters) {
     const { name, shape, from, fill } = parameter;

@@ -3,13 +3,13 @@
  * from its parent.
  */
 import type { Rng } from "../engine/index.ts";
-import { type Gpt2Config, type HostModel, hookNames, type ModelConfig } from "../models/index.ts";
-import { type ChildSizes, childConfig, growable, sizeInfo } from "./child-config.ts";
+import { type HostModel, hookNames, type ModelConfig, modelSizes } from "../models/index.ts";
+import { type ChildSizes, childConfig, sizeInfo, widthGrowth } from "./child-config.ts";
 import { executePlan } from "./execute-plan.ts";
 import type { ExpansionMap, HookMap } from "./expansion-map.ts";
-import { type Gpt2Growth, gpt2Growth } from "./gpt2-growth.ts";
+import { type FamilyGrowth, familyGrowth } from "./family-growth.ts";
 import { type ChildLayer, identityDepth, type Positions } from "./identity-depth.ts";
-import { lemonWidth, type WidthGrowth } from "./lemon.ts";
+import type { WidthGrowth } from "./lemon.ts";
 import type { DenseMap } from "./vector-map.ts";
 
 /** How to grow; sizes are absolute (`parseGrowth` makes them so). */
@@ -22,8 +22,8 @@ export interface ExpandOptions extends ChildSizes {
 }
 
 /** A plan together with its map: everything about the child but its numbers. */
-export interface PlannedExpansion {
-  readonly growth: Gpt2Growth;
+export interface PlannedExpansion<C extends ModelConfig = ModelConfig> {
+  readonly growth: FamilyGrowth<C>;
   readonly map: ExpansionMap;
 }
 
@@ -31,29 +31,29 @@ export interface PlannedExpansion {
  * Grows `parent` on the active backend. The map's `exactness` is null until it is measured.
  * Errors: UsageError for sizes the architecture does not allow.
  */
-export async function expandModel(
-  parent: HostModel,
+export async function expandModel<C extends ModelConfig>(
+  parent: HostModel<C>,
   options: ExpandOptions,
   rng: Rng,
-): Promise<{ child: HostModel<Gpt2Config>; map: ExpansionMap }> {
+): Promise<{ child: HostModel<C>; map: ExpansionMap }> {
   const { growth, map } = planExpansion(parent.config, options, rng);
   return { child: await executePlan(growth.plan, parent, rng.fork("weights")), map };
 }
 
 /** The plan and the map for a parent of this configuration. */
-export function planExpansion(
-  given: ModelConfig,
+export function planExpansion<C extends ModelConfig>(
+  parent: C,
   options: ExpandOptions,
   rng: Rng,
-): PlannedExpansion {
-  const parent = growable(given);
+): PlannedExpansion<C> {
   const config = childConfig(parent, options);
-  const width = lemonWidth(parent.n_embd, config.n_embd);
-  const layers = identityDepth(parent.n_layer, config.n_layer, options.positions);
-  const growth = gpt2Growth(parent, config, width, layers, options.noise_db, rng.fork("plan"));
+  const [small, big] = [modelSizes(parent), modelSizes(config)];
+  const width = widthGrowth(parent, config);
+  const layers = identityDepth(small.nLayer, big.nLayer, options.positions);
+  const growth = familyGrowth(parent, config, width, layers, options.noise_db, rng.fork("plan"));
   const grows = {
-    width: config.n_embd > parent.n_embd || config.n_inner > parent.n_inner,
-    depth: config.n_layer > parent.n_layer,
+    width: big.dModel > small.dModel || big.nHead > small.nHead || big.dMlp > small.dMlp,
+    depth: big.nLayer > small.nLayer,
   };
   const names = [grows.width ? options.method : null, grows.depth ? options.depth_method : null];
   const map: ExpansionMap = {
@@ -65,7 +65,7 @@ export function planExpansion(
     child: sizeInfo(config),
     hooks: hookMaps(parent, config, width, layers),
     linear: linearMaps(width),
-    layers: layerMap(parent.n_layer, layers),
+    layers: layerMap(small.nLayer, layers),
     heads: growth.heads,
     neurons: growth.neurons,
     experts: null,
@@ -91,11 +91,12 @@ function layerMap(nParent: number, layers: readonly ChildLayer[]): number[][] {
 }
 
 function hookMaps(
-  parent: Gpt2Config,
-  config: Gpt2Config,
+  parent: ModelConfig,
+  config: ModelConfig,
   width: WidthGrowth,
   layers: readonly ChildLayer[],
 ): HookMap[] {
+  const [small, big] = [modelSizes(parent), modelSizes(config)];
   const residual = width.residual ? "residual" : "identity";
   const entry = (from: string, to: readonly string[], tensor: string): HookMap => ({
     from,
@@ -115,10 +116,10 @@ function hookMaps(
     if (point === "attn.hook_pattern") continue; // one matrix a head: the head map says it all
     const layer = layers.findIndex((l) => l.source === Number(match[1]) && !l.inserted);
     if (point === "attn.hook_z") {
-      const tensor = config.n_head > parent.n_head ? `head_map:${layer}` : "identity";
+      const tensor = big.nHead > small.nHead ? `head_map:${layer}` : "identity";
       maps.push(entry(hook, [`blocks.${layer}.${point}`], tensor));
     } else if (point === "mlp.hook_post") {
-      const tensor = config.n_inner > parent.n_inner ? `neuron_map:${layer}` : "identity";
+      const tensor = big.dMlp > small.dMlp ? `neuron_map:${layer}` : "identity";
       maps.push(entry(hook, [`blocks.${layer}.${point}`], tensor));
     } else {
       const to = boundaryLayers(point, layer, layers).map((at) => `blocks.${at}.${point}`);

@@ -17,6 +17,8 @@ export interface SizeInfo {
   readonly d_model: number;
   readonly n_layer: number;
   readonly n_head: number;
+  /** Width of a head where it isn't d_model / n_head. */
+  readonly d_head?: number;
   readonly d_mlp: number;
   readonly params: number;
 }
@@ -98,9 +100,9 @@ export function vectorMap(map: ExpansionMap, tensor: string): VectorMap {
   if ((kind !== "head_map" && kind !== "neuron_map") || units === undefined) {
     throw new Error(`internal: the expansion map has no tensor ${tensor}`);
   }
-  const { d_model, n_head, d_mlp } = map.parent;
+  const { d_model, n_head, d_head = d_model / n_head, d_mlp } = map.parent;
   return kind === "head_map"
-    ? { kind: "selection", source: units.source, size: d_model / n_head, nParent: n_head }
+    ? { kind: "selection", source: units.source, size: d_head, nParent: n_head }
     : { kind: "selection", source: units.source, size: 1, nParent: d_mlp };
 }
 

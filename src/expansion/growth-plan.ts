@@ -3,7 +3,7 @@
  * entries hold and which noise is added. Plans are data: `execute-plan.ts` runs one row by
  * row, and the tests run the same plan entry by entry in f64.
  */
-import type { Gpt2Config } from "../models/index.ts";
+import type { ModelConfig } from "../models/index.ts";
 import type { AxisMap } from "./axis-map.ts";
 
 /** What the entries on a fresh index hold: a constant, or normal draws at the parent parameter's RMS. */
@@ -18,6 +18,8 @@ export interface Noise {
    * copies, so that equal inputs give the same output. False: every inherited entry gets noise.
    */
   readonly balanced: boolean;
+  /** The dimension along which the matrix is read: its indices are the rows above. Default 0, as in Conv1D. */
+  readonly inputAxis?: 0 | 1;
 }
 
 /** One parameter: child[i, j] = scale · w0[i] · w1[j] · parent[s0[i], s1[j]], or its fill, plus noise. */
@@ -35,7 +37,7 @@ export interface ParameterPlan {
 }
 
 /** The whole child. */
-export interface GrowthPlan {
-  readonly config: Gpt2Config;
+export interface GrowthPlan<C extends ModelConfig = ModelConfig> {
+  readonly config: C;
   readonly parameters: readonly ParameterPlan[];
 }

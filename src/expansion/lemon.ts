@@ -1,8 +1,9 @@
 /**
- * @file LEMON's width growth for LayerNorm (Wang et al., ICLR 2024, arXiv 2310.07999), exact at any
+ * @file LEMON's width growth (Wang et al., ICLR 2024, arXiv 2310.07999), exact at any
  * D ≥ d. With q = ⌊D/d⌋, r = D − qd the residual stream becomes q copies of itself and r times its
  * mean, E = [I × q ; r rows of (1/d)·1ᵀ]: the mean is kept, the variance becomes qd/D of the old
- * one, and the last r coordinates are zero once normalised. Needs eps' = eps · qd/D.
+ * one, and the last r coordinates are zero once normalised. For RMSNorm the last r rows of E are zero,
+ * and so is the rest of what follows. Both need eps' = eps · qd/D.
  */
 import { type AxisMap, FRESH, identityAxis, MEAN } from "./axis-map.ts";
 import type { DenseMap } from "./vector-map.ts";
@@ -30,8 +31,20 @@ export interface WidthGrowth {
   readonly final: DenseMap | null;
 }
 
+/** What of a model LEMON's growth depends on besides its width. */
+export interface LemonOptions {
+  /** The norm that reads the stream: with its mean taken off, or not. Default layer. */
+  readonly norm?: "layer" | "rms";
+  /** Whether the unembedding is the embedding. Default true. */
+  readonly tied?: boolean;
+}
+
 /** LEMON from width d to width D. */
-export function lemonWidth(d: number, D: number): WidthGrowth {
+export function lemonWidth(
+  d: number,
+  D: number,
+  { norm = "layer", tied = true }: LemonOptions = {},
+): WidthGrowth {
   const q = Math.floor(D / d);
   const r = D - q * d;
   if (q < 1) throw new Error(`internal: lemon can't narrow ${d} to ${D}`);
@@ -40,15 +53,16 @@ export function lemonWidth(d: number, D: number): WidthGrowth {
     weight: weight === 1 ? null : new Float64Array(D).fill(weight),
   });
   const variance = (q * d) / D;
+  const finalFactor = tied ? 1 / q : 1;
   return {
     read: r === 0 && q === 1 ? identityAxis(d) : axis(FRESH, 1 / q),
-    write: axis(MEAN, 1),
+    write: axis(norm === "layer" ? MEAN : FRESH, 1),
     norm: axis(FRESH, 1),
     gainFactor: Math.sqrt(variance),
     epsFactor: variance,
-    finalFactor: 1 / q,
-    residual: D === d ? null : averageExpansion(d, D),
-    final: D === d ? null : zeroExpansion(d, D, 1 / q),
+    finalFactor,
+    residual: D === d ? null : norm === "layer" ? averageExpansion(d, D) : zeroExpansion(d, D, 1),
+    final: D === d ? null : zeroExpansion(d, D, finalFactor),
   };
 }
 

@@ -172,6 +172,7 @@ function sizes(value: unknown, where: string): SizeInfo {
     d_model: size("d_model"),
     n_layer: size("n_layer"),
     n_head: size("n_head"),
+    ...(json.d_head === undefined ? {} : { d_head: size("d_head") }),
     d_mlp: size("d_mlp"),
     params: size("params"),
   };

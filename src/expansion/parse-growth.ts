@@ -4,8 +4,8 @@
  * one, with a note; an explicit one is an error that names the nearest.
  */
 import { UsageError } from "../io/index.ts";
-import type { Gpt2Config, ModelConfig } from "../models/index.ts";
-import { childConfig, growable } from "./child-config.ts";
+import { type ModelConfig, modelSizes } from "../models/index.ts";
+import { childConfig, widthStep } from "./child-config.ts";
 import type { ExpandOptions } from "./expand-model.ts";
 import type { Positions } from "./identity-depth.ts";
 
@@ -48,16 +48,16 @@ const laterDepthMethods = ["stack", "solar"];
 /** Resolves flags against the parent. Errors: UsageError naming the flag. */
 export function parseGrowth(
   flags: GrowthFlags,
-  given: ModelConfig,
+  config: ModelConfig,
 ): { options: ExpandOptions; notes: string[] } {
-  const parent = growable(given);
+  const parent = modelSizes(config);
   const notes: string[] = [];
   for (const key of ["kv-heads", "head-dim", "experts"] as const) {
     if (flags[key] !== undefined) {
       throw new UsageError({
         code: "growth-unsupported",
         where: `--${key}`,
-        expected: "a kind of growth that GPT-2 models have: width, heads, layers or mlp",
+        expected: "a kind of growth that this version has: width, heads, layers or mlp",
         got: String(flags[key]),
       });
     }
@@ -65,42 +65,49 @@ export function parseGrowth(
   choose("--method", flags.method ?? "lemon", widthMethods, laterWidthMethods);
   choose("--depth-method", flags["depth-method"] ?? "identity", depthMethods, laterDepthMethods);
   const positions = parsePositions(flags.positions ?? "interleaved");
-  const inserted = typeof positions === "string" ? undefined : parent.n_layer + positions.length;
+  const inserted = typeof positions === "string" ? undefined : parent.nLayer + positions.length;
   const options: ExpandOptions = {
-    width: flags.width === undefined ? undefined : parseWidth(flags.width, parent, notes),
-    heads: parseSize("--heads", flags.heads, parent.n_head),
-    layers: parseSize("--layers", flags.layers, parent.n_layer) ?? inserted,
-    mlp: parseSize("--mlp", flags.mlp, parent.n_inner),
+    width: flags.width === undefined ? undefined : parseWidth(flags.width, config, notes),
+    heads: parseSize("--heads", flags.heads, parent.nHead),
+    layers: parseSize("--layers", flags.layers, parent.nLayer) ?? inserted,
+    mlp: parseSize("--mlp", flags.mlp, parent.dMlp),
     method: "lemon",
     depth_method: "identity",
     positions,
     noise_db: parseNoise(flags["noise-db"]),
   };
-  const child = childConfig(parent, options);
-  if (options.width === undefined && child.n_embd !== parent.n_embd) {
-    notes.push(`width follows the heads: ${child.n_head} heads make ${child.n_embd}`);
+  const child = modelSizes(childConfig(config, options));
+  if (options.width === undefined && child.dModel !== parent.dModel) {
+    notes.push(`width follows the heads: ${child.nHead} heads make ${child.dModel}`);
   }
-  if (options.heads === undefined && child.n_head !== parent.n_head) {
-    notes.push(`heads follow the width: ${child.n_head} of ${child.n_embd / child.n_head}`);
+  if (options.heads === undefined && child.nHead !== parent.nHead) {
+    notes.push(`heads follow the width: ${child.nHead} of ${child.headDim}`);
   }
-  if (options.mlp === undefined && child.n_inner !== parent.n_inner) {
-    notes.push(`the MLP keeps its ratio to the width: ${child.n_inner} neurons`);
+  if (options.mlp === undefined && child.dMlp !== parent.dMlp) {
+    notes.push(`the MLP keeps its ratio to the width: ${child.dMlp} neurons`);
   }
   return { options, notes };
 }
 
-function parseWidth(value: string | number, parent: Gpt2Config, notes: string[]): number {
-  const headDim = parent.n_embd / parent.n_head;
-  const exact = parseAmount("--width", value, parent.n_embd);
-  if (!exact.relative || exact.size % headDim === 0 || exact.size < parent.n_embd) {
+function parseWidth(value: string | number, config: ModelConfig, notes: string[]): number {
+  const { dModel } = modelSizes(config);
+  const step = widthStep(config);
+  const exact = parseAmount("--width", value, dModel);
+  if (!exact.relative || exact.size % step === 0 || exact.size < dModel) {
     return exact.size;
   }
-  const smallest = parent.n_embd + headDim;
-  const width = Math.max(smallest, Math.round(exact.size / headDim) * headDim);
+  const smallest = dModel + step;
+  const width = Math.max(smallest, Math.round(exact.size / step) * step);
   notes.push(
-    `width ${value} of ${parent.n_embd} is ${exact.size}; ${width} is the nearest that heads of ${headDim} allow`,
+    `width ${value} of ${dModel} is ${exact.size}; ${width} is the nearest that ${reasonOf(config)} allow`,
   );
   return width;
+}
+
+function reasonOf(config: ModelConfig): string {
+  return config.model_type === "qwen3"
+    ? "norms with one epsilon"
+    : `heads of ${modelSizes(config).headDim}`;
 }
 
 function parseSize(

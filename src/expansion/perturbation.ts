@@ -30,12 +30,17 @@ export function perturbation(
   const nColumn = columns.source.length;
   const added = new Float64Array(nRow * nColumn);
   if (plan.noise !== null) {
+    const isTurned = plan.noise.inputAxis === 1;
+    const inputs = isTurned ? columns : rows;
     const groups = plan.noise.balanced
-      ? copyGroups(rows.source)
-      : Array.from(rows.source.keys(), (row) => [row]);
-    const power = signalPower(plan, parent, parentColumns, groups.flat());
+      ? copyGroups(inputs.source)
+      : Array.from(inputs.source.keys(), (input) => [input]);
+    const power = signalPower(plan, parent, parentColumns, groups.flat(), isTurned);
     const deviation = Math.sqrt(power / 10 ** (plan.noise.snrDb / 10));
-    addNoise(added, nColumn, groups, deviation, rng.fork("noise"));
+    const place = isTurned
+      ? (input: number, output: number) => output * nColumn + input
+      : (input: number, output: number) => input * nColumn + output;
+    addNoise(added, isTurned ? nRow : nColumn, place, groups, deviation, rng.fork("noise"));
   }
   if (anyFresh) {
     const stream = rng.fork("fresh");
@@ -51,10 +56,11 @@ export function perturbation(
   return added;
 }
 
-/** Zero-sum noise within each group of more than one row, free noise on single rows; variance deviation² either way. */
+/** Zero-sum noise within each group of more than one input, free noise on single inputs; variance deviation² either way. */
 function addNoise(
   out: Float64Array,
-  nColumn: number,
+  nOutput: number,
+  place: (input: number, output: number) => number,
   groups: readonly (readonly number[])[],
   deviation: number,
   rng: Rng,
@@ -62,35 +68,38 @@ function addNoise(
   for (const group of groups) {
     const n = group.length;
     const scale = n === 1 ? deviation : deviation * Math.sqrt(n / (n - 1));
-    for (let column = 0; column < nColumn; column++) {
+    for (let output = 0; output < nOutput; output++) {
       const draws = group.map(() => rng.normal() * scale);
       const mean = n === 1 ? 0 : draws.reduce((sum, draw) => sum + draw, 0) / n;
-      group.forEach((row, i) => {
-        out[row * nColumn + column] = draws[i] - mean;
+      group.forEach((input, i) => {
+        out[place(input, output)] = draws[i] - mean;
       });
     }
   }
 }
 
-/** Mean square of the structural entries of `rows` that are copied from the parent. */
+/** Mean square of the structural entries of the inputs `inputs` that are copied from the parent. */
 function signalPower(
   plan: ParameterPlan,
   parent: Numbers,
   parentColumns: number,
-  rows: readonly number[],
+  inputs: readonly number[],
+  isTurned: boolean,
 ): number {
   const [rowAxis, columnAxis] = matrixAxes(plan);
+  const [inputAxis, outputAxis] = isTurned ? [columnAxis, rowAxis] : [rowAxis, columnAxis];
   let total = 0;
   let count = 0;
-  for (const row of rows) {
-    const from = rowAxis.source[row];
+  for (const input of inputs) {
+    const from = inputAxis.source[input];
     if (from < 0) continue;
-    const rowWeight = plan.scale * (rowAxis.weight?.[row] ?? 1);
-    for (let column = 0; column < columnAxis.source.length; column++) {
-      const source = columnAxis.source[column];
+    const inputWeight = plan.scale * (inputAxis.weight?.[input] ?? 1);
+    for (let output = 0; output < outputAxis.source.length; output++) {
+      const source = outputAxis.source[output];
       if (source < 0) continue;
-      const weight = rowWeight * (columnAxis.weight?.[column] ?? 1);
-      total += (weight * parent[from * parentColumns + source]) ** 2;
+      const weight = inputWeight * (outputAxis.weight?.[output] ?? 1);
+      const at = isTurned ? source * parentColumns + from : from * parentColumns + source;
+      total += (weight * parent[at]) ** 2;
       count++;
     }
   }

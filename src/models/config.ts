@@ -6,6 +6,12 @@ import type { NeoxConfig } from "./neox-config.ts";
 /** A model's configuration: the fields of its family's `config.json` that decide the computation. */
 export type ModelConfig = Gpt2Config | NeoxConfig | LlamaConfig;
 
+/** Sizes that growth changes. */
+export type GrownSizes = Pick<
+  ModelSizes,
+  "dModel" | "nLayer" | "nHead" | "nKvHead" | "dMlp" | "normEps"
+>;
+
 /** What every model has, whatever its family calls it. */
 export interface ModelSizes {
   /** Width of the residual stream. */

@@ -1,5 +1,5 @@
 /** The table of families, by the model type that `config.json` names. */
-import type { ModelConfig, ModelSizes } from "./config.ts";
+import type { GrownSizes, ModelConfig, ModelSizes } from "./config.ts";
 import { checkModelType, configFields } from "./config-fields.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
@@ -22,6 +22,11 @@ export function familyOf<C extends ModelConfig>(config: C): Family<C> {
 export function parseConfig(json: unknown, where: string): ModelConfig {
   const type = checkModelType(configFields(json, where), where, [...families.keys()]);
   return (families.get(type) as Family).parse(json, where);
+}
+
+/** A configuration with other sizes; the width of a head and all settings stay. */
+export function resizedConfig<C extends ModelConfig>(config: C, sizes: GrownSizes): C {
+  return familyOf(config).resized(config, sizes);
 }
 
 /** The sizes that all families have in common. */

@@ -3,7 +3,7 @@
  * Everything else (the order of a forward pass, hooks, checkpoints, training) is written once over this interface.
  */
 import type { AttentionShape, Projections, tf } from "../engine/index.ts";
-import type { ModelConfig, ModelSizes } from "./config.ts";
+import type { GrownSizes, ModelConfig, ModelSizes } from "./config.ts";
 
 /** Looks up a placed parameter by its Hugging Face name. Errors: internal when there is none. */
 export type Param = <T extends tf.Tensor>(name: string) => T;
@@ -33,6 +33,8 @@ export interface Family<C extends ModelConfig = ModelConfig> {
   /** What is written to `config.json`, but for the type of the stored numbers. */
   json(config: C): Record<string, unknown>;
   sizes(config: C): ModelSizes;
+  /** The configuration with other sizes; the width of a head stays. */
+  resized(config: C, sizes: GrownSizes): C;
   /** Every parameter's shape by its name, in the order they are stored. */
   shapes(config: C): Map<string, readonly number[]>;
   /** The name prefix of a block's parameters. */

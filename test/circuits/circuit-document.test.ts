@@ -15,7 +15,7 @@ import {
 import { carrySae, type Sae } from "../../sae/index.ts";
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
 import { expandModel } from "../../src/expansion/index.ts";
-import { type HostModel, initGpt2, placeModel } from "../../src/models/index.ts";
+import { type HostModel, initModel, placeModel } from "../../src/models/index.ts";
 import { testBackend } from "../support/backend.ts";
 import { pairedSource, randomSae, trainedModel } from "./small-run.ts";
 
@@ -178,7 +178,7 @@ describe("a circuit carried through an exact expansion", () => {
   test("a child with random weights inherits nothing, and the ratio is refused or small", async () => {
     const parent = describeBase();
     const { child, map } = await deeper();
-    const model = placeModel(initGpt2(child.config, createRng("other")));
+    const model = placeModel(initModel(child.config, createRng("other")));
     const stage = { stage: "01", model, sae: carrySae(sae, map).sae, source, seed: 0 };
     const document = describeCircuit(stage, { document: parent, map }, options);
     model.dispose();

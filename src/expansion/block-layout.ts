@@ -1,0 +1,125 @@
+/**
+ * @file What each parameter of a family is to growth: which of its dimensions reads the stream, writes into it, or
+ * counts heads or neurons. Layout traps live here: Conv1D weights are [in, out] and `c_attn` fuses q|k|v; GPT-NeoX's
+ * `query_key_value` has its rows by head, q, k and v of one head together; keys and values of a Llama have heads of their own.
+ */
+import { type ModelConfig, modelSizes } from "../models/index.ts";
+import { type AxisMap, blockAxis, repeatAxis } from "./axis-map.ts";
+
+/** Axes of heads and neurons, as outputs of what reads the stream. */
+export interface UnitAxes {
+  readonly heads: AxisMap;
+  readonly kvHeads: AxisMap;
+  readonly neurons: AxisMap;
+}
+
+/** One part of a block: a norm, a matrix that reads the normed stream or writes into it, or what growth leaves alone. */
+export type BlockPart =
+  | { readonly kind: "norm"; readonly name: string }
+  | { readonly kind: "kept"; readonly name: string }
+  | {
+      readonly kind: "read";
+      readonly name: string;
+      readonly output: (axes: UnitAxes, config: ModelConfig) => AxisMap;
+    }
+  | { readonly kind: "write"; readonly name: string; readonly units: "heads" | "neurons" };
+
+/** A family's layout. */
+export interface FamilyLayout {
+  /** Whether linear weights are [out, in]. */
+  readonly outputsFirst: boolean;
+  readonly norm: "layer" | "rms";
+  readonly finalNorm: string;
+  readonly embedding: string;
+  /** Learned positions, or null. */
+  readonly positions: string | null;
+  /** The unembedding's name where it isn't the embedding. */
+  readonly unembedding: string;
+  /** In the order they are stored. */
+  readonly parts: readonly BlockPart[];
+}
+
+const headDim = (config: ModelConfig): number => modelSizes(config).headDim;
+const byHead = (units: AxisMap, config: ModelConfig): AxisMap => blockAxis(units, headDim(config));
+const neurons = ({ neurons }: UnitAxes): AxisMap => neurons;
+const queries = ({ heads }: UnitAxes, config: ModelConfig): AxisMap => byHead(heads, config);
+const keys = ({ kvHeads }: UnitAxes, config: ModelConfig): AxisMap => byHead(kvHeads, config);
+
+const gpt2: FamilyLayout = {
+  outputsFirst: false,
+  norm: "layer",
+  finalNorm: "transformer.ln_f",
+  embedding: "transformer.wte.weight",
+  positions: "transformer.wpe.weight",
+  unembedding: "lm_head.weight",
+  parts: [
+    { kind: "norm", name: "ln_1" },
+    {
+      kind: "read",
+      name: "attn.c_attn",
+      output: ({ heads }, config) =>
+        repeatAxis(byHead(heads, config), modelSizes(config).nHead * headDim(config), 3),
+    },
+    { kind: "write", name: "attn.c_proj", units: "heads" },
+    { kind: "norm", name: "ln_2" },
+    { kind: "read", name: "mlp.c_fc", output: neurons },
+    { kind: "write", name: "mlp.c_proj", units: "neurons" },
+  ],
+};
+
+const neox: FamilyLayout = {
+  outputsFirst: true,
+  norm: "layer",
+  finalNorm: "gpt_neox.final_layer_norm",
+  embedding: "gpt_neox.embed_in.weight",
+  positions: null,
+  unembedding: "embed_out.weight",
+  parts: [
+    { kind: "norm", name: "input_layernorm" },
+    { kind: "norm", name: "post_attention_layernorm" },
+    {
+      kind: "read",
+      name: "attention.query_key_value",
+      output: ({ heads }, config) => blockAxis(heads, 3 * headDim(config)),
+    },
+    { kind: "write", name: "attention.dense", units: "heads" },
+    { kind: "read", name: "mlp.dense_h_to_4h", output: neurons },
+    { kind: "write", name: "mlp.dense_4h_to_h", units: "neurons" },
+  ],
+};
+
+const llama: FamilyLayout = {
+  outputsFirst: true,
+  norm: "rms",
+  finalNorm: "model.norm",
+  embedding: "model.embed_tokens.weight",
+  positions: null,
+  unembedding: "lm_head.weight",
+  parts: [
+    { kind: "norm", name: "input_layernorm" },
+    { kind: "read", name: "self_attn.q_proj", output: queries },
+    { kind: "read", name: "self_attn.k_proj", output: keys },
+    { kind: "read", name: "self_attn.v_proj", output: keys },
+    { kind: "kept", name: "self_attn.q_norm.weight" },
+    { kind: "kept", name: "self_attn.k_norm.weight" },
+    { kind: "write", name: "self_attn.o_proj", units: "heads" },
+    { kind: "norm", name: "post_attention_layernorm" },
+    { kind: "read", name: "mlp.gate_proj", output: neurons },
+    { kind: "read", name: "mlp.up_proj", output: neurons },
+    { kind: "write", name: "mlp.down_proj", units: "neurons" },
+  ],
+};
+
+const layouts: Readonly<Record<ModelConfig["model_type"], FamilyLayout>> = {
+  gpt2,
+  gpt_neox: neox,
+  llama,
+  mistral: llama,
+  qwen2: llama,
+  qwen3: llama,
+};
+
+/** The layout of a configuration's family. */
+export function layoutOf(config: ModelConfig): FamilyLayout {
+  return layouts[config.model_type];
+}

@@ -1,0 +1,138 @@
+/**
+ * @file The growth plan of a model of any family: a width method's axes, a depth method's layers, and copied heads
+ * and neurons, put on each parameter as the family's layout says. Where the embeddings are tied, the final norm
+ * takes the number of copies back.
+ */
+import type { Rng } from "../engine/index.ts";
+import { blockName, type ModelConfig, modelSizes, parameterShapes } from "../models/index.ts";
+import { type AxisMap, blockAxis, identityAxis } from "./axis-map.ts";
+import { layoutOf } from "./block-layout.ts";
+import { circularFanOut, type FanOut, freshUnits } from "./fan-out.ts";
+import type { GrowthPlan, Noise, ParameterPlan } from "./growth-plan.ts";
+import type { ChildLayer } from "./identity-depth.ts";
+import type { WidthGrowth } from "./lemon.ts";
+
+/** A plan and what the expansion map needs to know beyond the width method's own maps. */
+export interface FamilyGrowth<C extends ModelConfig = ModelConfig> {
+  readonly plan: GrowthPlan<C>;
+  /** By layer of the child. */
+  readonly heads: readonly FanOut[];
+  readonly neurons: readonly FanOut[];
+  /** Parameters of inserted blocks. */
+  readonly fresh: readonly string[];
+}
+
+type Shape = Pick<ParameterPlan, "from" | "axes"> & Partial<ParameterPlan>;
+
+/**
+ * Plans the child `config` of `parent`. `layers` are the child's, from the depth method; `noiseDb`
+ * is the signal-to-noise ratio of the symmetry-breaking noise, null for none.
+ */
+export function familyGrowth<C extends ModelConfig>(
+  parent: C,
+  config: C,
+  width: WidthGrowth,
+  layers: readonly ChildLayer[],
+  noiseDb: number | null,
+  rng: Rng,
+): FamilyGrowth<C> {
+  const shapes = parameterShapes(config);
+  const layout = layoutOf(config);
+  const [small, big] = [modelSizes(parent), modelSizes(config)];
+  const { headDim } = small;
+  const parameters: ParameterPlan[] = [];
+  const add = (name: string, shape: Shape) => {
+    const size = shapes.get(name);
+    if (size === undefined) throw new Error(`internal: the child has no parameter ${name}`);
+    parameters.push({ scale: 1, fill: 0, noise: null, ...shape, name, shape: size });
+  };
+  const addIfThere = (name: string, shape: Shape) => {
+    if (shapes.has(name)) add(name, shape);
+  };
+  const norm = (name: string, from: string, factor: number) => {
+    const gain = width.gainFactor * factor;
+    add(`${name}.weight`, { from: `${from}.weight`, axes: [width.norm], scale: gain, fill: gain });
+    addIfThere(`${name}.bias`, { from: `${from}.bias`, axes: [width.norm], scale: factor });
+  };
+  const matrix = (input: AxisMap, output: AxisMap): readonly AxisMap[] =>
+    layout.outputsFirst ? [output, input] : [input, output];
+  const noise = (balanced: boolean): Noise | null =>
+    noiseDb === null
+      ? null
+      : { snrDb: noiseDb, balanced, ...(layout.outputsFirst ? { inputAxis: 1 as const } : {}) };
+
+  const table = (name: string, rows: number) =>
+    add(name, { from: name, axes: [identityAxis(rows), width.write] });
+  table(layout.embedding, small.vocabSize);
+  if (layout.positions) table(layout.positions, small.context);
+
+  const heads: FanOut[] = [];
+  const neurons: FanOut[] = [];
+  layers.forEach(({ source, inserted }, layer) => {
+    const stream = rng.fork(`layer ${layer}`);
+    const copies = {
+      heads: circularFanOut(small.nHead, big.nHead, stream.fork("heads")),
+      neurons: circularFanOut(small.dMlp, big.dMlp, stream.fork("neurons")),
+    };
+    heads.push(inserted ? freshUnits(big.nHead) : copies.heads);
+    neurons.push(inserted ? freshUnits(big.dMlp) : copies.neurons);
+    const axes = {
+      heads: { source: copies.heads.source, weight: null },
+      // whole groups are copied, so key head j mod n serves the copies of the queries it served
+      kvHeads: {
+        source: Int32Array.from({ length: big.nKvHead }, (_, j) => j % small.nKvHead),
+        weight: null,
+      },
+      neurons: { source: copies.neurons.source, weight: null },
+    };
+    const unitsIn = (units: FanOut): AxisMap => ({ source: units.source, weight: units.alpha });
+    const at = blockName(config, layer);
+    const from = blockName(parent, source);
+    const write = (name: string, input: AxisMap) => {
+      if (inserted) {
+        add(`${at}.${name}.weight`, { from: null, axes: [] });
+        addIfThere(`${at}.${name}.bias`, { from: null, axes: [] });
+        return;
+      }
+      const axes = matrix(input, width.write);
+      add(`${at}.${name}.weight`, { from: `${from}.${name}.weight`, axes, noise: noise(true) });
+      addIfThere(`${at}.${name}.bias`, { from: `${from}.${name}.bias`, axes: [width.write] });
+    };
+    for (const part of layout.parts) {
+      const { name } = part;
+      if (part.kind === "norm") norm(`${at}.${name}`, `${from}.${name}`, 1);
+      else if (part.kind === "kept") {
+        const [n] = shapes.get(`${at}.${name}`) ?? [0];
+        addIfThere(`${at}.${name}`, { from: `${from}.${name}`, axes: [identityAxis(n)] });
+      } else if (part.kind === "read") {
+        const output = part.output(axes, parent);
+        add(`${at}.${name}.weight`, {
+          from: `${from}.${name}.weight`,
+          axes: matrix(width.read, output),
+          fill: "parent-scale",
+          noise: noise(!inserted),
+        });
+        addIfThere(`${at}.${name}.bias`, { from: `${from}.${name}.bias`, axes: [output] });
+      } else if (part.units === "heads") write(name, blockAxis(unitsIn(copies.heads), headDim));
+      else write(name, unitsIn(copies.neurons));
+    }
+  });
+  norm(layout.finalNorm, layout.finalNorm, width.finalFactor);
+  addIfThere(layout.unembedding, {
+    from: layout.unembedding,
+    axes: [identityAxis(small.vocabSize), width.read],
+    fill: "parent-scale",
+    noise: noiseDb === null ? null : { snrDb: noiseDb, balanced: true, inputAxis: 1 },
+  });
+
+  const isFresh = (name: string) =>
+    layers.some(
+      ({ inserted }, layer) => inserted && name.startsWith(`${blockName(config, layer)}.`),
+    );
+  return {
+    plan: { config, parameters },
+    heads,
+    neurons,
+    fresh: parameters.map(({ name }) => name).filter(isFresh),
+  };
+}
