@@ -160,3 +160,13 @@ describe.each(checkedBackends)("on %s", (backend) => {
     );
   });
 });
+
+test("a bias that was reshaped out of more dimensions is added as it is", async () => {
+  await useBackend("wasm");
+  const x = tf.tensor2d([1, 2, 3, 4], [2, 2]);
+  const w = tf.tensor2d([1, 0, 0, 1, 1, 1, 2, 0], [4, 2]);
+  const bias = tf.reshape(tf.tensor3d([10, 20, 30, 40], [2, 1, 2]), [4]) as tf.Tensor1D;
+  const y = linear(x, w, bias, { transposed: true });
+  expect([...y.dataSync()]).toEqual([11, 22, 33, 42, 13, 24, 37, 46]);
+  tf.dispose([x, w, bias, y]);
+});

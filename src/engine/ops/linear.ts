@@ -45,5 +45,7 @@ function product(
   if (!bias) return transposed ? timesTransposed(x, w) : tf.matMul(x, w);
   const lies = transposed && hostKernels().takesTransposed;
   const b = transposed && !lies ? (tf.transpose(w) as tf.Tensor2D) : w;
-  return tf.fused.matMul({ a: x, b, transposeB: lies, bias }) as tf.Tensor2D;
+  // wasm goes by the shape under which the numbers were made: a bias that was reshaped since is copied first
+  const row = tf.getBackend() === "wasm" ? tf.slice(bias, 0, bias.size) : bias;
+  return tf.fused.matMul({ a: x, b, transposeB: lies, bias: row }) as tf.Tensor2D;
 }
