@@ -83,6 +83,7 @@ export function learningRate(step: number, options: LmTrainOptions): number {
 export function createLmTrainer(start: HostModel | LmState, options: LmTrainOptions): LmTrainer {
   const resumed = "optimizer" in start ? start : undefined;
   const host = resumed ? resumed.model : (start as HostModel);
+  const { config } = host; // all that the trainer keeps of the start: its weights may go
   const placed = placeModel(host);
   let params = new Map(placed.params);
   const optimizer = new AdamW(params, options, resumed?.optimizer);
@@ -90,7 +91,7 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
 
   const lossOf = ({ ids, context }: LmBatch): tf.Scalar => {
     const { inputs, targets, batch } = shift(ids, context);
-    const model = { config: host.config, params, dispose: () => {} };
+    const model = { config, params, dispose: () => {} };
     return crossEntropy(forwardHidden(model, inputs, batch), unembedding(model), targets);
   };
 
@@ -120,9 +121,9 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
       return { step: taken, loss, lr, gradNorm: moved.gradNorm };
     },
     async state() {
-      return { model: await fetchModel(host.config, params), optimizer: await optimizer.state() };
+      return { model: await fetchModel(config, params), optimizer: await optimizer.state() };
     },
-    model: () => fetchModel(host.config, params),
+    model: () => fetchModel(config, params),
     dispose() {
       tf.dispose([...params.values()]);
       optimizer.dispose();
