@@ -60,9 +60,11 @@ function growRows(
   const meanOfRows = rows.source.includes(MEAN) ? columnMeans(parent, nColumns) : null;
   const needsMean = columns.source.includes(MEAN);
   const line = new Float64Array(nColumns + 2); // a row of the parent, its mean, and 0
+  const rounded = new Float32Array(nColumns + 2);
   const place = columns.source.map((from) =>
     from === MEAN ? nColumns : from === FRESH ? nColumns + 1 : from,
   );
+  const runs = columns.weight === null ? runsOf(place) : [];
   const made = new Map<number, { readonly at: number; readonly weight: number }>();
   rows.source.forEach((from, row) => {
     if (from === FRESH) return;
@@ -76,15 +78,38 @@ function growRows(
     made.set(from, { at, weight });
     const source = meanOfRows && from === MEAN ? meanOfRows : parent;
     const start = from === MEAN ? 0 : from * nColumns;
-    let sum = 0;
     for (let j = 0; j < nColumns; j++) line[j] = source[start + j] * weight;
-    if (needsMean) for (let j = 0; j < nColumns; j++) sum += line[j];
-    line[nColumns] = sum / nColumns;
+    if (needsMean) line[nColumns] = mean(line.subarray(0, nColumns));
     const { weight: each } = columns;
-    if (each) for (let j = 0; j < width; j++) out[at + j] = line[place[j]] * each[j];
-    else for (let j = 0; j < width; j++) out[at + j] = line[place[j]];
+    if (each) {
+      for (let j = 0; j < width; j++) out[at + j] = line[place[j]] * each[j];
+      return;
+    }
+    rounded.set(line);
+    for (const { to, from: first, length } of runs) {
+      out.set(rounded.subarray(first, first + length), at + to);
+    }
   });
   return out;
+}
+
+/** Indices cut where one is not the one before it plus 1: a few copies instead of many assignments. */
+function runsOf(
+  indices: Int32Array,
+): { readonly to: number; readonly from: number; readonly length: number }[] {
+  const runs: { to: number; from: number; length: number }[] = [];
+  indices.forEach((index, to) => {
+    const last = runs.at(-1);
+    if (last && index === last.from + last.length) last.length += 1;
+    else runs.push({ to, from: index, length: 1 });
+  });
+  return runs;
+}
+
+function mean(values: Float64Array): number {
+  let sum = 0;
+  for (const value of values) sum += value;
+  return sum / values.length;
 }
 
 function columnMeans(values: Float32Array, nColumns: number): Float64Array {
