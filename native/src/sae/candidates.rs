@@ -1,5 +1,6 @@
 //! The candidates of a block of rows while its pre-activations go by: a threshold and a list for every row.
-//! A TopK row's list is cut back to its k largest whenever it is full, which raises its threshold.
+//! A TopK row's list is cut back to its k largest whenever it is full, which raises its threshold. Where values
+//! are screened and may be off by a row's slack, all that may be among the k largest stay in the list.
 
 use pulp::Simd;
 
@@ -13,6 +14,8 @@ pub struct Candidates {
     n: usize,
     /// How many a TopK row keeps and how long its list may grow.
     limits: Option<(usize, usize)>,
+    floor: f32,
+    slack: Vec<f32>, // [rows]; empty where values are exact
     scratch: Vec<u32>,
 }
 
@@ -20,11 +23,13 @@ pub struct Candidates {
 struct Row {
     latent: Vec<u32>,
     value: Vec<f32>,
+    loose_limit: usize,
 }
 
 impl Candidates {
-    /// Empties the lists, for `n` rows in panels of `padded` rows in all, and `count` latents.
-    pub fn reset(&mut self, n: usize, padded: usize, count: usize, keep: Keep) {
+    /// Empties the lists, for `n` rows in panels of `padded` rows in all, and `count` latents. Values are off by
+    /// at most their row's `slack`, or exact where there is none.
+    pub fn reset(&mut self, n: usize, padded: usize, count: usize, keep: Keep, slack: &[f32]) {
         self.n = n;
         let (floor, limits) = match keep {
             // a list that can hold every latent is never full
@@ -33,8 +38,14 @@ impl Candidates {
             Keep::AboveEach(_) => (0.0, None),
         };
         self.limits = limits;
+        self.floor = floor;
+        self.slack.clear();
+        self.slack.extend_from_slice(slack);
         self.threshold.clear();
         self.threshold.resize(padded, floor);
+        for (threshold, slack) in self.threshold.iter_mut().zip(slack) {
+            *threshold = floor - slack;
+        }
         if limits.is_some_and(|(k, _)| k == 0) {
             self.threshold.fill(f32::INFINITY);
         }
@@ -46,6 +57,7 @@ impl Candidates {
         for row in &mut self.rows {
             row.latent.clear();
             row.value.clear();
+            row.loose_limit = 0;
         }
     }
 
@@ -96,21 +108,40 @@ impl Candidates {
         let list = &mut self.rows[row];
         list.latent.push(latent);
         list.value.push(value);
-        if let Some((k, capacity)) = self.limits
-            && list.value.len() >= capacity
-        {
-            self.threshold[row] = list.cut(k, &mut self.scratch);
+        let Some((k, capacity)) = self.limits else {
+            return;
+        };
+        let length = list.value.len();
+        if self.slack.is_empty() {
+            if length >= capacity {
+                self.threshold[row] = list.cut(k, &mut self.scratch);
+            }
+        } else if length >= capacity.max(list.loose_limit) {
+            self.threshold[row] = list.loosen(k, self.floor, self.slack[row], &mut self.scratch);
+            // what can't be told apart yet stays; the next cut waits until there is something to gain
+            list.loose_limit = 2 * list.value.len();
         }
     }
 
-    /// Moves what is kept into `out`.
+    /// Moves what is kept into `out`. Screened values of TopK rows are made exact.
     #[inline(always)]
-    pub fn finish(&mut self, out: &mut BlockCodes) {
+    pub fn finish<F: Fn(usize, u32) -> f32>(&mut self, out: &mut BlockCodes, exact: Option<F>) {
         out.count.clear();
         out.latent.clear();
         out.value.clear();
-        for row in &mut self.rows[..self.n] {
+        out.slack.clear();
+        if self.limits.is_none() {
+            out.slack.extend_from_slice(&self.slack);
+        }
+        for (t, row) in self.rows[..self.n].iter_mut().enumerate() {
             if let Some((k, _)) = self.limits {
+                if let Some(exact) = &exact {
+                    row.loosen(k, self.floor, self.slack[t], &mut self.scratch);
+                    row.keep(|latent, _| {
+                        let value = exact(t, latent);
+                        (value > 0.0).then_some(value)
+                    });
+                }
                 row.cut(k, &mut self.scratch);
             }
             out.count.push(row.value.len() as u32);
@@ -118,6 +149,18 @@ impl Candidates {
             out.value.extend_from_slice(&row.value);
         }
     }
+}
+
+/// A number that compares as the float does, negative ones too.
+#[inline(always)]
+pub fn sortable(value: f32) -> u32 {
+    let bits = value.to_bits();
+    bits ^ (((bits as i32) >> 31) as u32 | 0x8000_0000)
+}
+
+/// The float that `sortable` made the number of.
+pub fn unsorted(bits: u32) -> f32 {
+    f32::from_bits(bits ^ ((((bits ^ 0x8000_0000) as i32) >> 31) as u32 | 0x8000_0000))
 }
 
 impl Row {
@@ -146,5 +189,36 @@ impl Row {
         self.value.truncate(kept);
         self.latent.truncate(kept);
         f32::from_bits(smallest)
+    }
+
+    /// Drops what can't be among the k largest, values being off by at most `slack`, and returns the threshold
+    /// for what comes next.
+    #[inline(always)]
+    fn loosen(&mut self, k: usize, floor: f32, slack: f32, scratch: &mut Vec<u32>) -> f32 {
+        if k == 0 || self.value.len() < k {
+            return floor - slack;
+        }
+        scratch.clear();
+        scratch.extend(self.value.iter().map(|&value| sortable(value)));
+        let (_, &mut kth, _) = scratch.select_nth_unstable_by(k - 1, |a, b| b.cmp(a));
+        // k values are at least the k-th less the slack; what lies a slack below that can't reach them
+        let threshold = (unsorted(kth) - 2.0 * slack).max(floor - slack);
+        self.keep(|_, value| (value > threshold).then_some(value));
+        threshold
+    }
+
+    /// Keeps what `choose` gives a value, in order.
+    #[inline(always)]
+    fn keep(&mut self, choose: impl Fn(u32, f32) -> Option<f32>) {
+        let mut kept = 0;
+        for i in 0..self.value.len() {
+            if let Some(value) = choose(self.latent[i], self.value[i]) {
+                self.value[kept] = value;
+                self.latent[kept] = self.latent[i];
+                kept += 1;
+            }
+        }
+        self.value.truncate(kept);
+        self.latent.truncate(kept);
     }
 }

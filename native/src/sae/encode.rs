@@ -2,15 +2,17 @@
 //! of the vectors, latents are taken a few at a time straight from their rows of weights, and a tile of
 //! pre-activations is compared with its rows' thresholds while it is in registers: only candidates are ever
 //! stored. Every pre-activation is one chain of multiply-adds from its bias on, whatever the blocking and the
-//! number of threads.
+//! number of threads. Where a screen is given, tiles are first computed in bf16, and only what may be kept is
+//! computed in f32.
 
 use std::cell::RefCell;
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::candidates::Candidates;
-use crate::parallel::run;
+use super::candidates::{Candidates, sortable, unsorted};
+use super::screen::{self, Screen};
+use crate::parallel::{run, vectorised};
 
 /// An encoder's weights, `[d_sae, d_in]` where `is_latent_major`, else `[d_in, d_sae]`.
 #[derive(Clone, Copy)]
@@ -47,12 +49,15 @@ pub struct BlockCodes {
     pub count: Vec<u32>, // [rows of the block]
     pub latent: Vec<u32>,
     pub value: Vec<f32>,
+    /// By how much a row's values may be off; empty where they are exact.
+    pub slack: Vec<f32>,
 }
 
 /// Buffers of one thread, kept from call to call.
 #[derive(Default)]
 struct Scratch {
     panels: Vec<f32>,
+    pairs: Vec<u32>,
     latents: Vec<f32>,
     candidates: Candidates,
 }
@@ -67,12 +72,14 @@ pub fn block_rows(d_in: usize) -> usize {
 }
 
 /// Encodes rows x [n, d_in] (centred already) and keeps what `keep` says, among `latents` where they are
-/// given (ascending), else among all; `out` gets one entry for every block of rows.
+/// given (ascending), else among all; `out` gets one entry for every block of rows. With a screen, the values
+/// kept above one floor aren't exact yet: `refine` makes them so.
 pub fn encode(
     x: &[f32],
     encoder: Encoder,
     latents: Option<&[u32]>,
     keep: Keep,
+    screen: Option<&Screen>,
     out: &mut Vec<BlockCodes>,
 ) {
     encoder.check();
@@ -95,13 +102,15 @@ pub fn encode(
         let blocks = n.div_ceil(block_rows(d_in)).next_multiple_of(threads);
         let rows = n.div_ceil(blocks.max(1)).next_multiple_of(32).max(32);
         out.resize_with(n.div_ceil(rows), BlockCodes::default);
-        let one = |(out, x): (&mut BlockCodes, &[f32])| {
+        let one = |(i, (out, x)): (usize, (&mut BlockCodes, &[f32]))| {
+            let screen = screen.map(|screen| (screen, &screen.slack[i * rows..][..x.len() / d_in]));
             SCRATCH.with_borrow_mut(|scratch| {
                 Arch::new().dispatch(Block {
                     x,
                     encoder,
                     latents,
                     keep,
+                    screen,
                     scratch,
                     out,
                 });
@@ -110,9 +119,13 @@ pub fn encode(
         if parallel {
             out.par_iter_mut()
                 .zip(x.par_chunks(rows * d_in))
+                .enumerate()
                 .for_each(one);
         } else {
-            out.iter_mut().zip(x.chunks(rows * d_in)).for_each(one);
+            out.iter_mut()
+                .zip(x.chunks(rows * d_in))
+                .enumerate()
+                .for_each(one);
         }
     });
 }
@@ -122,6 +135,8 @@ struct Block<'a> {
     encoder: Encoder<'a>,
     latents: Option<&'a [u32]>,
     keep: Keep<'a>,
+    /// What screens the encoder, and the rows' slack.
+    screen: Option<(&'a Screen, &'a [f32])>,
     scratch: &'a mut Scratch,
     out: &'a mut BlockCodes,
 }
@@ -131,6 +146,11 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        #[cfg(target_arch = "x86_64")]
+        if S::F32_LANES * 2 == screen::WIDTH && self.screen.is_some() {
+            self.work_screened::<S>(simd);
+            return;
+        }
         // accumulators, two vectors of x and a broadcast weight fill the registers
         if S::REGISTER_COUNT >= 32 {
             self.work::<S, 14>(simd);
@@ -150,13 +170,14 @@ impl Block<'_> {
             keep,
             scratch,
             out,
+            ..
         } = self;
         let d_in = encoder.d_in;
         let n = x.len() / d_in;
         let width = 2 * S::F32_LANES;
         let count = latents.map_or(encoder.bias.len(), <[u32]>::len);
         let candidates = &mut scratch.candidates;
-        candidates.reset(n, n.next_multiple_of(width), count, keep);
+        candidates.reset(n, n.next_multiple_of(width), count, keep, &[]);
 
         let panels = pack(x, d_in, width, &mut scratch.panels);
         let latent_at = |i: usize| latents.map_or(i, |list| list[i] as usize);
@@ -186,8 +207,149 @@ impl Block<'_> {
             }
             first += taken;
         }
-        candidates.finish(out);
+        candidates.finish(out, None::<fn(usize, u32) -> f32>);
     }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn work_screened<S: Simd>(self, simd: S) {
+        const M: usize = screen::M;
+        let Block {
+            x,
+            encoder,
+            latents,
+            keep,
+            screen,
+            scratch,
+            out,
+        } = self;
+        let Some((screen, slack)) = screen else {
+            return;
+        };
+        let d_in = encoder.d_in;
+        let n = x.len() / d_in;
+        let count = latents.map_or(encoder.bias.len(), <[u32]>::len);
+        let candidates = &mut scratch.candidates;
+        let padded = n.next_multiple_of(screen::WIDTH);
+        candidates.reset(n, padded, count, keep, slack);
+
+        let panels = screen::pack_pairs(x, d_in, &mut scratch.pairs);
+        let latent_at = |i: usize| latents.map_or(i, |list| list[i] as usize);
+        let mut sums = [[0.0f32; screen::WIDTH]; M];
+        let mut first = 0;
+        while first < count {
+            let taken = M.min(count - first);
+            let ids: [usize; M] = std::array::from_fn(|i| latent_at(first + i.min(taken - 1)));
+            let rows = ids.map(|i| screen.row(i));
+            let bias = ids.map(|i| encoder.bias[i]);
+            for (p, panel) in panels
+                .chunks_exact(screen::WIDTH * d_in.div_ceil(2))
+                .enumerate()
+            {
+                // SAFETY: a `Screen` is made only where the processor has these instructions.
+                unsafe { screen::product_of_pairs(panel, &rows, &bias, &mut sums) };
+                let tile: &Tile<S, M> = pulp::bytemuck::cast_ref(&sums);
+                candidates.offer::<S, M>(simd, tile, taken, p * screen::WIDTH, &ids, None);
+            }
+            first += taken;
+        }
+        let exact = |row: usize, latent: u32| exact(x, encoder, row, latent);
+        candidates.finish(out, Some(exact));
+    }
+}
+
+/// A pre-activation in f32, in 64 chains.
+#[inline(always)]
+fn exact(x: &[f32], encoder: Encoder, row: usize, latent: u32) -> f32 {
+    let d_in = encoder.d_in;
+    let x = &x[row * d_in..][..d_in];
+    let w = &encoder.weights[latent as usize * d_in..][..d_in];
+    let (x_chunks, x_rest) = x.as_chunks::<64>();
+    let (w_chunks, w_rest) = w.as_chunks::<64>();
+    let mut lanes = [0.0f32; 64];
+    for (x, w) in x_chunks.iter().zip(w_chunks) {
+        for (total, (x, w)) in lanes.iter_mut().zip(x.iter().zip(w)) {
+            *total += x * w;
+        }
+    }
+    for (total, (x, w)) in lanes.iter_mut().zip(x_rest.iter().zip(w_rest)) {
+        *total += x * w;
+    }
+    for half in [32, 16, 8, 4, 2, 1] {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+    }
+    encoder.bias[latent as usize] + lanes[0]
+}
+
+/// Makes the values of screened blocks exact, of those that can lie above `floor` and be among the `total`
+/// largest; the others are dropped.
+pub fn refine(
+    x: &[f32],
+    encoder: Encoder,
+    floor: f32,
+    total: usize,
+    blocks: &mut [BlockCodes],
+    scratch: &mut Vec<u32>,
+) {
+    let count: usize = blocks.iter().map(|block| block.value.len()).sum();
+    let mut bound = floor;
+    if total > 0 && count >= total {
+        // so many are at least as large as they are for certain
+        scratch.clear();
+        for block in blocks.iter() {
+            let mut at = 0;
+            for (&count, &slack) in block.count.iter().zip(&block.slack) {
+                let values = &block.value[at..at + count as usize];
+                scratch.extend(values.iter().map(|value| sortable(value - slack)));
+                at += count as usize;
+            }
+        }
+        let (_, &mut least, _) = scratch.select_nth_unstable_by(total - 1, |a, b| b.cmp(a));
+        bound = bound.max(unsorted(least));
+    }
+    let mut first = 0;
+    let pieces: Vec<(usize, &mut BlockCodes)> = blocks
+        .iter_mut()
+        .map(|block| {
+            let from = first;
+            first += block.count.len();
+            (from, block)
+        })
+        .collect();
+    let one = |(first, block): (usize, &mut BlockCodes)| {
+        vectorised(|| {
+            let (mut from, mut kept) = (0, 0);
+            for (i, row_count) in block.count.iter_mut().enumerate() {
+                let to = from + *row_count as usize;
+                let start = kept;
+                for p in from..to {
+                    if block.value[p] + block.slack[i] < bound {
+                        continue;
+                    }
+                    let value = exact(x, encoder, first + i, block.latent[p]);
+                    if value > floor {
+                        block.latent[kept] = block.latent[p];
+                        block.value[kept] = value;
+                        kept += 1;
+                    }
+                }
+                *row_count = (kept - start) as u32;
+                from = to;
+            }
+            block.latent.truncate(kept);
+            block.value.truncate(kept);
+            block.slack.clear();
+        });
+    };
+    run(count > 256, |parallel| {
+        if parallel {
+            pieces.into_par_iter().for_each(one);
+        } else {
+            pieces.into_iter().for_each(one);
+        }
+    });
 }
 
 /// A tile: `[latent][first or second vector of rows]`.

@@ -5,6 +5,7 @@ mod candidates;
 mod codes;
 mod encode;
 mod reconstruct;
+mod screen;
 mod update;
 
 use napi::bindgen_prelude::{Error, Float32ArraySlice, Int32ArraySlice, Result};
@@ -13,8 +14,9 @@ use napi_derive::napi;
 use crate::elementwise::Adamw;
 use crate::exclusive;
 use codes::{Buckets, Codes};
-use encode::{BlockCodes, Encoder, Keep, block_rows, encode};
+use encode::{BlockCodes, Encoder, Keep, block_rows, encode, refine};
 use reconstruct::residual_and_slopes;
+use screen::Screen;
 use update::{Term, Trained, Weights, update};
 
 /// One term of the loss.
@@ -37,6 +39,7 @@ pub struct SaeWork {
     has_aux: bool,
     blocks: Vec<BlockCodes>,
     scratch: Vec<u32>,
+    screen: Screen,
 }
 
 #[napi]
@@ -73,11 +76,13 @@ impl SaeWork {
         k: u32,
     ) -> u32 {
         let encoder = self.encoder(weights, bias, is_latent_major);
+        let screen = self.screen.take(encoder, &self.x).then_some(&self.screen);
         encode(
             &self.x,
             encoder,
             None,
             Keep::Top(k as usize),
+            screen,
             &mut self.blocks,
         );
         self.main.codes.gather(&self.blocks);
@@ -99,6 +104,7 @@ impl SaeWork {
             encoder,
             None,
             Keep::AboveEach(threshold),
+            None,
             &mut self.blocks,
         );
         self.main.codes.gather(&self.blocks);
@@ -118,6 +124,7 @@ impl SaeWork {
     ) -> Vec<f64> {
         let encoder = self.encoder(weights, bias, is_latent_major);
         let total = total as usize;
+        let can_screen = self.screen.take(encoder, &self.x);
         let mut floor = if guess > 0.0 {
             guess as f32
         } else {
@@ -129,8 +136,19 @@ impl SaeWork {
                 encoder,
                 None,
                 Keep::AboveFloor(floor),
+                can_screen.then_some(&self.screen),
                 &mut self.blocks,
             );
+            if can_screen {
+                refine(
+                    &self.x,
+                    encoder,
+                    floor,
+                    total,
+                    &mut self.blocks,
+                    &mut self.scratch,
+                );
+            }
             let count: usize = self.blocks.iter().map(|block| block.value.len()).sum();
             if count >= total || floor == 0.0 {
                 break self
@@ -159,6 +177,7 @@ impl SaeWork {
             encoder,
             Some(&latents),
             Keep::Top(k as usize),
+            None,
             &mut self.blocks,
         );
         self.aux.codes.gather(&self.blocks);
@@ -273,7 +292,14 @@ impl SaeWork {
         let rows = n.min(block_rows(self.d_in));
         let share = (total * rows).div_ceil(n.max(1));
         let x = &self.x[..rows * self.d_in];
-        encode(x, encoder, None, Keep::AboveFloor(0.0), &mut self.blocks);
+        encode(
+            x,
+            encoder,
+            None,
+            Keep::AboveFloor(0.0),
+            None,
+            &mut self.blocks,
+        );
         let Self {
             main,
             blocks,
