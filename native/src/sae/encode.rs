@@ -420,3 +420,78 @@ fn gather<const M: usize>(encoder: &Encoder, ids: &[usize; M], out: &mut Vec<f32
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::codes::Codes;
+    use super::*;
+
+    /// Whole numbers too large for bf16 whose products' sums are exact in f32: both forms must agree to the bit,
+    /// with many ties.
+    fn whole(n: usize, seed: u32) -> Vec<f32> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 16) % 601) as f32 - 300.0
+        };
+        (0..n).map(|_| next()).collect()
+    }
+
+    #[test]
+    fn what_a_screen_leaves_is_what_f32_selects() {
+        let (n, d_in, d_sae, k) = (101, 33, 250, 7);
+        let x = whole(n * d_in, 1);
+        let mut weights = whole(d_sae * d_in, 2);
+        // equal latents tie in every row
+        weights.copy_within(0..60 * d_in, 100 * d_in);
+        let bias = whole(d_sae, 3);
+        let encoder = Encoder {
+            weights: &weights,
+            bias: &bias,
+            d_in,
+            is_latent_major: true,
+        };
+        let mut screen = Screen::default();
+        if !screen.take(encoder, &x) {
+            return;
+        }
+        let run = |keep, screen: Option<&Screen>, total: usize| {
+            let (mut blocks, mut codes, mut scratch) = (Vec::new(), Codes::default(), Vec::new());
+            encode(&x, encoder, None, keep, screen, &mut blocks);
+            if let (Keep::AboveFloor(floor), Some(_)) = (keep, screen) {
+                refine(&x, encoder, floor, total, &mut blocks, &mut scratch);
+            }
+            codes.gather_largest(&blocks, total, &mut scratch);
+            (codes.row_start, codes.latent, codes.value)
+        };
+        for k in [1, k, d_sae] {
+            let plain = run(Keep::Top(k), None, usize::MAX);
+            assert_eq!(run(Keep::Top(k), Some(&screen), usize::MAX), plain);
+        }
+        for (floor, total) in [(0.0, 300), (0.0, n * d_sae), (2e5, 500), (9e9, 5)] {
+            let plain = run(Keep::AboveFloor(floor), None, total);
+            assert_eq!(run(Keep::AboveFloor(floor), Some(&screen), total), plain);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_bounded_is_not_screened() {
+        let (d_in, d_sae) = (32, 3);
+        let bias = [0.0; 3];
+        for bad in [f32::NAN, f32::INFINITY, 1e30] {
+            let (good_x, good_weights) = (vec![1.0; 64 * d_in], vec![1.0; d_sae * d_in]);
+            let (mut bad_x, mut bad_weights) = (good_x.clone(), good_weights.clone());
+            bad_x[70] = bad;
+            bad_weights[40] = bad;
+            for (weights, x) in [(&good_weights, &bad_x), (&bad_weights, &good_x)] {
+                let encoder = Encoder {
+                    weights,
+                    bias: &bias,
+                    d_in,
+                    is_latent_major: true,
+                };
+                assert!(!Screen::default().take(encoder, x));
+            }
+        }
+    }
+}

@@ -43,7 +43,7 @@ pub fn residual_and_slopes(
                 let (start, end) = (codes.row_start[t] as usize, codes.row_start[t + 1] as usize);
                 let (latents, values) = (&codes.latent[start..end], &codes.value[start..end]);
                 out.copy_from_slice(&target[t * d_in..][..d_in]);
-                add_decoded(latents, values, -1.0, decoder, out);
+                subtract_decoded(latents, values, decoder, out);
                 squares += sum(d_in, |j| f64::from(out[j]) * f64::from(out[j]));
                 let (own, rest) = slopes.split_at_mut(end - start);
                 slopes = rest;
@@ -62,7 +62,7 @@ pub fn residual_and_slopes(
     squares.iter().sum()
 }
 
-/// out = Σ f·W_dec + b_dec for every row.
+/// out = Σ f·W_dec + b_dec for every row, summed in f64: a row without a limit on its codes may have hundreds.
 pub fn decode(
     row_start: &[i32],
     latent: &[u32],
@@ -75,11 +75,22 @@ pub fn decode(
     assert!(d_in > 0 && out.len() == (row_start.len() - 1) * d_in);
     let one = |(piece, out): (usize, &mut [f32])| {
         vectorised(|| {
+            let mut total = vec![0.0f64; d_in];
             for (i, out) in out.chunks_exact_mut(d_in).enumerate() {
                 let t = piece * ROWS + i;
                 let codes = row_start[t] as usize..row_start[t + 1] as usize;
-                out.copy_from_slice(bias);
-                add_decoded(&latent[codes.clone()], &value[codes], 1.0, decoder, out);
+                for (total, &b) in total.iter_mut().zip(bias) {
+                    *total = f64::from(b);
+                }
+                for (&latent, &f) in latent[codes.clone()].iter().zip(&value[codes]) {
+                    let row = &decoder[latent as usize * d_in..][..d_in];
+                    for (total, &w) in total.iter_mut().zip(row) {
+                        *total += f64::from(f) * f64::from(w);
+                    }
+                }
+                for (out, &total) in out.iter_mut().zip(&total) {
+                    *out = total as f32;
+                }
             }
         });
     };
@@ -123,18 +134,18 @@ pub fn total_variance(x: &[f32], d: usize) -> f64 {
     partial.iter().sum()
 }
 
-/// out += sign·Σ f·W_dec[latent].
+/// out −= Σ f·W_dec[latent].
 #[inline(always)]
-fn add_decoded(latents: &[u32], values: &[f32], sign: f32, decoder: &[f32], out: &mut [f32]) {
+fn subtract_decoded(latents: &[u32], values: &[f32], decoder: &[f32], out: &mut [f32]) {
     let d = out.len();
     let row = |latent: u32| &decoder[latent as usize * d..][..d];
     let (fours, rest) = latents.as_chunks::<4>();
     let (four_values, rest_values) = values.as_chunks::<4>();
     for (ids, f) in fours.iter().zip(four_values) {
-        add_rows(ids.map(row), f.map(|f| sign * f), out);
+        add_rows(ids.map(row), f.map(|f| -f), out);
     }
     for (&id, &f) in rest.iter().zip(rest_values) {
-        add_rows([row(id)], [sign * f], out);
+        add_rows([row(id)], [-f], out);
     }
 }
 
