@@ -1,7 +1,7 @@
 //! The best matches of each row of one matrix among the rows of another, by dot product, cosine or Pearson
 //! correlation. A thread takes a few hundred rows and goes through the other matrix block by block: one product
-//! of matrices into a tile, and the selection reads the tile while it is in the cache. Blocks are the same for
-//! any number of threads, and so are the results.
+//! of matrices into a tile, and the selection reads the tile while it is in the cache. Where the processor can,
+//! `screen` leaves out most pairs first. Blocks are the same for any number of threads, and so are the results.
 
 use std::borrow::Cow;
 
@@ -13,6 +13,8 @@ use rayon::prelude::*;
 use crate::math::sum;
 use crate::matrix::{View, multiply};
 use crate::parallel::{PIECE, for_pieces, run, vectorised};
+#[cfg(target_arch = "x86_64")]
+use crate::screen;
 
 /// Rows of either matrix in one tile: 1 MiB of scores.
 const ROWS: usize = 512;
@@ -85,9 +87,11 @@ pub fn matches(
     let mut value = vec![f32::NAN; n * top];
     if top > 0 && !b.is_empty() {
         let (a, b) = (units(a, width, measure), units(b, width, measure));
+        let screen = Screen::of(&b, width, top, measure);
         run(a.len() * (b.len() / width) > 1 << 17, |parallel| {
-            let block = |(rows, (index, value)): (&[f32], (&mut [i32], &mut [f32]))| {
-                match_rows(rows, &b, width, top, index, value);
+            let block = |(rows, (index, value)): (&[f32], (&mut [i32], &mut [f32]))| match &screen {
+                Some(screen) => screen.match_rows(rows, &b, width, top, index, value),
+                None => match_rows(rows, &b, width, top, index, value),
             };
             if parallel {
                 a.par_chunks(ROWS * width)
@@ -148,6 +152,89 @@ fn unit(row: &[f32], measure: Measure, out: &mut [f32]) {
     };
     for (unit, &x) in out.iter_mut().zip(row) {
         *unit = ((f64::from(x) - mean) * scale) as f32;
+    }
+}
+
+/// What finds the candidates among rows of length 1 without all their products.
+#[cfg(target_arch = "x86_64")]
+struct Screen(screen::Panels);
+
+#[cfg(target_arch = "x86_64")]
+impl Screen {
+    fn of(b: &[f32], width: usize, top: usize, measure: Measure) -> Option<Self> {
+        (measure != Measure::Dot && screen::can_screen(b.len() / width, width, top))
+            .then(|| Screen(screen::Panels::of(b, width)))
+    }
+
+    /// The matches of up to ROWS rows; rows with too many candidates go to products of all.
+    fn match_rows(
+        &self,
+        rows: &[f32],
+        b: &[f32],
+        width: usize,
+        top: usize,
+        index: &mut [i32],
+        value: &mut [f32],
+    ) {
+        let mut found = screen::candidates(rows, &self.0, width, top);
+        let crowded: Vec<usize> = (0..found.len()).filter(|&i| found[i].crowded).collect();
+        if !crowded.is_empty() {
+            let rows: Vec<f32> = crowded
+                .iter()
+                .flat_map(|&i| &rows[i * width..][..width])
+                .copied()
+                .collect();
+            let mut indices = vec![-1; crowded.len() * top];
+            let mut values = vec![f32::NAN; crowded.len() * top];
+            match_rows(&rows, b, width, top, &mut indices, &mut values);
+            for (c, &i) in crowded.iter().enumerate() {
+                index[i * top..][..top].copy_from_slice(&indices[c * top..][..top]);
+                value[i * top..][..top].copy_from_slice(&values[c * top..][..top]);
+            }
+        }
+        for (i, row) in rows.chunks_exact(width).enumerate() {
+            if found[i].crowded {
+                continue;
+            }
+            let of_row = i * top..(i + 1) * top;
+            let (index, value) = (&mut index[of_row.clone()], &mut value[of_row]);
+            let mut best = Best {
+                index,
+                value,
+                held: 0,
+            };
+            // the likeliest first: what they reach leaves most of the others out
+            let candidates = &mut found[i].candidates;
+            candidates.sort_unstable_by(|(i, x), (j, y)| y.total_cmp(x).then(i.cmp(j)));
+            vectorised(
+                #[inline(always)]
+                || {
+                    for &(other, upper) in candidates.iter() {
+                        if best.held == top && upper < best.value[top - 1] {
+                            break;
+                        }
+                        let y = &b[other as usize * width..][..width];
+                        let product = sum(width, |s| f64::from(row[s]) * f64::from(y[s]));
+                        best.offer(other as i32, product as f32);
+                    }
+                },
+            );
+        }
+    }
+}
+
+/// Elsewhere nothing does.
+#[cfg(not(target_arch = "x86_64"))]
+enum Screen {}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Screen {
+    fn of(_: &[f32], _: usize, _: usize, _: Measure) -> Option<Self> {
+        None
+    }
+
+    fn match_rows(&self, _: &[f32], _: &[f32], _: usize, _: usize, _: &mut [i32], _: &mut [f32]) {
+        match *self {}
     }
 }
 
@@ -224,13 +311,14 @@ impl Best<'_> {
         }
     }
 
-    /// Puts a score in its place; rows come in ascending order, so an equal one stays behind.
+    /// Puts a score in its place, of equal ones the lower row first.
     fn offer(&mut self, row: i32, score: f32) {
-        if score.is_nan() {
+        let last = self.value.len() - 1;
+        if score.is_nan() || (self.held > last && !self.precedes(row, score, last)) {
             return;
         }
-        let mut slot = self.held.min(self.value.len() - 1);
-        while slot > 0 && score > self.value[slot - 1] {
+        let mut slot = self.held.min(last);
+        while slot > 0 && self.precedes(row, score, slot - 1) {
             self.value[slot] = self.value[slot - 1];
             self.index[slot] = self.index[slot - 1];
             slot -= 1;
@@ -238,6 +326,10 @@ impl Best<'_> {
         self.value[slot] = score;
         self.index[slot] = row;
         self.held = (self.held + 1).min(self.value.len());
+    }
+
+    fn precedes(&self, row: i32, score: f32, slot: usize) -> bool {
+        score > self.value[slot] || (score == self.value[slot] && row < self.index[slot])
     }
 }
 
@@ -288,5 +380,69 @@ mod tests {
     fn no_rows_no_matches() {
         assert_eq!(matches(&[], &[1.0], 1, 1, Measure::Dot).0, []);
         assert_eq!(matches(&[1.0], &[], 1, 1, Measure::Dot).0, [-1]);
+    }
+
+    /// Wide enough, and among enough others, to be screened where the processor can.
+    #[test]
+    fn screened_matches_are_those_of_all_products() {
+        let (n, others, width, top) = (19, 1000, 67, 3);
+        let mut state = 7u32;
+        let mut random = |count: usize| -> Vec<f32> {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state as f32 / 2f32.powi(31) - 1.0
+            };
+            (0..count * width).map(|_| next() + next()).collect()
+        };
+        let (mut a, mut b) = (random(n), random(others));
+        // copies and near copies at other scales, one twice; zeros and NaN on either side
+        for (to, from) in [(990, 2), (40, 2), (41, 5)] {
+            for s in 0..width {
+                b[to * width + s] = 1e3 * a[from * width + s];
+            }
+        }
+        b[41 * width] += 1.0;
+        a[7 * width..8 * width].fill(0.0);
+        b[7 * width..8 * width].fill(0.0);
+        a[8 * width + 66] = NAN;
+        b[9 * width + 3] = NAN;
+        for measure in [Measure::Cosine, Measure::Correlation] {
+            let (index, value) = matches(&a, &b, width, top, measure);
+            let (x, y) = (units(&a, width, measure), units(&b, width, measure));
+            for i in 0..n {
+                let mut all: Vec<(usize, f32)> = (0..others)
+                    .map(|j| {
+                        let dot: f64 = (0..width)
+                            .map(|s| f64::from(x[i * width + s]) * f64::from(y[j * width + s]))
+                            .sum();
+                        (j, dot as f32)
+                    })
+                    .filter(|(_, r)| !r.is_nan())
+                    .collect();
+                all.sort_by(|(i, r), (j, s)| s.total_cmp(r).then(i.cmp(j)));
+                for t in 0..top {
+                    let got = (index[i * top + t], value[i * top + t]);
+                    match all.get(t) {
+                        None => assert!(got.0 == -1 && got.1.is_nan()),
+                        Some(&(j, r)) => {
+                            assert_eq!(got.0, j as i32, "row {i}, match {t}");
+                            assert!((got.1 - r).abs() < 1e-6);
+                        }
+                    }
+                }
+            }
+            assert_eq!(index[2 * top..][..2], [40, 990]);
+            assert_eq!(index[7 * top..9 * top], [-1; 6]);
+        }
+    }
+
+    #[test]
+    fn a_row_that_everything_resembles_is_found_all_the_same() {
+        let width = 64;
+        let row: Vec<f32> = (0..width).map(|s| (s % 7) as f32 - 3.0).collect();
+        let others = row.repeat(5000);
+        let (index, value) = matches(&row, &others, width, 4, Measure::Cosine);
+        assert_eq!(index, [0, 1, 2, 3]);
+        assert!(value.iter().all(|r| (r - 1.0).abs() < 1e-5));
     }
 }

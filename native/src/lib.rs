@@ -12,6 +12,8 @@ pub mod model;
 mod parallel;
 mod rows;
 pub mod sae;
+#[cfg(target_arch = "x86_64")]
+mod screen;
 pub mod sparse_correlation;
 pub mod tensors;
 

@@ -79,6 +79,7 @@ for (const backend of ["wasm", "native"] as const) {
       [67, 33, 17, 3],
       [600, 31, 9, 1],
       [20, 2300, 13, 9],
+      [21, 901, 67, 5],
     ];
     for (const [n, m, width, top] of sizes) {
       on(`${n} rows of ${width} among ${m}, the best ${top}`, async () => {
