@@ -25,15 +25,18 @@ const script = `
   const [n, d] = [37, 53];
   const [x, dy, gain, bias] = [random(n * d), random(n * d), random(d), random(d)];
   call("gelu", [n * d, n * d], ([y, t]) => addon.geluForward(x, y, t));
-  call("norm", [n * d, n * d, n], ([y, xhat, rstd]) =>
-    addon.layerNormForward(x, gain, bias, 1e-5, y, xhat, rstd));
+  const none = new Float32Array(0);
+  call("norm", [n * d, n, n], ([y, mean, rstd]) =>
+    addon.layerNormForward(x, gain, bias, 1e-5, y, mean, rstd));
   call("loss", [n], ([loss]) =>
     addon.softmaxLoss(x, new Int32Array(n).fill(3), d, loss));
-  call("attention", [n * 8, n * n], ([z, pattern]) =>
-    addon.attentionForward(x.slice(0, n * 24), Uint32Array.of(1, n, 1, 8), z, pattern));
+  const qkv = x.slice(0, n * 24);
+  const sizes = Uint32Array.of(1, n, 1, 1, 8);
+  call("attention", [n * 8, n], ([z, lse]) =>
+    addon.attentionForward(qkv, none, none, sizes, none, none, z, lse));
   call("sums", [d], ([out]) => addon.columnSums(x, out));
   call("product", [n * n], ([out]) =>
-    addon.gemm(x, dy, new Float32Array(0), out, Uint32Array.of(n, d, n, 1, 1, 1), false, true));
+    addon.gemm(x, dy, none, out, Uint32Array.of(n, d, n, 1, 1, 1), false, true));
   outputs.squares = [addon.sumOfSquares(x)];
   const best = addon.bestMatches(x, dy, d, 3, "correlation");
   outputs.best = [...best.value, ...best.index];
