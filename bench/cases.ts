@@ -49,7 +49,7 @@ function saeCase(
     sizes: { d_in, d_sae, k, batch, batch_wide: batchWide ? 1 : 0 },
     peers: [
       python("PyTorch eager, dense", "dense", true),
-      python("PyTorch compiled, dense", "compiled", true),
+      ...(batchWide ? [] : [python("PyTorch compiled, dense", "compiled", true)]),
       python("PyTorch eager, embedding_bag decoder", "embedding_bag", true),
       python("PyTorch eager, sparse throughout", "sparse", true),
       python("SAELens", "saelens"),

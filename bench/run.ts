@@ -18,7 +18,7 @@ const help = `npm run bench -- [PREFIX…] [options]
   --threads N        threads of every side; default all cores
   --backend NAME     ours; default native
   --rounds N-M       blocks of each side, at least and at most; default 3-9
-  --seconds N        about how long the rounds of one benchmark may take; default 20
+  --seconds N        about how long the rounds of one benchmark may take; default 10
   --no-peers         only against peers that need no Python
   --markdown         write the table of docs/performance.md from this run's lines
   --from FILE        lines printed earlier, used before this run's (again for more files);
@@ -31,7 +31,7 @@ const { values, positionals } = parseArgs({
     threads: { type: "string", default: String(availableParallelism()) },
     backend: { type: "string", default: "native" },
     rounds: { type: "string", default: "3-9" },
-    seconds: { type: "string", default: "20" },
+    seconds: { type: "string", default: "10" },
     "no-peers": { type: "boolean", default: false },
     markdown: { type: "boolean", default: false },
     from: { type: "string", multiple: true, default: [] },

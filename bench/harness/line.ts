@@ -33,6 +33,7 @@ export interface BenchLine {
   readonly spread: readonly [number, number];
   readonly ours_spread: readonly [number, number];
   readonly peer_spread: readonly [number, number];
+  /** Rounds that the peer took part in. */
   readonly repeats: number;
   /** Most memory each process ever held; `rest` is what it held before it was given the task. */
   readonly peak_mb: number | null;
@@ -60,7 +61,10 @@ export type LineFacts = Pick<
   "name" | "peer_name" | "peer_version" | "loss_error" | "sizes" | "threads" | "backend" | "machine"
 >;
 
-/** The line of a pair of sides that took turns: round i of one stands beside round i of the other. */
+/**
+ * The line of a pair of sides that took turns: round i of one stands beside round i of the other. A slow peer may
+ * have taken part in the first rounds only.
+ */
 export function benchLine(
   facts: LineFacts,
   unit: Unit,
@@ -69,7 +73,7 @@ export function benchLine(
   peer: SideTimings,
 ): BenchLine {
   const inUnit = ({ seconds }: SideTimings): number[] => seconds.map((s) => unit.value(s, amount));
-  const ratios = ours.seconds.map((seconds, i) => peer.seconds[i] / seconds);
+  const ratios = peer.seconds.map((seconds, i) => seconds / ours.seconds[i]);
   return {
     name: facts.name,
     ours: rounded(median(inUnit(ours))),
@@ -81,7 +85,7 @@ export function benchLine(
     spread: pair(quartiles(ratios)),
     ours_spread: pair(quartiles(inUnit(ours))),
     peer_spread: pair(quartiles(inUnit(peer))),
-    repeats: ours.seconds.length,
+    repeats: peer.seconds.length,
     peak_mb: whole(ours.peakMb),
     peer_peak_mb: whole(peer.peakMb),
     rest_mb: whole(ours.restMb),

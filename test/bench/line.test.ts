@@ -39,6 +39,11 @@ describe("benchLine", () => {
     });
   });
 
+  test("compares the rounds that a slow peer took part in", () => {
+    const line = benchLine(facts, units.ms, 1, side(0.1, 0.2, 0.4), side(1));
+    expect([line.ratio, line.repeats, line.ours]).toEqual([10, 1, 200]);
+  });
+
   test("turns seconds into a rate where more is better, and the ratio keeps its sense", () => {
     const line = benchLine(facts, units["tokens/s"], 2048, side(1), side(2));
     expect([line.ours, line.peer, line.ratio]).toEqual([2048, 1024, 2]);
