@@ -153,9 +153,7 @@ async function adamwError(): Promise<number> {
     const grads = new Map(
       names.map((name, i) => [name, tensor(slopes[i], shapes.get(name) as number[])]),
     );
-    const next = (await adam.step(params, grads, lr)).params;
-    tf.dispose([...params.values(), ...grads.values()]);
-    params = next;
+    params = (await adam.step(params, grads, lr)).params;
     const scale = Math.min(1, clip / Math.hypot(...slopes.map((g) => Math.hypot(...g))));
     for (const [i, { name, x, m, v }] of plain.entries()) {
       const decay = name === "matrix" ? lr * weightDecay : 0;
