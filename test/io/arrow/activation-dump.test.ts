@@ -139,6 +139,24 @@ describe("an activation dump", () => {
     );
   });
 
+  test("the largest numbers of a type are stored, what lies beyond them is not", async () => {
+    const batch = (value: number): DumpBatch => {
+      const all = batchOf(0, 5);
+      (all.activations.get("blocks.1.mlp.hook_post") as Float32Array)[7] = value;
+      return all;
+    };
+    const write = (dtype: "float32" | "float16", value: number): Promise<string[]> =>
+      writeActivationDump(file("x.arrow"), { ...spec, dtype }, [batch(value)]);
+    const largest = (2 - 2 ** -23) * 2 ** 127;
+    for (const sign of [1, -1]) {
+      await write("float32", sign * largest);
+      await write("float16", sign * 65504);
+      await expect(write("float32", sign * Infinity)).rejects.toThrow(/got -?Infinity/);
+      await expect(write("float16", sign * 65505)).rejects.toThrow(/got -?65505\. Dump as float32/);
+    }
+    await expect(write("float16", -NaN)).rejects.toThrow(/got NaN/);
+  });
+
   test("with a NaN is a RunError that leaves nothing behind, also from the source itself", async () => {
     const bad = batchOf(0, 5);
     (bad.activations.get("blocks.1.mlp.hook_post") as Float32Array)[3] = NaN;
