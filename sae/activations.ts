@@ -39,6 +39,39 @@ export interface Sequences {
   readonly context: number;
 }
 
+/** How the activations of a set are read once, in order. */
+export interface KeptOptions {
+  /** Leading tokens of each sequence to leave out. */
+  readonly skip: number;
+  /** Sequences per forward pass. Default 32. */
+  readonly batchSequences?: number;
+  /** Awaited after each block: a chance for other work, or to stop by throwing. */
+  readonly pause?: () => Promise<void>;
+}
+
+/**
+ * A model's activations at a hook, in the order of the sequences: blocks [rows, width] on the engine. The
+ * caller disposes them.
+ */
+export async function* keptActivations(
+  model: Model,
+  hook: string,
+  { ids, nSeq, context }: Sequences,
+  { skip, batchSequences = 32, pause }: KeptOptions,
+): AsyncGenerator<tf.Tensor2D> {
+  for (let from = 0; from < nSeq; from += batchSequences) {
+    const batch = Math.min(batchSequences, nSeq - from);
+    yield tf.tidy(() => {
+      const part = ids.subarray(from * context, (from + batch) * context);
+      const rows = activationsAt(model, part, batch, hook);
+      const width = rows.shape[1];
+      const cube = tf.slice(tf.reshape(rows, [batch, context, width]), [0, skip, 0], [-1, -1, -1]);
+      return tf.reshape(cube, [batch * (context - skip), width]) as tf.Tensor2D;
+    });
+    await pause?.();
+  }
+}
+
 /** The activations of a model at a hook over the sequences of a set, again and again in new order. */
 export function modelActivations(
   model: Model,

@@ -6,11 +6,12 @@
  *   kl_div_score = (KL_zero − KL_sae)/KL_zero   relative_reconstruction_bias = E‖x̂‖²/E[x·x̂]
  * In the spliced passes first tokens keep their own activations.
  */
+import { spreadSequences } from "../src/data/index.ts";
 import { hostView, tf } from "../src/engine/index.ts";
 import { UsageError } from "../src/io/index.ts";
 import type { Model } from "../src/models/index.ts";
 import { activationsAt, forwardLogits, hookWidth, modelSizes, shift } from "../src/models/index.ts";
-import type { Sequences } from "./activations.ts";
+import { keptActivations, type Sequences } from "./activations.ts";
 import { decode } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
@@ -99,7 +100,7 @@ export async function evaluateSaes(
   const losses = await measureLosses(
     model,
     hook,
-    spread(set, Math.max(1, Math.ceil(lossTokens / set.context))),
+    spreadSequences(set, Math.max(1, Math.ceil(lossTokens / set.context))),
     saes,
     reconstruction.mean,
     firstTokensExcluded,
@@ -176,8 +177,8 @@ async function measureReconstruction(
   );
   let squares = 0;
   let rows = 0;
-  for (const { ids, batch } of batches(set, batchSequences)) {
-    const { kept, x } = await keptActivations(model, hook, ids, batch, skip);
+  for await (const kept of keptActivations(model, hook, set, { skip, batchSequences, pause })) {
+    const x = hostView(kept)?.slice() ?? ((await kept.data()) as Float32Array);
     const n = x.length / width;
     rows += n;
     for (let at = 0; at < x.length; at++) {
@@ -189,7 +190,6 @@ async function measureReconstruction(
       addReconstruction(sums[i], codes, x, decode(sae, codes), width);
     }
     kept.dispose();
-    await pause();
   }
   const mean = sum.map((total) => total / rows);
   const variance = squares - rows * mean.reduce((total, m) => total + m * m, 0);
@@ -341,25 +341,6 @@ function logSumExp(values: Float32Array, start: number, count: number): number {
   return max + Math.log(sum);
 }
 
-/** The activations of all but the first `skip` tokens of each sequence: on the engine, and as an array. */
-async function keptActivations(
-  model: Model,
-  hook: string,
-  ids: Int32Array,
-  batch: number,
-  skip: number,
-): Promise<{ kept: tf.Tensor2D; x: Float32Array }> {
-  const context = ids.length / batch;
-  const kept = tf.tidy(() => {
-    const rows = activationsAt(model, ids, batch, hook);
-    const width = rows.shape[1];
-    const cube = tf.slice(tf.reshape(rows, [batch, context, width]), [0, skip, 0], [-1, -1, -1]);
-    return tf.reshape(cube, [batch * (context - skip), width]) as tf.Tensor2D;
-  });
-  const x = hostView(kept)?.slice() ?? ((await kept.data()) as Float32Array);
-  return { kept, x };
-}
-
 function* batches(
   set: Sequences,
   size: number,
@@ -369,18 +350,6 @@ function* batches(
     const batch = Math.min(size, nSeq - from);
     yield { ids: ids.subarray(from * context, (from + batch) * context), batch };
   }
-}
-
-/** At most `count` sequences, evenly spread. */
-function spread(set: Sequences, count: number): Sequences {
-  const { context } = set;
-  const nSeq = Math.min(count, set.nSeq);
-  const ids = new Int32Array(nSeq * context);
-  for (let i = 0; i < nSeq; i++) {
-    const from = Math.floor((i * set.nSeq) / nSeq) * context;
-    ids.set(set.ids.subarray(from, from + context), i * context);
-  }
-  return { ids, nSeq, context };
 }
 
 function densityHistogram(firings: Int32Array, n: number): SaeEvaluation["density"] {

@@ -3,6 +3,8 @@
 export {
   type ActivationOptions,
   type ActivationSource,
+  type KeptOptions,
+  keptActivations,
   modelActivations,
   rowActivations,
   type Sequences,

@@ -8,6 +8,7 @@ export {
   splitDefaults,
   splitDocuments,
 } from "./split.ts";
+export { spreadSequences } from "./spread-sequences.ts";
 export { readTokenSet, type TokenSet, writeTokenSet } from "./token-set.ts";
 export {
   type TokenizedCorpus,

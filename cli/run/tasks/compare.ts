@@ -36,8 +36,7 @@ import {
 } from "../layout.ts";
 import { type MetricsLine, metricsPart, type TaskContext } from "../task-context.ts";
 import type { StageEvaluation } from "./evaluate.ts";
-import { firstTokensExcluded, heldOutCodes, heldOutRows } from "./held-out.ts";
-import { heldOutSubset } from "./token-subset.ts";
+import { firstTokensExcluded, heldOutCodes, heldOutRows, heldOutSubset } from "./held-out.ts";
 
 /** Runs the task: `persistence/<name>.arrow` for each SAE, and `persistence.json` of the first (`persistence/<name>.json` of all where there are several). */
 export async function compareTask(context: TaskContext, stage: number): Promise<string[]> {

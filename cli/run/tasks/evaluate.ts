@@ -12,7 +12,12 @@ import {
   type Sae,
   type SaeEvaluation,
 } from "../../../sae/index.ts";
-import { readTokenSet, Tokenizer, type TokenSet } from "../../../src/data/index.ts";
+import {
+  readTokenSet,
+  spreadSequences,
+  Tokenizer,
+  type TokenSet,
+} from "../../../src/data/index.ts";
 import {
   copySpread,
   type Exactness,
@@ -51,9 +56,14 @@ import {
 } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import type { CorpusRecord } from "./data.ts";
-import { firstTokensExcluded, heldOutActivations, heldOutCodes, heldOutRows } from "./held-out.ts";
+import {
+  firstTokensExcluded,
+  heldOutActivations,
+  heldOutCodes,
+  heldOutRows,
+  heldOutSubset,
+} from "./held-out.ts";
 import { spentBefore } from "./language-model.ts";
-import { heldOutSubset, spreadSequences } from "./token-subset.ts";
 
 /** A model's end point. */
 export interface ModelFigures {

@@ -12,14 +12,13 @@ import {
   saveSae,
   writeLineage,
 } from "../../../sae/index.ts";
-import { readTokenSet } from "../../../src/data/index.ts";
+import { readTokenSet, spreadSequences } from "../../../src/data/index.ts";
 import { expandModel, measureExactness, writeMap } from "../../../src/expansion/index.ts";
 import { writeJsonAtomic } from "../../../src/io/index.ts";
 import { loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
 import { carriedDir, dataDir, expansionDir, modelDir, saeDir, stageName } from "../layout.ts";
 import { plannedGrowth } from "../planned-growth.ts";
 import type { TaskContext } from "../task-context.ts";
-import { spreadSequences } from "./token-subset.ts";
 
 /** Held-out sequences on which exactness is measured. */
 const exactnessSequences = 32;

@@ -6,7 +6,7 @@ import { heldOutLoss, loadModel, placeModel } from "../../../src/models/index.ts
 import type { ResolvedPlan } from "../../plan/types.ts";
 import { dataDir, modelDir, stageDir, stageName } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
-import { heldOutSubset } from "./token-subset.ts";
+import { heldOutSubset } from "./held-out.ts";
 
 /** Runs the task. It succeeds whether the gates pass or not: the scheduler reads the outcome. */
 export async function gatesTask(context: TaskContext, stage: number): Promise<string[]> {

@@ -1,15 +1,17 @@
 /** Activations and codes of held-out sequences, a few sequences at a time; first tokens are left out. */
-import { encodeAsync, type Sae, type SparseCodes } from "../../../sae/index.ts";
-import type { TokenSet } from "../../../src/data/index.ts";
-import { tf } from "../../../src/engine/index.ts";
-import { activationsAt, type Model } from "../../../src/models/index.ts";
+import { encodeAsync, keptActivations, type Sae, type SparseCodes } from "../../../sae/index.ts";
+import { spreadSequences, type TokenSet } from "../../../src/data/index.ts";
+import type { tf } from "../../../src/engine/index.ts";
+import type { Model } from "../../../src/models/index.ts";
 import type { TaskContext } from "../task-context.ts";
-
-/** Sequences in a forward pass. */
-const batchSequences = 32;
 
 /** Tokens at the head of each sequence that SAEs are neither trained on nor measured on. */
 export const firstTokensExcluded = 1;
+
+/** About `tokens` tokens of the set, evenly spread over it: what a run's measurements use. */
+export function heldOutSubset(set: TokenSet, tokens: number): TokenSet {
+  return spreadSequences(set, Math.max(1, Math.round(tokens / set.context)));
+}
 
 /**
  * A model's activations at a hook: blocks [rows, width] on the engine, in the order of the sequences. The
@@ -21,19 +23,8 @@ export async function* heldOutActivations(
   hook: string,
   set: TokenSet,
 ): AsyncGenerator<tf.Tensor2D> {
-  const { context, nSeq } = set;
-  for (let from = 0; from < nSeq; from += batchSequences) {
-    const batch = Math.min(batchSequences, nSeq - from);
-    const ids = set.ids.subarray(from * context, (from + batch) * context);
-    yield tf.tidy(() => {
-      const rows = activationsAt(model, ids, batch, hook);
-      const width = rows.shape[1];
-      const cube = tf.reshape(rows, [batch, context, width]);
-      const kept = tf.slice(cube, [0, firstTokensExcluded, 0], [-1, -1, -1]);
-      return tf.reshape(kept, [batch * (context - firstTokensExcluded), width]) as tf.Tensor2D;
-    });
-    await task.pause();
-  }
+  const pause = (): Promise<void> => task.pause();
+  yield* keptActivations(model, hook, set, { skip: firstTokensExcluded, pause });
 }
 
 /** The same blocks as arrays of their own. */

@@ -4,7 +4,13 @@
  * tokens). Child and `no-expand` see the same batches in the same order.
  */
 import { cpSync } from "node:fs";
-import { readTokenSet, Tokenizer, type TokenSet, trainingBatch } from "../../../src/data/index.ts";
+import {
+  readTokenSet,
+  spreadSequences,
+  Tokenizer,
+  type TokenSet,
+  trainingBatch,
+} from "../../../src/data/index.ts";
 import type { HostTensor } from "../../../src/io/index.ts";
 import {
   createLmTrainer,
@@ -24,7 +30,6 @@ import { dataDir, expansionDir, modelDir, realArm, stageName } from "../layout.t
 import { plannedConfigs } from "../planned-growth.ts";
 import type { SavedState, TaskContext } from "../task-context.ts";
 import { batchRng } from "./data.ts";
-import { spreadSequences } from "./token-subset.ts";
 
 /** Held-out sequences that the curve is measured on (the final figure uses more). */
 const curveSequences = 96;
