@@ -62,7 +62,7 @@ function encodeNatively(sae: Sae, x: tf.Tensor2D): SparseCodes | undefined {
   work.center(values, b_dec);
   const nnz = threshold
     ? work.selectAbove(W_enc, b_enc, false, threshold)
-    : work.selectTop(W_enc, b_enc, false, cfg.k);
+    : work.selectTop(W_enc, b_enc, false, cfg.k, 0)[0];
   const codes = {
     nTokens: x.shape[0],
     dSae: cfg.d_sae,

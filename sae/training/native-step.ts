@@ -8,8 +8,8 @@ import { adamEpsilon, saeArrayNames, type TrainingSae } from "./training-sae.ts"
 export function nativeStepKernels(addon: SaeAddon): StepKernels {
   const work = new addon.SaeWork();
   const codes = new CodeBuffer();
-  /** For each SAE the smallest code that its last batch kept: the next one's will lie near it. */
-  const lastLeast = new WeakMap<TrainingSae, number>();
+  /** For each SAE a guess at what its next batch keeps at least: BatchTopK as a value, TopK per norm of a row. */
+  const guesses = new WeakMap<TrainingSae, number>();
   return {
     codes,
     async select(sae, rows, aux) {
@@ -19,12 +19,15 @@ export function nativeStepKernels(addon: SaeAddon): StepKernels {
       work.center(rows, b_dec);
       let least = 0;
       let count: number;
-      if (architecture === "topk") count = work.selectTop(W_enc, b_enc, true, k);
-      else {
-        const guess = 0.85 * (lastLeast.get(sae) ?? sae.threshold);
+      let next: number;
+      if (architecture === "topk") {
+        [count, next] = work.selectTop(W_enc, b_enc, true, k, guesses.get(sae) ?? 0);
+      } else {
+        const guess = guesses.get(sae) ?? 0.85 * sae.threshold;
         [count, least] = work.selectLargest(W_enc, b_enc, true, Math.round(k * n), guess);
-        lastLeast.set(sae, least);
+        next = 0.85 * least;
       }
+      guesses.set(sae, next);
       codes.fill(n, count, (rowStart, latent, value) =>
         work.copyCodes(false, rowStart, latent, value),
       );

@@ -5,6 +5,7 @@
 use pulp::Simd;
 
 use super::encode::{BlockCodes, Keep, Tile};
+use super::screen::{M, Screened, WIDTH};
 
 /// Lists of one block.
 #[derive(Default)]
@@ -14,7 +15,7 @@ pub struct Candidates {
     n: usize,
     /// How many a TopK row keeps and how long its list may grow.
     limits: Option<(usize, usize)>,
-    floor: f32,
+    floor: Vec<f32>, // [rows]
     slack: Vec<f32>, // [rows]; empty where values are exact
     scratch: Vec<u32>,
 }
@@ -29,23 +30,41 @@ struct Row {
 impl Candidates {
     /// Empties the lists, for `n` rows in panels of `padded` rows in all, and `count` latents. Values are off by
     /// at most their row's `slack`, or exact where there is none.
-    pub fn reset(&mut self, n: usize, padded: usize, count: usize, keep: Keep, slack: &[f32]) {
+    pub fn reset(
+        &mut self,
+        n: usize,
+        padded: usize,
+        count: usize,
+        keep: Keep,
+        slack: &[f32],
+        norm: &[f32],
+    ) {
         self.n = n;
-        let (floor, limits) = match keep {
-            // a list that can hold every latent is never full
-            Keep::Top(k) => (0.0, Some((k, (4 * k).max(k + 64).min(count + 1)))),
-            Keep::AboveFloor(floor) => (floor.max(0.0), None),
-            Keep::AboveEach(_) => (0.0, None),
+        self.floor.clear();
+        let limits = match keep {
+            Keep::Top(k, share) => {
+                self.floor.extend(norm.iter().map(|norm| share * norm));
+                // a list that can hold every latent is never full
+                Some((k, (4 * k).max(k + 64).min(count + 1)))
+            }
+            Keep::AboveFloor(floor) => {
+                self.floor.resize(n, floor.max(0.0));
+                None
+            }
+            Keep::AboveEach(_) => {
+                self.floor.resize(n, 0.0);
+                None
+            }
         };
         self.limits = limits;
-        self.floor = floor;
         self.slack.clear();
         self.slack.extend_from_slice(slack);
         self.threshold.clear();
-        self.threshold.resize(padded, floor);
+        self.threshold.extend_from_slice(&self.floor);
         for (threshold, slack) in self.threshold.iter_mut().zip(slack) {
-            *threshold = floor - slack;
+            *threshold -= slack;
         }
+        self.threshold.resize(padded, 0.0);
         if limits.is_some_and(|(k, _)| k == 0) {
             self.threshold.fill(f32::INFINITY);
         }
@@ -58,6 +77,35 @@ impl Candidates {
             row.latent.clear();
             row.value.clear();
             row.loose_limit = 0;
+        }
+    }
+
+    /// The thresholds of a panel of rows.
+    #[inline(always)]
+    pub fn thresholds<const N: usize>(&self, at: usize) -> &[f32; N] {
+        &self.threshold[at..].as_chunks().0[0]
+    }
+
+    /// Takes the first `above` of what a screened tile has above the rows' thresholds, of its first `taken` latents.
+    #[inline(always)]
+    pub fn offer_screened(
+        &mut self,
+        tile: &Screened,
+        above: usize,
+        taken: usize,
+        at: usize,
+        ids: &[usize; M],
+    ) {
+        for &index in &tile.above[..above] {
+            let (i, lane) = (index as usize / WIDTH, index as usize % WIDTH);
+            if i >= taken {
+                break;
+            }
+            let value = tile.sums[i][lane];
+            // the row's threshold may have risen since the comparison
+            if value > self.threshold[at + lane] {
+                self.push(at + lane, ids[i] as u32, value);
+            }
         }
     }
 
@@ -117,7 +165,8 @@ impl Candidates {
                 self.threshold[row] = list.cut(k, &mut self.scratch);
             }
         } else if length >= capacity.max(list.loose_limit) {
-            self.threshold[row] = list.loosen(k, self.floor, self.slack[row], &mut self.scratch);
+            self.threshold[row] =
+                list.loosen(k, self.floor[row], self.slack[row], &mut self.scratch);
             // what can't be told apart yet stays; the next cut waits until there is something to gain
             list.loose_limit = 2 * list.value.len();
         }
@@ -136,10 +185,11 @@ impl Candidates {
         for (t, row) in self.rows[..self.n].iter_mut().enumerate() {
             if let Some((k, _)) = self.limits {
                 if let Some(exact) = &exact {
-                    row.loosen(k, self.floor, self.slack[t], &mut self.scratch);
+                    let floor = self.floor[t];
+                    row.loosen(k, floor, self.slack[t], &mut self.scratch);
                     row.keep(|latent, _| {
                         let value = exact(t, latent);
-                        (value > 0.0).then_some(value)
+                        (value > floor).then_some(value)
                     });
                 }
                 row.cut(k, &mut self.scratch);

@@ -124,13 +124,13 @@ mod tests {
                 count: vec![2, 0],
                 latent: vec![0, 3],
                 value: vec![2.0, 5.0],
-                slack: vec![],
+                ..BlockCodes::default()
             },
             BlockCodes {
                 count: vec![3],
                 latent: vec![0, 1, 3],
                 value: vec![1.0, 2.0, 2.0],
-                slack: vec![],
+                ..BlockCodes::default()
             },
         ]
     }

@@ -11,7 +11,8 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::candidates::{Candidates, sortable, unsorted};
-use super::screen::{self, Screen};
+use super::screen::{self, Screen, Screened};
+use crate::math::dot;
 use crate::parallel::{run, vectorised};
 
 /// An encoder's weights, `[d_sae, d_in]` where `is_latent_major`, else `[d_in, d_sae]`.
@@ -35,8 +36,8 @@ impl Encoder<'_> {
 /// What is kept of a row of pre-activations; never what isn't positive.
 #[derive(Clone, Copy)]
 pub enum Keep<'a> {
-    /// The k largest; of equal ones, those of the lower latents.
-    Top(usize),
+    /// The k largest of those above so many times the norm of their row; of equal ones, those of the lower latents.
+    Top(usize, f32),
     /// All above one floor.
     AboveFloor(f32),
     /// All above their latent's threshold.
@@ -51,6 +52,20 @@ pub struct BlockCodes {
     pub value: Vec<f32>,
     /// By how much a row's values may be off; empty where they are exact.
     pub slack: Vec<f32>,
+    /// The norms of the rows; empty where nothing depends on them.
+    pub norm: Vec<f32>,
+}
+
+impl BlockCodes {
+    /// The latents and values of one row after another.
+    pub fn rows(&self) -> impl Iterator<Item = (&[u32], &[f32])> {
+        let mut at = 0;
+        self.count.iter().map(move |&count| {
+            let codes = at..at + count as usize;
+            at = codes.end;
+            (&self.latent[codes.clone()], &self.value[codes])
+        })
+    }
 }
 
 /// Buffers of one thread, kept from call to call.
@@ -72,14 +87,14 @@ pub fn block_rows(d_in: usize) -> usize {
 }
 
 /// Encodes rows x [n, d_in] (centred already) and keeps what `keep` says, among `latents` where they are
-/// given (ascending), else among all; `out` gets one entry for every block of rows. With a screen, the values
-/// kept above one floor aren't exact yet: `refine` makes them so.
+/// given (ascending), else among all; `out` gets one entry for every block of rows. With a screen and the rows'
+/// slack, the values kept above one floor aren't exact yet: `refine` makes them so.
 pub fn encode(
     x: &[f32],
     encoder: Encoder,
     latents: Option<&[u32]>,
     keep: Keep,
-    screen: Option<&Screen>,
+    screen: Option<(&Screen, &[f32])>,
     out: &mut Vec<BlockCodes>,
 ) {
     encoder.check();
@@ -103,7 +118,8 @@ pub fn encode(
         let rows = n.div_ceil(blocks.max(1)).next_multiple_of(32).max(32);
         out.resize_with(n.div_ceil(rows), BlockCodes::default);
         let one = |(i, (out, x)): (usize, (&mut BlockCodes, &[f32]))| {
-            let screen = screen.map(|screen| (screen, &screen.slack[i * rows..][..x.len() / d_in]));
+            let screen =
+                screen.map(|(screen, slack)| (screen, &slack[i * rows..][..x.len() / d_in]));
             SCRATCH.with_borrow_mut(|scratch| {
                 Arch::new().dispatch(Block {
                     x,
@@ -148,7 +164,7 @@ impl WithSimd for Block<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         #[cfg(target_arch = "x86_64")]
         if S::F32_LANES * 2 == screen::WIDTH && self.screen.is_some() {
-            self.work_screened::<S>(simd);
+            self.work_screened();
             return;
         }
         // accumulators, two vectors of x and a broadcast weight fill the registers
@@ -177,7 +193,8 @@ impl Block<'_> {
         let width = 2 * S::F32_LANES;
         let count = latents.map_or(encoder.bias.len(), <[u32]>::len);
         let candidates = &mut scratch.candidates;
-        candidates.reset(n, n.next_multiple_of(width), count, keep, &[]);
+        row_norms(x, d_in, keep, &mut out.norm);
+        candidates.reset(n, n.next_multiple_of(width), count, keep, &[], &out.norm);
 
         let panels = pack(x, d_in, width, &mut scratch.panels);
         let latent_at = |i: usize| latents.map_or(i, |list| list[i] as usize);
@@ -212,7 +229,7 @@ impl Block<'_> {
 
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    fn work_screened<S: Simd>(self, simd: S) {
+    fn work_screened(self) {
         const M: usize = screen::M;
         let Block {
             x,
@@ -231,11 +248,12 @@ impl Block<'_> {
         let count = latents.map_or(encoder.bias.len(), <[u32]>::len);
         let candidates = &mut scratch.candidates;
         let padded = n.next_multiple_of(screen::WIDTH);
-        candidates.reset(n, padded, count, keep, slack);
+        row_norms(x, d_in, keep, &mut out.norm);
+        candidates.reset(n, padded, count, keep, slack, &out.norm);
 
         let panels = screen::pack_pairs(x, d_in, &mut scratch.pairs);
         let latent_at = |i: usize| latents.map_or(i, |list| list[i] as usize);
-        let mut sums = [[0.0f32; screen::WIDTH]; M];
+        let mut tile = Screened::new();
         let mut first = 0;
         while first < count {
             let taken = M.min(count - first);
@@ -246,15 +264,27 @@ impl Block<'_> {
                 .chunks_exact(screen::WIDTH * d_in.div_ceil(2))
                 .enumerate()
             {
+                let at = p * screen::WIDTH;
+                let threshold = candidates.thresholds(at);
                 // SAFETY: a `Screen` is made only where the processor has these instructions.
-                unsafe { screen::product_of_pairs(panel, &rows, &bias, &mut sums) };
-                let tile: &Tile<S, M> = pulp::bytemuck::cast_ref(&sums);
-                candidates.offer::<S, M>(simd, tile, taken, p * screen::WIDTH, &ids, None);
+                let above =
+                    unsafe { screen::product_of_pairs(panel, &rows, &bias, threshold, &mut tile) };
+                candidates.offer_screened(&tile, above, taken, at, &ids);
             }
             first += taken;
         }
         let exact = |row: usize, latent: u32| exact(x, encoder, row, latent);
         candidates.finish(out, Some(exact));
+    }
+}
+
+/// The norms of the rows of x, where what is kept depends on them.
+#[inline(always)]
+fn row_norms(x: &[f32], d_in: usize, keep: Keep, out: &mut Vec<f32>) {
+    out.clear();
+    if let Keep::Top(..) = keep {
+        let norm = |row: &[f32]| dot(row, row).sqrt();
+        out.extend(x.chunks_exact(d_in).map(norm));
     }
 }
 
@@ -422,13 +452,13 @@ fn gather<const M: usize>(encoder: &Encoder, ids: &[usize; M], out: &mut Vec<f32
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::super::codes::Codes;
     use super::*;
 
     /// Whole numbers too large for bf16 whose products' sums are exact in f32: both forms must agree to the bit,
     /// with many ties.
-    fn whole(n: usize, seed: u32) -> Vec<f32> {
+    pub fn whole(n: usize, seed: u32) -> Vec<f32> {
         let mut state = seed;
         let mut next = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -457,7 +487,8 @@ mod tests {
         }
         let run = |keep, screen: Option<&Screen>, total: usize| {
             let (mut blocks, mut codes, mut scratch) = (Vec::new(), Codes::default(), Vec::new());
-            encode(&x, encoder, None, keep, screen, &mut blocks);
+            let slack = screen.map(|screen| (screen, screen.slack.as_slice()));
+            encode(&x, encoder, None, keep, slack, &mut blocks);
             if let (Keep::AboveFloor(floor), Some(_)) = (keep, screen) {
                 refine(&x, encoder, floor, total, &mut blocks, &mut scratch);
             }
@@ -465,8 +496,8 @@ mod tests {
             (codes.row_start, codes.latent, codes.value)
         };
         for k in [1, k, d_sae] {
-            let plain = run(Keep::Top(k), None, usize::MAX);
-            assert_eq!(run(Keep::Top(k), Some(&screen), usize::MAX), plain);
+            let plain = run(Keep::Top(k, 0.0), None, usize::MAX);
+            assert_eq!(run(Keep::Top(k, 0.0), Some(&screen), usize::MAX), plain);
         }
         for (floor, total) in [(0.0, 300), (0.0, n * d_sae), (2e5, 500), (9e9, 5)] {
             let plain = run(Keep::AboveFloor(floor), None, total);

@@ -6,6 +6,7 @@ mod codes;
 mod encode;
 mod reconstruct;
 mod screen;
+mod top;
 mod update;
 
 use napi::bindgen_prelude::{Error, Float32ArraySlice, Int32ArraySlice, Result};
@@ -17,6 +18,7 @@ use codes::{Buckets, Codes};
 use encode::{BlockCodes, Encoder, Keep, block_rows, encode, refine};
 use reconstruct::residual_and_slopes;
 use screen::Screen;
+use top::top;
 use update::{Term, Trained, Weights, update};
 
 /// One term of the loss.
@@ -66,7 +68,8 @@ impl SaeWork {
         }
     }
 
-    /// The k largest pre-activations of every row; returns how many codes there are.
+    /// The k largest pre-activations of every row. `guess`, if positive, times a row's norm is a value hoped to
+    /// be below them, which saves time. Returns how many codes there are and a guess for rows like these.
     #[napi(catch_unwind)]
     pub fn select_top(
         &mut self,
@@ -74,19 +77,23 @@ impl SaeWork {
         bias: &[f32],
         is_latent_major: bool,
         k: u32,
-    ) -> u32 {
+        guess: f64,
+    ) -> Vec<f64> {
         let encoder = self.encoder(weights, bias, is_latent_major);
-        let screen = self.screen.take(encoder, &self.x).then_some(&self.screen);
-        encode(
+        let can_screen = self.screen.take(encoder, &self.x);
+        let screen = can_screen.then_some((&self.screen, self.screen.slack.as_slice()));
+        let blocks = &mut self.blocks;
+        let guess = top(
             &self.x,
             encoder,
             None,
-            Keep::Top(k as usize),
+            k as usize,
+            guess as f32,
             screen,
-            &mut self.blocks,
+            blocks,
         );
         self.main.codes.gather(&self.blocks);
-        self.main.codes.latent.len() as u32
+        vec![self.main.codes.latent.len() as f64, f64::from(guess)]
     }
 
     /// The pre-activations above their latents' thresholds; returns how many codes there are.
@@ -136,7 +143,7 @@ impl SaeWork {
                 encoder,
                 None,
                 Keep::AboveFloor(floor),
-                can_screen.then_some(&self.screen),
+                can_screen.then_some((&self.screen, self.screen.slack.as_slice())),
                 &mut self.blocks,
             );
             if can_screen {
@@ -176,7 +183,7 @@ impl SaeWork {
             &self.x,
             encoder,
             Some(&latents),
-            Keep::Top(k as usize),
+            Keep::Top(k as usize, 0.0),
             None,
             &mut self.blocks,
         );

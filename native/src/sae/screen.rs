@@ -132,6 +132,7 @@ impl Screen {
 #[cfg(target_arch = "x86_64")]
 fn has_instruction() -> bool {
     is_x86_feature_detected!("avx512bf16")
+        && is_x86_feature_detected!("popcnt")
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512cd")
@@ -188,19 +189,39 @@ pub fn pack_pairs<'a>(x: &[f32], d_in: usize, buffer: &'a mut Vec<u32>) -> &'a [
     panels
 }
 
-/// bias + ŵ·x̂ for M latents and a panel of rows, written as `[latent][row]`.
+/// A tile of pre-activations, and which of them lie above their rows' thresholds.
+pub struct Screened {
+    pub sums: [[f32; WIDTH]; M], // [latent][row]
+    /// latent·WIDTH + row, ascending; as many as `product_of_pairs` says.
+    pub above: [u32; M * WIDTH + WIDTH / 2],
+}
+
+impl Screened {
+    pub fn new() -> Self {
+        Self {
+            sums: [[0.0; WIDTH]; M],
+            above: [0; M * WIDTH + WIDTH / 2],
+        }
+    }
+}
+
+/// bias + ŵ·x̂ for M latents and a panel of rows; returns how many lie above their rows' thresholds.
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512bf16")]
+#[target_feature(enable = "avx512f,avx512bf16,popcnt")]
 pub fn product_of_pairs(
     panel: &[u32],
     rows: &[&[u32]; M],
     bias: &[f32; M],
-    out: &mut [[f32; WIDTH]; M],
-) {
+    threshold: &[f32; WIDTH],
+    out: &mut Screened,
+) -> usize {
     use std::arch::x86_64::{
-        __m512, __m512bh, __m512i, _mm512_dpbf16_ps, _mm512_loadu_si512, _mm512_set1_epi32,
-        _mm512_set1_ps, _mm512_storeu_ps,
+        __m512, __m512bh, __m512i, _CMP_LT_OQ, _mm512_add_epi32, _mm512_cmp_ps_mask,
+        _mm512_dpbf16_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_compress_epi32,
+        _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_storeu_ps,
+        _mm512_storeu_si512,
     };
+    const HALF: usize = WIDTH / 2;
     let (lines, _) = panel.as_chunks::<WIDTH>();
     for row in rows {
         assert!(row.len() == lines.len());
@@ -213,7 +234,7 @@ pub fn product_of_pairs(
         let (low, high) = unsafe {
             (
                 pairs(_mm512_loadu_si512(line.as_ptr().cast())),
-                pairs(_mm512_loadu_si512(line.as_ptr().add(16).cast())),
+                pairs(_mm512_loadu_si512(line.as_ptr().add(HALF).cast())),
             )
         };
         for (row, sums) in rows.iter().zip(&mut sums) {
@@ -223,11 +244,31 @@ pub fn product_of_pairs(
             sums[1] = _mm512_dpbf16_ps(sums[1], w, high);
         }
     }
-    for (sums, out) in sums.iter().zip(out) {
-        // SAFETY: `out` is as long as two vectors.
-        unsafe {
-            _mm512_storeu_ps(out.as_mut_ptr(), sums[0]);
-            _mm512_storeu_ps(out.as_mut_ptr().add(16), sums[1]);
+    // SAFETY: there are as many thresholds as two vectors have lanes.
+    let floors = unsafe {
+        [
+            _mm512_loadu_ps(threshold.as_ptr()),
+            _mm512_loadu_ps(threshold.as_ptr().add(HALF)),
+        ]
+    };
+    // without a branch: where few lie above, which do can't be predicted
+    let mut count = 0;
+    let mut index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (sums, stored) in sums.iter().zip(&mut out.sums) {
+        for half in 0..2 {
+            let above = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(floors[half], sums[half]);
+            // SAFETY: `stored` is as long as two vectors, and `count` is at most the number of sums that came
+            // before, so that a vector more fits.
+            unsafe {
+                _mm512_storeu_ps(stored.as_mut_ptr().add(half * HALF), sums[half]);
+                _mm512_storeu_si512(
+                    out.above.as_mut_ptr().add(count).cast(),
+                    _mm512_maskz_compress_epi32(above, index),
+                );
+            }
+            count += above.count_ones() as usize;
+            index = _mm512_add_epi32(index, _mm512_set1_epi32(HALF as i32));
         }
     }
+    count
 }

@@ -8,13 +8,17 @@
 export interface SaeWork {
   /** Takes rows [n, d_in] less `bias` [d_in] as the batch; forgets the second term. */
   center(rows: Float32Array, bias: Float32Array): void;
-  /** The k largest positive pre-activations of every row; returns how many codes there are. */
+  /**
+   * The k largest positive pre-activations of every row; returns how many codes there are, and a guess for a
+   * batch like this one. A positive `guess` that, times a row's norm, lies below its k largest saves time.
+   */
   selectTop(
     W_enc: Float32Array, // [d_sae, d_in] if latent-major, else [d_in, d_sae]
     b_enc: Float32Array, // [d_sae]
     isLatentMajor: boolean,
     k: number,
-  ): number;
+    guess: number,
+  ): number[];
   /** The positive pre-activations above their latents' thresholds [d_sae]; returns how many there are. */
   selectAbove(
     W_enc: Float32Array,
