@@ -1,11 +1,9 @@
-/** The measured table of docs/performance.md, between two marks that stay. */
+/** The measured tables of docs/performance.md, each between two marks that stay. */
 import type { BenchLine } from "./line.ts";
 
-const begin = "<!-- bench table -->";
-const end = "<!-- /bench table -->";
-
 /** `text` with the table between its marks replaced. Errors: the marks aren't both there, in order. */
-export function withTable(text: string, table: string): string {
+export function withTable(text: string, table: string, name = "bench table"): string {
+  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`];
   const from = text.indexOf(begin);
   const to = text.indexOf(end);
   if (from < 0 || to < from) throw new Error(`expected ${begin} and ${end}, in this order`);
