@@ -10,8 +10,8 @@ type DataId = Parameters<MathBackendCPU["readSync"]>[0];
 
 /** Shorter arrays are cheaper to make than to keep. */
 const minLength = 1024;
-/** Numbers kept for later use, in all: 512 MiB. */
-const maxKept = 1 << 27;
+/** Numbers kept for later use, in all: 2 GiB, about what a step of a model of 124 million parameters lets go of. */
+const maxKept = 2 ** 29;
 
 /** The backend behind `--backend native`. */
 export class NativeBackend extends MathBackendCPU {
