@@ -2,8 +2,8 @@
 //! and each chunk's are used while they are there.
 
 use crate::matrix::{View, multiply_everywhere};
-use crate::parallel::run;
-use crate::rows::softmax_loss_in_place;
+use crate::parallel::{run, vectorised};
+use crate::rows::softmax_slopes;
 
 /// The rows' vectors, the table that gives their logits, and what each row should have said.
 pub struct Unembedding<'a> {
@@ -34,7 +34,12 @@ pub fn cross_entropy(
     let rows = logits.len() / vocab;
     assert!(d > 0 && rows > 0 && hidden.len() == targets.len() * d);
     assert!(d_hidden.len() == hidden.len() && loss.len() == targets.len());
-    d_table.fill(0.0);
+    if targets.is_empty() {
+        d_table.fill(0.0);
+    }
+    // a row's weight over its total scales d numbers of the hidden state and of its gradient, not the row's logits
+    let mut factors = vec![0.0f32; rows.min(targets.len())];
+    let mut scaled = vec![0.0f32; factors.len() * d];
     let is_big = hidden.len() * vocab > 1 << 17;
     run(is_big, |_| {
         let inputs = hidden.chunks(rows * d).zip(targets.chunks(rows));
@@ -50,13 +55,30 @@ pub fn cross_entropy(
                 [n, d, vocab],
                 false,
             );
-            softmax_loss_in_place(logits, targets, vocab, weight, loss);
+            let (factors, scaled) = (&mut factors[..n], &mut scaled[..n * d]);
+            softmax_slopes(logits, targets, vocab, loss, factors);
+            factors
+                .iter_mut()
+                .for_each(|total| *total = weight / *total);
             let slopes = View::rows(logits, vocab);
             multiply_everywhere(slopes, View::rows(table, d), d_hidden, [n, vocab, d], false);
+            scaled.copy_from_slice(hidden.data);
+            vectorised(|| {
+                scale_rows(d_hidden, factors, d);
+                scale_rows(scaled, factors, d);
+            });
             let slopes = View::transposed(logits, vocab);
-            multiply_everywhere(slopes, hidden, d_table, [vocab, n, d], chunk > 0);
+            let scaled = View::rows(scaled, d);
+            multiply_everywhere(slopes, scaled, d_table, [vocab, n, d], chunk > 0);
         }
     });
+}
+
+#[inline(always)]
+fn scale_rows(x: &mut [f32], factors: &[f32], d: usize) {
+    for (row, &factor) in x.chunks_exact_mut(d).zip(factors) {
+        row.iter_mut().for_each(|value| *value *= factor);
+    }
 }
 
 #[cfg(test)]

@@ -222,29 +222,66 @@ pub fn softmax_loss_in_place(
     weight: f32,
     loss: &mut [f32],
 ) {
+    let mut totals = vec![0.0f32; targets.len()];
+    softmax_rows(
+        logits,
+        targets,
+        vocab,
+        loss,
+        &mut totals,
+        |logits, total| {
+            let factor = weight / total;
+            logits.iter_mut().for_each(|value| *value *= factor);
+        },
+    );
+}
+
+/// The same losses; the logits become total·(softmax − onehot), for a caller that divides by each row's total elsewhere.
+pub fn softmax_slopes(
+    logits: &mut [f32],
+    targets: &[i32],
+    vocab: usize,
+    loss: &mut [f32],
+    totals: &mut [f32],
+) {
+    softmax_rows(logits, targets, vocab, loss, totals, |_, _| {});
+}
+
+/// Losses, and totals Σ e^(logit − highest), of rows whose logits become what `finish` makes of total·(softmax − onehot).
+fn softmax_rows(
+    logits: &mut [f32],
+    targets: &[i32],
+    vocab: usize,
+    loss: &mut [f32],
+    totals: &mut [f32],
+    finish: impl Fn(&mut [f32], f32) + Sync,
+) {
     assert!(vocab > 0 && logits.len() == targets.len() * vocab && loss.len() == targets.len());
-    let row = |(logits, (&target, loss)): (&mut [f32], (&i32, &mut f32))| {
+    assert!(totals.len() == loss.len());
+    type Kept<'a> = (&'a i32, (&'a mut f32, &'a mut f32));
+    let row = |(logits, (&target, (loss, kept))): (&mut [f32], Kept)| {
         vectorised(|| {
             let highest = max(logits);
             let wanted = logits[target as usize];
             let total = exp_in_place(logits, highest);
             *loss = (f64::from(total).ln() + f64::from(highest) - f64::from(wanted)) as f32;
-            let factor = weight / total;
-            logits.iter_mut().for_each(|value| *value *= factor);
-            logits[target as usize] -= weight;
+            *kept = total;
+            logits[target as usize] -= total;
+            finish(logits, total);
         });
     };
     run(logits.len() > PIECE, |parallel| {
         if parallel {
+            let kept = loss.par_iter_mut().zip(totals.par_iter_mut());
             logits
                 .par_chunks_mut(vocab)
-                .zip(targets.par_iter().zip(loss.par_iter_mut()))
+                .zip(targets.par_iter().zip(kept))
                 .with_min_len(8)
                 .for_each(row);
         } else {
             logits
                 .chunks_mut(vocab)
-                .zip(targets.iter().zip(loss))
+                .zip(targets.iter().zip(loss.iter_mut().zip(totals)))
                 .for_each(row);
         }
     });
@@ -333,5 +370,9 @@ mod tests {
                 .all(|value| (value - std::f32::consts::LN_2).abs() < 1e-6)
         );
         assert_eq!(logits, [-1.0, 1.0, 1.0, -1.0]);
+        // the total 2 times the slopes 1/2 − 1 and 1/2
+        let (mut logits, mut totals) = ([5.0, 5.0], [0.0]);
+        softmax_slopes(&mut logits, &[0], 2, &mut loss[..1], &mut totals);
+        assert_eq!((logits, totals), ([-1.0, 1.0], [2.0]));
     }
 }

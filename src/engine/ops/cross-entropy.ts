@@ -11,7 +11,7 @@ import { transposedTimes } from "./product.ts";
 /** Logits held at once; rows per chunk follow from it. */
 const maxChunkElements = 1 << 22;
 /** The same for a kernel that takes a chunk through both products: larger, since it reads the whole table for each. */
-const maxKernelElements = 1 << 24;
+const maxKernelElements = 2 ** 26;
 
 /**
  * Mean over rows of −log softmax(hidden · unembedᵀ)[target], in nats. hidden [n, d], unembed [V, d],
@@ -111,7 +111,8 @@ function byKernel(
 ): LossAndGrads {
   const n = targets.length;
   const vocab = unembed.shape[0];
-  const rows = Math.max(1, Math.min(n, Math.floor(maxKernelElements / vocab)));
+  const most = Math.max(1, Math.floor(maxKernelElements / vocab));
+  const rows = Math.max(1, Math.ceil(n / Math.ceil(n / most))); // no chunk much smaller than the others
   const [dHidden, dUnembed, loss, room] = hostOp(
     [hidden.shape, unembed.shape, [n], [rows, vocab]],
     [hidden, unembed],
