@@ -20,6 +20,20 @@ interface TapeEngine {
   endTape(): void;
 }
 
+/** The gradients that the walk under way has so far, by their tensors' ids. */
+let underWay: Map<number, tf.Tensor> | undefined;
+
+/**
+ * For a gradient function that adds to numbers in place: takes over what the walk has of x's gradient so far, to answer
+ * with its sum. Undefined where there is none, or where its numbers are another tensor's too.
+ */
+export function takeGradient(x: tf.Tensor): tf.Tensor | undefined {
+  const known = underWay?.get(x.id);
+  if (!known || tf.backend().refCount(known.dataId) > 1) return undefined;
+  underWay?.delete(x.id);
+  return known;
+}
+
 /** f() and its gradients with respect to `xs`, in their order. The caller disposes all of them. Not for use inside itself. */
 export function valueAndGrads(
   f: () => tf.Scalar,
@@ -33,6 +47,7 @@ export function valueAndGrads(
     value.dispose();
     throw error;
   } finally {
+    underWay = undefined;
     for (const node of tape) tf.dispose([...node.saved]);
   }
 }
@@ -66,6 +81,7 @@ function backward(
     }
   }
   const slopes = new Map<number, tf.Tensor>([[value.id, tf.onesLike(value)]]);
+  underWay = slopes;
   for (const node of tape.toReversed()) {
     const dys = node.outputs.map(({ id }) => slopes.get(id) ?? null);
     const names = Object.keys(node.inputs).filter((name) => reached.has(node.inputs[name].id));

@@ -1,6 +1,14 @@
 // Our walk over the tape against TensorFlow.js's own, and what it leaves behind.
 import { beforeAll, describe, expect, test } from "vitest";
-import { gelu, linear, tf, useBackend, valueAndGrads } from "../../src/engine/index.ts";
+import {
+  crossEntropy,
+  embedding,
+  gelu,
+  linear,
+  tf,
+  useBackend,
+  valueAndGrads,
+} from "../../src/engine/index.ts";
 import { checkedBackends, random } from "../support/operations.ts";
 
 describe.each(checkedBackends)("on %s", (backend) => {
@@ -37,6 +45,34 @@ describe.each(checkedBackends)("on %s", (backend) => {
     for (let i = 0; i < 3; i++) {
       expect(await got.grads[i].data()).toBeAllclose(await want.grads[i].data());
     }
+  });
+
+  test("a table that is looked up twice and unembeds gets the sum of its gradients", async () => {
+    const table = random(7, 3) as tf.Tensor2D;
+    const f = (table: tf.Tensor): tf.Scalar => {
+      const rows = table as tf.Tensor2D;
+      const hidden = tf.mul(
+        embedding(rows, Int32Array.of(2, 0, 2, 6)),
+        embedding(rows, Int32Array.of(1, 1, 2, 5)),
+      ) as tf.Tensor2D;
+      return crossEntropy(hidden, rows, Int32Array.of(0, 3, 6, 2));
+    };
+    const want = tf.valueAndGrad(f)(table);
+    const before = tf.memory().numTensors;
+    const { value, grads } = valueAndGrads(() => f(table), [table]);
+    expect(tf.memory().numTensors).toBe(before + 2);
+    expect(await grads[0].data()).toBeAllclose(await want.grad.data());
+    expect((await value.data())[0]).toBe((await want.value.data())[0]);
+  });
+
+  test("a lookup adds nothing to numbers that are another tensor's gradient too", async () => {
+    const [table, other] = [random(3, 2), random(3, 2)] as tf.Tensor2D[];
+    const { grads } = valueAndGrads(() => {
+      const rows = embedding(table, Int32Array.of(1, 1));
+      return tf.add(tf.sum(rows), tf.sum(tf.add(table, other))) as tf.Scalar;
+    }, [table, other]);
+    expect(await grads[0].data()).toBeAllclose([1, 1, 3, 3, 1, 1]);
+    expect(await grads[1].data()).toBeAllclose([1, 1, 1, 1, 1, 1]);
   });
 
   test("nothing is left but the value and the gradients, after an error too", () => {

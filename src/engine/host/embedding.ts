@@ -8,8 +8,18 @@ export function embeddingBackward(
   out: Float32Array, // [V, d]
 ): void {
   out.fill(0);
+  addRows(dy, ids, d, out);
+}
+
+/** Adds each row of dy [n, d] to the row of sum [V, d] that its id names, in their order. */
+export function addRows(
+  dy: Float32Array, // [n, d]
+  ids: Int32Array, // [n]
+  d: number,
+  sum: Float32Array, // [V, d]
+): void {
   for (let i = 0; i < ids.length; i++) {
     const to = ids[i] * d;
-    for (let j = 0; j < d; j++) out[to + j] += dy[i * d + j];
+    for (let j = 0; j < d; j++) sum[to + j] += dy[i * d + j];
   }
 }
