@@ -2,15 +2,14 @@
  * npm run bench:profile -- [PREFIX…]: where our own SAE and language-model steps spend their time, function of the addon by
  * function; what is left is JavaScript and waiting. With --markdown the tables go into docs/performance.md.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { useBackend } from "../src/engine/index.ts";
 import { addonPlaces, loadAddon } from "../src/engine/native/load.ts";
 import { selectCases } from "./cases.ts";
-import { withTable } from "./harness/markdown.ts";
+import { writeTable } from "./harness/page.ts";
 import { profileTable, type StepProfile } from "./harness/profile-table.ts";
 import { prepareLm } from "./ours/lm.ts";
 import { prepareSae } from "./ours/sae.ts";
@@ -58,8 +57,7 @@ for (const { name, task, sizes } of selectCases(positionals)) {
 const table = profileTable(profiles);
 process.stdout.write(`${table}\n`);
 if (values.markdown) {
-  const path = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "docs/performance.md");
-  writeFileSync(path, withTable(readFileSync(path, "utf8"), table, "profile"));
+  writeTable(table, "profile");
 }
 
 /** Puts a clock around each function and method of the addon, which the engine loads from the same place afterwards. */

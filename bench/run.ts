@@ -2,15 +2,14 @@
  * npm run bench -- [PREFIX…] [options]: runs the benchmarks whose names begin with a prefix and prints a JSON line for
  * each peer; progress goes to stderr. With --markdown the table of docs/performance.md is written from them.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { selectCases } from "./cases.ts";
 import type { BenchLine } from "./harness/line.ts";
-import { markdownTable, withTable } from "./harness/markdown.ts";
+import { markdownTable } from "./harness/markdown.ts";
 import { measureCase } from "./harness/measure.ts";
+import { writeTable } from "./harness/page.ts";
 import { peersPython } from "./harness/sides.ts";
 
 const help = `npm run bench -- [PREFIX…] [options]
@@ -81,9 +80,7 @@ async function main(): Promise<void> {
   }
   process.stderr.write(`took ${Math.round((performance.now() - start) / 1000)} s\n`);
   if (values.markdown) {
-    // from dist-bench/bench/ to the clone's docs
-    const path = join(dirname(fileURLToPath(import.meta.url)), "..", "..", "docs/performance.md");
-    writeFileSync(path, withTable(readFileSync(path, "utf8"), markdownTable(lines)));
+    writeTable(markdownTable(lines), "bench table");
   }
   if (failures.length > 0) throw new Error(`failed: ${failures.join(", ")}`);
 }

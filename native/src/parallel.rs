@@ -16,6 +16,11 @@ fn slot() -> &'static RwLock<Option<Arc<ThreadPool>>> {
 
 /// Replaces the pool by one of `threads` threads; 0 means one for each core.
 pub fn set_threads(threads: usize) -> Result<usize, String> {
+    let present = slot().read().map_err(|error| error.to_string())?.clone();
+    // a run says it again whenever a task starts or ends
+    if present.is_some_and(|pool| pool.current_num_threads() == threads) {
+        return Ok(threads);
+    }
     let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
@@ -86,13 +91,23 @@ pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     arch().dispatch(Body(body))
 }
 
-/// Calls `body(index, piece)` for every piece of `length` numbers of `data`, on the pool where `is_big`.
+/// Calls `body(index, piece)` for every piece of `length` numbers of `data`, on the pool where there are many.
 pub fn for_pieces(data: &mut [f32], length: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
+    for_pieces_of(data.len(), data, length, body);
+}
+
+/// The same where the work isn't one number read for each that is written: `work` numbers in all.
+pub fn for_pieces_of(
+    work: usize,
+    data: &mut [f32],
+    length: usize,
+    body: impl Fn(usize, &mut [f32]) + Sync,
+) {
     use rayon::prelude::*;
     if data.is_empty() {
         return;
     }
-    run(data.len() > 2 * PIECE, |parallel| {
+    run(work > 2 * PIECE, |parallel| {
         if parallel {
             data.par_chunks_mut(length)
                 .enumerate()

@@ -6,7 +6,7 @@ use napi_derive::napi;
 
 use crate::exclusive;
 use crate::math::{exp, exp_in_place, max, sum};
-use crate::parallel::{PIECE, for_pieces, vectorised};
+use crate::parallel::{PIECE, for_pieces, for_pieces_of, vectorised};
 
 /// out = f(x) for every number. Names are TensorFlow.js's.
 #[napi(catch_unwind)]
@@ -202,25 +202,13 @@ fn many(a: &[f32], b: &[f32], out: &mut [f32], f: impl Fn(f32, f32) -> f32) {
 fn rows(x: &[f32], d: usize, out: &mut [f32], f: impl Fn(&[f32]) -> f32 + Sync) {
     // small enough that a long matrix makes several pieces, whatever the width of its rows
     let length = (PIECE / d).max(1);
-    let body = |i: usize, out: &mut [f32]| {
+    for_pieces_of(x.len(), out, length, |i, out| {
         let x = &x[i * length * d..][..out.len() * d];
         vectorised(|| {
             for (out, row) in out.iter_mut().zip(x.chunks_exact(d)) {
                 *out = f(row);
             }
         });
-    };
-    crate::parallel::run(x.len() > 2 * PIECE, |parallel| {
-        use rayon::prelude::*;
-        if parallel {
-            out.par_chunks_mut(length)
-                .enumerate()
-                .for_each(|(i, out)| body(i, out));
-        } else {
-            for (i, out) in out.chunks_mut(length).enumerate() {
-                body(i, out);
-            }
-        }
     });
 }
 
