@@ -4,7 +4,7 @@
  * `query_key_value` has its rows by head, q, k and v of one head together; keys and values of a Llama have heads of their own.
  */
 import { type ModelConfig, modelSizes } from "../models/index.ts";
-import { type AxisMap, blockAxis, repeatAxis } from "./axis-map.ts";
+import { type AxisMap, blockAxis, repeatAxis } from "./plan/axis-map.ts";
 
 /** Axes of heads and neurons, as outputs of what reads the stream. */
 export interface UnitAxes {

@@ -6,8 +6,8 @@
 import { UsageError } from "../io/index.ts";
 import { type ModelConfig, modelSizes, parameterCount, resizedConfig } from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
-import type { SizeInfo } from "./expansion-map.ts";
-import { lemonWidth, type WidthGrowth } from "./lemon.ts";
+import type { SizeInfo } from "./map/expansion-map.ts";
+import { lemonWidth, type WidthGrowth } from "./width/lemon.ts";
 
 /** Absolute sizes of the child; what is left out stays, except that the MLP keeps its ratio to the width. */
 export interface ChildSizes {

@@ -5,12 +5,12 @@
 import type { Rng } from "../engine/index.ts";
 import { type HostModel, hookNames, type ModelConfig, modelSizes } from "../models/index.ts";
 import { type ChildSizes, childConfig, sizeInfo, widthGrowth } from "./child-config.ts";
-import { executePlan } from "./execute-plan.ts";
-import type { ExpansionMap, HookMap } from "./expansion-map.ts";
+import { type ChildLayer, identityDepth, type Positions } from "./depth/identity.ts";
 import { type FamilyGrowth, familyGrowth } from "./family-growth.ts";
-import { type ChildLayer, identityDepth, type Positions } from "./identity-depth.ts";
-import type { WidthGrowth } from "./lemon.ts";
-import type { DenseMap } from "./vector-map.ts";
+import type { ExpansionMap, HookMap } from "./map/expansion-map.ts";
+import type { DenseMap } from "./map/vector-map.ts";
+import { executePlan } from "./plan/execute-plan.ts";
+import type { WidthGrowth } from "./width/lemon.ts";
 
 /** How to grow; sizes are absolute (`parseGrowth` makes them so). */
 export interface ExpandOptions extends ChildSizes {

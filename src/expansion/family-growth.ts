@@ -5,12 +5,12 @@
  */
 import type { Rng } from "../engine/index.ts";
 import { blockName, type ModelConfig, modelSizes, parameterShapes } from "../models/index.ts";
-import { type AxisMap, blockAxis, identityAxis } from "./axis-map.ts";
 import { layoutOf } from "./block-layout.ts";
-import { circularFanOut, type FanOut, freshUnits } from "./fan-out.ts";
-import type { GrowthPlan, Noise, ParameterPlan } from "./growth-plan.ts";
-import type { ChildLayer } from "./identity-depth.ts";
-import type { WidthGrowth } from "./lemon.ts";
+import type { ChildLayer } from "./depth/identity.ts";
+import { type AxisMap, blockAxis, identityAxis } from "./plan/axis-map.ts";
+import { circularFanOut, type FanOut, freshUnits } from "./plan/fan-out.ts";
+import type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";
+import type { WidthGrowth } from "./width/lemon.ts";
 
 /** A plan and what the expansion map needs to know beyond the width method's own maps. */
 export interface FamilyGrowth<C extends ModelConfig = ModelConfig> {

@@ -1,15 +1,14 @@
 /** Growing a model, the map from the parent to the child, and how exact it came out. */
 
 export { type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
-export { composeMaps } from "./compose-maps.ts";
-export { measureExactness } from "./exactness.ts";
-export { executePlan } from "./execute-plan.ts";
+export type { ChildLayer, Positions } from "./depth/identity.ts";
 export {
   type ExpandOptions,
   expandModel,
   type PlannedExpansion,
   planExpansion,
 } from "./expand-model.ts";
+export { composeMaps } from "./map/compose-maps.ts";
 export {
   type BoundaryError,
   type Exactness,
@@ -24,11 +23,18 @@ export {
   type SizeInfo,
   type UnitCopy,
   vectorMap,
-} from "./expansion-map.ts";
-export type { FanOut } from "./fan-out.ts";
-export type { GrowthPlan, Noise, ParameterPlan } from "./growth-plan.ts";
-export type { ChildLayer, Positions } from "./identity-depth.ts";
-export { readMap, writeMap } from "./map-file.ts";
+} from "./map/expansion-map.ts";
+export { readMap, writeMap } from "./map/map-file.ts";
+export {
+  type DenseMap,
+  grownWidth,
+  parentWidth,
+  type Rows,
+  type VectorMap,
+} from "./map/vector-map.ts";
+export { measureExactness } from "./measure/exactness.ts";
+export { type ChildActivations, copySpread, offImageEnergy } from "./measure/symmetry.ts";
 export { defaultNoiseDb, type GrowthFlags, parseGrowth } from "./parse-growth.ts";
-export { type ChildActivations, copySpread, offImageEnergy } from "./symmetry.ts";
-export { type DenseMap, grownWidth, parentWidth, type Rows, type VectorMap } from "./vector-map.ts";
+export { executePlan } from "./plan/execute-plan.ts";
+export type { FanOut } from "./plan/fan-out.ts";
+export type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";

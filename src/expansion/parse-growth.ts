@@ -6,8 +6,8 @@
 import { UsageError } from "../io/index.ts";
 import { type ModelConfig, modelSizes } from "../models/index.ts";
 import { childConfig, widthStep } from "./child-config.ts";
+import type { Positions } from "./depth/identity.ts";
 import type { ExpandOptions } from "./expand-model.ts";
-import type { Positions } from "./identity-depth.ts";
 
 /** Flags of `expand` as text or numbers; `positions` may be a list. Undefined = not given. */
 export interface GrowthFlags {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { identityDepth } from "../../src/expansion/identity-depth.ts";
+import { identityDepth } from "../../src/expansion/depth/identity.ts";
 import { childConfig, type GrowthFlags, parseGrowth } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import { gpt2Config } from "../../src/models/index.ts";

@@ -3,9 +3,9 @@
  * definition of a plan and not from the executor that goes row by row. Shares only the drawing of noise with it.
  */
 import { createRng, type Rng } from "../../src/engine/index.ts";
-import { FRESH, MEAN } from "../../src/expansion/axis-map.ts";
 import type { GrowthPlan, ParameterPlan } from "../../src/expansion/index.ts";
-import { perturbation } from "../../src/expansion/perturbation.ts";
+import { FRESH, MEAN } from "../../src/expansion/plan/axis-map.ts";
+import { perturbation } from "../../src/expansion/plan/perturbation.ts";
 import type { HostTensor } from "../../src/io/index.ts";
 import type { Gpt2Config, HostModel } from "../../src/models/index.ts";
 import { gpt2Shapes } from "../../src/models/index.ts";

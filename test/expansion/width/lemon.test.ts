@@ -1,17 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createRng } from "../../src/engine/index.ts";
+import { createRng } from "../../../src/engine/index.ts";
 import {
   type ExpandOptions,
   type ExpansionMap,
   mapVectors,
   planExpansion,
-} from "../../src/expansion/index.ts";
-import { averageExpansion, zeroExpansion } from "../../src/expansion/lemon.ts";
-import { gpt2Config, type HostModel } from "../../src/models/index.ts";
-import { type F64Run, runF64 } from "../support/gpt2-f64.ts";
-import { executePlanF64, randomModel } from "../support/growth-f64.ts";
-import { naivePinv } from "../support/linear-f64.ts";
+} from "../../../src/expansion/index.ts";
+import { averageExpansion, zeroExpansion } from "../../../src/expansion/width/lemon.ts";
+import { gpt2Config, type HostModel } from "../../../src/models/index.ts";
+import { type F64Run, runF64 } from "../../support/gpt2-f64.ts";
+import { executePlanF64, randomModel } from "../../support/growth-f64.ts";
+import { naivePinv } from "../../support/linear-f64.ts";
 
 describe("the residual map of LEMON", () => {
   it("is copies, then rows of the mean: 2 → 5 by hand", () => {

@@ -4,7 +4,7 @@
  * gradients at once. Exact for any norm. The norms are copied, never zeroed: a zeroed norm has no
  * gradient in models without biases.
  */
-import { UsageError } from "../io/index.ts";
+import { UsageError } from "../../io/index.ts";
 
 /** Where identity blocks go; a list names the parent's layers after which one is inserted, −1 = before the first. */
 export type Positions = "interleaved" | "top" | "bottom" | readonly number[];

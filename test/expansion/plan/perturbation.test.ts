@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createRng } from "../../src/engine/index.ts";
-import { FRESH, identityAxis } from "../../src/expansion/axis-map.ts";
-import type { ParameterPlan } from "../../src/expansion/index.ts";
-import { perturbation } from "../../src/expansion/perturbation.ts";
+import { createRng } from "../../../src/engine/index.ts";
+import type { ParameterPlan } from "../../../src/expansion/index.ts";
+import { FRESH, identityAxis } from "../../../src/expansion/plan/axis-map.ts";
+import { perturbation } from "../../../src/expansion/plan/perturbation.ts";
 
 const plan = (source: number[], columns: number, noise: ParameterPlan["noise"]): ParameterPlan => ({
   name: "w",

@@ -2,9 +2,9 @@
  * @file Whether a child has left the image of E, in two measures: right after an exact expansion
  * both are rounding error, and while they stay so, "persistence" would be true by construction.
  */
-import type { tf } from "../engine/index.ts";
-import { type ExpansionMap, mapVectors, pullBack, vectorMap } from "./expansion-map.ts";
-import { equalCoordinates, type Rows } from "./vector-map.ts";
+import type { tf } from "../../engine/index.ts";
+import { type ExpansionMap, mapVectors, pullBack, vectorMap } from "../map/expansion-map.ts";
+import { equalCoordinates, type Rows } from "../map/vector-map.ts";
 
 /** Activations of the child, one row a token: a tensor [n, D] or its numbers. */
 export type ChildActivations = tf.Tensor2D | Rows;

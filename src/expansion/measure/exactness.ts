@@ -3,14 +3,14 @@
  * KL, and h_big = E h_small at every boundary of the residual stream. Argmax is no evidence: a wrong
  * final norm doubles the logits and keeps it.
  */
-import { tf } from "../engine/index.ts";
-import { forwardLogits, type Hook, type Model, modelSizes } from "../models/index.ts";
+import { tf } from "../../engine/index.ts";
+import { forwardLogits, type Hook, type Model, modelSizes } from "../../models/index.ts";
 import {
   type BoundaryError,
   type Exactness,
   type ExpansionMap,
   mapVectors,
-} from "./expansion-map.ts";
+} from "../map/expansion-map.ts";
 
 /** Logits of one pass are kept below about this many numbers. */
 const logitsPerPass = 2 ** 22;

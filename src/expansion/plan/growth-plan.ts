@@ -3,7 +3,7 @@
  * entries hold and which noise is added. Plans are data: `execute-plan.ts` runs one row by
  * row, and the tests run the same plan entry by entry in f64.
  */
-import type { ModelConfig } from "../models/index.ts";
+import type { ModelConfig } from "../../models/index.ts";
 import type { AxisMap } from "./axis-map.ts";
 
 /** What the entries on a fresh index hold: a constant, or normal draws at the parent parameter's RMS. */

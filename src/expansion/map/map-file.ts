@@ -13,9 +13,9 @@ import {
   UsageError,
   writeJsonAtomic,
   writeSafetensors,
-} from "../io/index.ts";
+} from "../../io/index.ts";
+import type { FanOut } from "../plan/fan-out.ts";
 import type { Exactness, ExpansionMap, HookMap, SizeInfo } from "./expansion-map.ts";
-import type { FanOut } from "./fan-out.ts";
 import type { DenseMap } from "./vector-map.ts";
 
 const jsonFile = "map.json";

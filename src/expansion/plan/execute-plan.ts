@@ -4,9 +4,9 @@
  * traffic; tensor operations of a backend would pass over the child three times. Products in f64,
  * rounded once, so every backend has the same child.
  */
-import type { Rng } from "../engine/index.ts";
-import { type HostTensor, sizeOf } from "../io/index.ts";
-import type { HostModel, ModelConfig } from "../models/index.ts";
+import type { Rng } from "../../engine/index.ts";
+import { type HostTensor, sizeOf } from "../../io/index.ts";
+import type { HostModel, ModelConfig } from "../../models/index.ts";
 import { type AxisMap, FRESH, identityAxis, MEAN } from "./axis-map.ts";
 import type { GrowthPlan, ParameterPlan } from "./growth-plan.ts";
 import { perturbation } from "./perturbation.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createRng } from "../../src/engine/index.ts";
+import { createRng } from "../../../src/engine/index.ts";
 import {
   composeMaps,
   type ExpandOptions,
@@ -16,10 +16,10 @@ import {
   readMap,
   vectorMap,
   writeMap,
-} from "../../src/expansion/index.ts";
-import { readSafetensors, UsageError, writeSafetensors } from "../../src/io/index.ts";
-import { gpt2Config } from "../../src/models/index.ts";
-import { naivePinv } from "../support/linear-f64.ts";
+} from "../../../src/expansion/index.ts";
+import { readSafetensors, UsageError, writeSafetensors } from "../../../src/io/index.ts";
+import { gpt2Config } from "../../../src/models/index.ts";
+import { naivePinv } from "../../support/linear-f64.ts";
 
 const config = gpt2Config({
   vocab_size: 9,

@@ -2,7 +2,7 @@
  * @file The expansion map: where every hook, layer, head and neuron of a parent model lies in its
  * child. All that is said about a growth method after the weights are written is said here.
  */
-import type { FanOut } from "./fan-out.ts";
+import type { FanOut } from "../plan/fan-out.ts";
 import {
   applyE,
   applyR,

@@ -5,8 +5,9 @@
  * one, and the last r coordinates are zero once normalised. For RMSNorm the last r rows of E are zero,
  * and so is the rest of what follows. Both need eps' = eps · qd/D.
  */
-import { type AxisMap, FRESH, identityAxis, MEAN } from "./axis-map.ts";
-import type { DenseMap } from "./vector-map.ts";
+
+import type { DenseMap } from "../map/vector-map.ts";
+import { type AxisMap, FRESH, identityAxis, MEAN } from "../plan/axis-map.ts";
 
 /** What a width method says about the residual stream; everything a plan for any parameter needs. */
 export interface WidthGrowth {

@@ -4,8 +4,9 @@
  * is the Moore–Penrose inverse too, because the image of E contains 1 and EᵀE = qI + c·11ᵀ keeps it.
  * Heads and neurons average over all their copies, which differs from averaging twice off the image.
  */
+
+import { type FanOut, freshUnits } from "../plan/fan-out.ts";
 import { type ExpansionMap, type HookMap, hookEntry } from "./expansion-map.ts";
-import { type FanOut, freshUnits } from "./fan-out.ts";
 import { applyE, applyR, type DenseMap } from "./vector-map.ts";
 
 /** `first` then `second`. Exactness is measured, not composed: null. Errors: internal where the two don't meet. */

@@ -3,7 +3,7 @@
  * copies unit j mod n of the parent, and the copies' outgoing weights are split so that they sum to
  * the parent's. The split is uneven, so that copies do not get the same gradients.
  */
-import type { Rng } from "../engine/index.ts";
+import type { Rng } from "../../engine/index.ts";
 
 /** For each unit of the child: the parent's unit (−1 = fresh) and its share of that unit's output. */
 export interface FanOut {

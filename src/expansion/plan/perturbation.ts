@@ -3,7 +3,7 @@
  * scale, and the noise that breaks the symmetry of copies (HyperCloning's ±η, LEMON's projection,
  * here for any number of copies). Computed in f64, shared by every executor of a plan.
  */
-import type { Rng } from "../engine/index.ts";
+import type { Rng } from "../../engine/index.ts";
 import { type AxisMap, copyGroups, FRESH, identityAxis } from "./axis-map.ts";
 import type { ParameterPlan } from "./growth-plan.ts";
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import { createRng, tf, useBackend } from "../../src/engine/index.ts";
+import { createRng, tf, useBackend } from "../../../src/engine/index.ts";
 import {
   copySpread,
   type ExpandOptions,
@@ -8,7 +8,7 @@ import {
   mapVectors,
   offImageEnergy,
   planExpansion,
-} from "../../src/expansion/index.ts";
+} from "../../../src/expansion/index.ts";
 import {
   activationsAt,
   createLmTrainer,
@@ -17,8 +17,8 @@ import {
   initGpt2,
   lmTrainDefaults,
   placeModel,
-} from "../../src/models/index.ts";
-import { testBackend } from "../support/backend.ts";
+} from "../../../src/models/index.ts";
+import { testBackend } from "../../support/backend.ts";
 
 beforeAll(async () => {
   await useBackend(testBackend);
