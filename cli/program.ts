@@ -6,6 +6,7 @@ import { Command, type Option } from "commander";
 import { type Context, createContext, type Ending, type GlobalFlags } from "./context.ts";
 import { addFlag, choice, count, each, real } from "./flags.ts";
 import type { Output } from "./output.ts";
+import { widthMethodNames } from "./plan/growth-methods.ts";
 import { packageVersion } from "./version.ts";
 
 const backends = [
@@ -210,10 +211,9 @@ function addExpand(program: Command, act: Act): void {
   addFlag(command, "--layers <size>", "new number of layers: 4, 2x or +2");
   addFlag(command, "--heads <size>", "new number of heads");
   addFlag(command, "--mlp <size>", "new number of neurons in an MLP layer: 512 or 2x");
-  const methods = ["lemon"] as const;
   addFlag(command, "--method <name>", "how width grows (lemon)", {
-    parse: choice("--method", methods),
-    choices: methods,
+    parse: choice("--method", widthMethodNames),
+    choices: widthMethodNames,
   });
   const depthMethods = ["identity"] as const;
   addFlag(command, "--depth-method <name>", "how depth grows (identity)", {

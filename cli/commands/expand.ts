@@ -3,7 +3,6 @@ import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
 import {
-  childConfig,
   copySpread,
   type Exactness,
   type ExpansionMap,
@@ -12,8 +11,8 @@ import {
   measureExactness,
   offImageEnergy,
   parseGrowth,
+  planExpansion,
   type SizeInfo,
-  sizeInfo,
   writeMap,
 } from "../../src/expansion/index.ts";
 import {
@@ -66,8 +65,8 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     parent.config,
   );
   if (context.dryRun) {
-    const child = sizeInfo(childConfig(parent.config, options));
-    print(context, { sizes: [sizeInfo(parent.config), child], notes, out: context.out ?? "" });
+    const { map } = planExpansion(parent.config, options, createRng("dry run"));
+    print(context, { map, notes, out: context.out ?? "" });
     return;
   }
   const out = claimFolder({ out: context.out, force: context.force, marker: "map.json" });
@@ -92,27 +91,27 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     writeMap(folder, { ...map, exactness });
   });
   for (const note of notes) progress.log(note);
-  print(context, { sizes: [map.parent, map.child], notes, out, map, exactness, ...symmetry });
+  print(context, { map, notes, out, exactness, ...symmetry });
 }
 
 interface Answer {
-  readonly sizes: readonly [parent: SizeInfo, child: SizeInfo];
+  readonly map: ExpansionMap;
   readonly notes: readonly string[];
   readonly out: string;
-  readonly map?: ExpansionMap;
   readonly exactness?: Exactness;
   readonly off_image?: number | null;
   readonly copy_spread?: number | null;
 }
 
-function print(context: Context, { sizes, notes, out, map, exactness, ...rest }: Answer): void {
-  const [parent, child] = sizes;
+function print(context: Context, { map, notes, out, exactness, ...rest }: Answer): void {
+  const { parent, child } = map;
   const { off_image = null, copy_spread = null } = rest;
   const describe = ({ n_layer, d_model, n_head, d_mlp, params }: SizeInfo): string =>
     `${n_layer} layers × ${d_model}, ${n_head} heads, ${d_mlp} neurons, ${formatNumber(params)} parameters`;
   const rows: Row[] = [
     ["parent", describe(parent)],
     ["child", describe(child)],
+    ["method", map.exact ? map.method : `${map.method}, not exact`],
     ...notes.map((note): Row => ["note", note]),
   ];
   if (exactness) {
@@ -128,8 +127,8 @@ function print(context: Context, { sizes, notes, out, map, exactness, ...rest }:
     {
       format: "sae-carry/expand",
       version: 1,
-      method: map?.method ?? "lemon",
-      exact: map?.exact ?? true,
+      method: map.method,
+      exact: map.exact,
       parent,
       child,
       exactness: exactness ?? null,

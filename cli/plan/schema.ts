@@ -3,6 +3,7 @@
  * keys are refused, and each description becomes a row of docs/plan.md.
  */
 import { z } from "zod";
+import { widthMethodNames } from "./growth-methods.ts";
 import type { PlanInput } from "./types.ts";
 
 const count = z.int().min(0);
@@ -109,7 +110,7 @@ const expand = z.strictObject({
     .union([absolute, factor, increment])
     .nullable()
     .describe("new number of neurons in an MLP layer"),
-  method: z.enum(["lemon"]).describe("how width grows"),
+  method: z.enum(widthMethodNames).describe("how width grows"),
   depth_method: z.enum(["identity"]).describe("how depth grows"),
   positions: z
     .union([z.enum(["interleaved", "top", "bottom"]), z.array(z.int().min(-1))])

@@ -2,6 +2,8 @@
 // Field names are the keys of plan.yaml. Paths in a resolved plan are absolute; the stored file has them relative to
 // the run folder, so that a run can be moved together with its inputs and goes on from any working directory.
 
+import type { WidthMethodName } from "../../src/expansion/index.ts";
+
 /** Where the numbers are computed; `auto` takes the first backend that works. */
 export type BackendOption =
   | "auto"
@@ -88,7 +90,7 @@ export interface ExpandPlan {
   readonly layers: Growth | null;
   readonly heads: Growth | null;
   readonly mlp: Growth | null;
-  readonly method: "lemon";
+  readonly method: WidthMethodName;
   readonly depth_method: "identity";
   readonly positions: "interleaved" | "top" | "bottom" | readonly number[];
   /** Signal-to-noise ratio of the symmetry-breaking noise in dB; null = none. */

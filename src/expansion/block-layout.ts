@@ -21,6 +21,8 @@ export type BlockPart =
       readonly kind: "read";
       readonly name: string;
       readonly output: (axes: UnitAxes, config: ModelConfig) => AxisMap;
+      /** The norm of each head that its output goes through, where the model has one. */
+      readonly normedBy?: string;
     }
   | { readonly kind: "write"; readonly name: string; readonly units: "heads" | "neurons" };
 
@@ -97,8 +99,13 @@ const llama: FamilyLayout = {
   unembedding: "lm_head.weight",
   parts: [
     { kind: "norm", name: "input_layernorm" },
-    { kind: "read", name: "self_attn.q_proj", output: queries },
-    { kind: "read", name: "self_attn.k_proj", output: keys },
+    {
+      kind: "read",
+      name: "self_attn.q_proj",
+      output: queries,
+      normedBy: "self_attn.q_norm.weight",
+    },
+    { kind: "read", name: "self_attn.k_proj", output: keys, normedBy: "self_attn.k_norm.weight" },
     { kind: "read", name: "self_attn.v_proj", output: keys },
     { kind: "kept", name: "self_attn.q_norm.weight" },
     { kind: "kept", name: "self_attn.k_norm.weight" },

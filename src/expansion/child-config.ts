@@ -4,10 +4,17 @@
  * whole groups that share a key head.
  */
 import { UsageError } from "../io/index.ts";
-import { type ModelConfig, modelSizes, parameterCount, resizedConfig } from "../models/index.ts";
+import {
+  type ModelConfig,
+  type ModelSizes,
+  modelSizes,
+  parameterCount,
+  resizedConfig,
+} from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
 import type { SizeInfo } from "./map/expansion-map.ts";
-import { lemonWidth, type WidthGrowth } from "./width/lemon.ts";
+import type { WidthMethodName } from "./width/width-growth.ts";
+import { widthMethods } from "./width/width-methods.ts";
 
 /** Absolute sizes of the child; what is left out stays, except that the MLP keeps its ratio to the width. */
 export interface ChildSizes {
@@ -15,6 +22,11 @@ export interface ChildSizes {
   readonly heads?: number;
   readonly layers?: number;
   readonly mlp?: number;
+}
+
+/** Sizes and the method that widens to them; without one, LEMON. */
+export interface ChildGrowth extends ChildSizes {
+  readonly method?: WidthMethodName;
 }
 
 /** Whether the heads always make up the width. */
@@ -25,26 +37,21 @@ function isBound({ model_type }: ModelConfig): boolean {
 /**
  * The step between widths that a relative width is rounded to, so that heads can follow: the head dimension, times the
  * queries that share a key head. Where heads don't make up the width it is 1, or what transformers asks of a Llama.
+ * Methods that only multiply step by the whole width.
  */
-export function widthStep(config: ModelConfig): number {
+export function widthStep(config: ModelConfig, method: WidthMethodName): number {
   const { dModel, nHead, nKvHead, headDim } = modelSizes(config);
-  if (config.model_type === "qwen3") return dModel;
+  if (widthMethods[method].wholeMultiples) return dModel;
   if (isBound(config) || nHead * headDim === dModel) return headDim * (nHead / nKvHead);
   return config.model_type === "llama" ? nHead : 1;
 }
 
-/** LEMON's growth of the residual stream from one configuration to another. */
-export function widthGrowth(parent: ModelConfig, config: ModelConfig): WidthGrowth {
-  const { dModel, tied } = modelSizes(parent);
-  return lemonWidth(dModel, modelSizes(config).dModel, { norm: layoutOf(parent).norm, tied });
-}
-
 /**
  * The child's configuration, its epsilon included. Errors: UsageError when a size is below the
- * parent's, when width and heads disagree, when the width is no multiple of the head dimension, when the norms'
- * epsilon can't be changed, or when nothing grows.
+ * parent's, when width and heads disagree, when the width is no multiple of the head dimension, when the width
+ * method can't grow to them, or when nothing grows.
  */
-export function childConfig<C extends ModelConfig>(config: C, sizes: ChildSizes): C {
+export function childConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth): C {
   const parent = modelSizes(config);
   const { headDim } = parent;
   const bound = isBound(config);
@@ -111,18 +118,46 @@ export function childConfig<C extends ModelConfig>(config: C, sizes: ChildSizes)
       got: `the parent's sizes: width ${dModel}, ${nLayer} layers, MLP ${dMlp}`,
     });
   }
-  const { epsFactor } = lemonWidth(parent.dModel, dModel);
-  if (config.model_type === "qwen3" && epsFactor !== 1) {
-    const below = Math.floor(dModel / parent.dModel) * parent.dModel;
+  const name = sizes.method ?? "lemon";
+  checkMethod(name, config, now);
+  const epsFactor = widthMethods[name].epsFactor(parent.dModel, dModel);
+  return resizedConfig(config, { ...now, normEps: parent.normEps * epsFactor });
+}
+
+/** Errors: UsageError where the method doesn't grow to these sizes, or not under the model's norms. */
+function checkMethod(
+  name: WidthMethodName,
+  config: ModelConfig,
+  child: Pick<ModelSizes, "dModel" | "nHead" | "dMlp">,
+): void {
+  const parent = modelSizes(config);
+  const { wholeMultiples, norms } = widthMethods[name];
+  if (child.dModel > parent.dModel && !norms.includes(layoutOf(config).norm)) {
     throw new UsageError({
-      code: "epsilon-shared",
-      where: "--width",
-      expected: `a multiple of ${parent.dModel}: other widths need another rms_norm_eps, which the norms of each head share`,
-      got: String(dModel),
-      hint: `The nearest widths that are exact are ${below} and ${below + parent.dModel}.`,
+      code: "method-norm",
+      where: "--method",
+      expected: `a method that can widen a stream read by LayerNorm: ${name} adds zeros, which shift its mean`,
+      got: name,
+      hint: "lemon is exact here at any width; under LayerNorm this method grows only --mlp.",
     });
   }
-  return resizedConfig(config, { ...now, normEps: parent.normEps * epsFactor });
+  if (!wholeMultiples) return;
+  const sizes = [
+    ["--width", child.dModel, parent.dModel],
+    ["--heads", child.nHead, parent.nHead],
+    ["--mlp", child.dMlp, parent.dMlp],
+  ] as const;
+  for (const [where, size, was] of sizes) {
+    if (size % was === 0) continue;
+    const below = Math.floor(size / was) * was;
+    throw new UsageError({
+      code: "method-multiples",
+      where,
+      expected: `a whole multiple of the parent's ${was}, which is all that ${name} grows to`,
+      got: String(size),
+      hint: `The nearest are ${below} and ${below + was}; lemon grows to any size.`,
+    });
+  }
 }
 
 /** The sizes that the map and the JSON documents state. */

@@ -4,17 +4,19 @@
  */
 import type { Rng } from "../engine/index.ts";
 import { type HostModel, hookNames, type ModelConfig, modelSizes } from "../models/index.ts";
-import { type ChildSizes, childConfig, sizeInfo, widthGrowth } from "./child-config.ts";
+import { layoutOf } from "./block-layout.ts";
+import { type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
 import { type ChildLayer, identityDepth, type Positions } from "./depth/identity.ts";
 import { type FamilyGrowth, familyGrowth } from "./family-growth.ts";
 import type { ExpansionMap, HookMap } from "./map/expansion-map.ts";
 import type { DenseMap } from "./map/vector-map.ts";
 import { executePlan } from "./plan/execute-plan.ts";
-import type { WidthGrowth } from "./width/lemon.ts";
+import type { WidthGrowth, WidthMethodName } from "./width/width-growth.ts";
+import { widthMethods } from "./width/width-methods.ts";
 
 /** How to grow; sizes are absolute (`parseGrowth` makes them so). */
 export interface ExpandOptions extends ChildSizes {
-  readonly method: "lemon";
+  readonly method: WidthMethodName;
   readonly depth_method: "identity";
   readonly positions: Positions;
   /** Signal-to-noise ratio in dB of the noise that tells copies apart; null = none. */
@@ -48,9 +50,17 @@ export function planExpansion<C extends ModelConfig>(
 ): PlannedExpansion<C> {
   const config = childConfig(parent, options);
   const [small, big] = [modelSizes(parent), modelSizes(config)];
-  const width = widthGrowth(parent, config);
+  const method = widthMethods[options.method];
+  const { norm } = layoutOf(parent);
+  const plan = rng.fork("plan");
+  const stream = method.stream(
+    small.dModel,
+    big.dModel,
+    { norm, tied: small.tied },
+    plan.fork("stream"),
+  );
   const layers = identityDepth(small.nLayer, big.nLayer, options.positions);
-  const growth = familyGrowth(parent, config, width, layers, options.noise_db, rng.fork("plan"));
+  const growth = familyGrowth(parent, config, { method, stream }, layers, options.noise_db, plan);
   const grows = {
     width: big.dModel > small.dModel || big.nHead > small.nHead || big.dMlp > small.dMlp,
     depth: big.nLayer > small.nLayer,
@@ -60,11 +70,11 @@ export function planExpansion<C extends ModelConfig>(
     format: "sae-carry/map",
     version: 1,
     method: names.filter((name) => name !== null).join("+"),
-    exact: true,
+    exact: !grows.width || method.isExact(small.dModel, big.dModel),
     parent: sizeInfo(parent),
     child: sizeInfo(config),
-    hooks: hookMaps(parent, config, width, layers),
-    linear: linearMaps(width),
+    hooks: hookMaps(parent, config, stream, layers),
+    linear: linearMaps(stream),
     layers: layerMap(small.nLayer, layers),
     heads: growth.heads,
     neurons: growth.neurons,

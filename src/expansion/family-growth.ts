@@ -7,10 +7,10 @@ import type { Rng } from "../engine/index.ts";
 import { blockName, type ModelConfig, modelSizes, parameterShapes } from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
 import type { ChildLayer } from "./depth/identity.ts";
-import { type AxisMap, blockAxis, identityAxis } from "./plan/axis-map.ts";
-import { circularFanOut, type FanOut, freshUnits } from "./plan/fan-out.ts";
+import { type AxisMap, blockAxis, FRESH, identityAxis } from "./plan/axis-map.ts";
+import { type FanOut, freshUnits, groupedFanOut } from "./plan/fan-out.ts";
 import type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";
-import type { WidthGrowth } from "./width/lemon.ts";
+import type { WidthGrowth, WidthMethod } from "./width/width-growth.ts";
 
 /** A plan and what the expansion map needs to know beyond the width method's own maps. */
 export interface FamilyGrowth<C extends ModelConfig = ModelConfig> {
@@ -24,6 +24,12 @@ export interface FamilyGrowth<C extends ModelConfig = ModelConfig> {
 
 type Shape = Pick<ParameterPlan, "from" | "axes"> & Partial<ParameterPlan>;
 
+/** A width method and what it makes of the stream. */
+export interface PlannedWidth {
+  readonly method: WidthMethod;
+  readonly stream: WidthGrowth;
+}
+
 /**
  * Plans the child `config` of `parent`. `layers` are the child's, from the depth method; `noiseDb`
  * is the signal-to-noise ratio of the symmetry-breaking noise, null for none.
@@ -31,7 +37,7 @@ type Shape = Pick<ParameterPlan, "from" | "axes"> & Partial<ParameterPlan>;
 export function familyGrowth<C extends ModelConfig>(
   parent: C,
   config: C,
-  width: WidthGrowth,
+  { method, stream: width }: PlannedWidth,
   layers: readonly ChildLayer[],
   noiseDb: number | null,
   rng: Rng,
@@ -49,11 +55,14 @@ export function familyGrowth<C extends ModelConfig>(
   const addIfThere = (name: string, shape: Shape) => {
     if (shapes.has(name)) add(name, shape);
   };
-  const norm = (name: string, from: string, factor: number) => {
-    const gain = width.gainFactor * factor;
-    add(`${name}.weight`, { from: `${from}.weight`, axes: [width.norm], scale: gain, fill: gain });
-    addIfThere(`${name}.bias`, { from: `${from}.bias`, axes: [width.norm], scale: factor });
+  const norm = (name: string, from: string, axis: AxisMap) => {
+    const gain = width.gainFactor;
+    const fill = gain * (axis.weight?.[axis.source.indexOf(FRESH)] ?? 1);
+    add(`${name}.weight`, { from: `${from}.weight`, axes: [axis], scale: gain, fill });
+    addIfThere(`${name}.bias`, { from: `${from}.bias`, axes: [axis] });
   };
+  // norms of heads share the epsilon: f times the mean square with f times the epsilon is normed to the same
+  const normedScale = Math.sqrt(big.normEps / small.normEps);
   const matrix = (input: AxisMap, output: AxisMap): readonly AxisMap[] =>
     layout.outputsFirst ? [output, input] : [input, output];
   const noise = (balanced: boolean): Noise | null =>
@@ -70,22 +79,24 @@ export function familyGrowth<C extends ModelConfig>(
   const neurons: FanOut[] = [];
   layers.forEach(({ source, inserted }, layer) => {
     const stream = rng.fork(`layer ${layer}`);
+    // whole groups of queries are copied, each with the key head it shares
+    const groups = method.units(small.nKvHead, big.nKvHead, stream.fork("heads"));
     const copies = {
-      heads: circularFanOut(small.nHead, big.nHead, stream.fork("heads")),
-      neurons: circularFanOut(small.dMlp, big.dMlp, stream.fork("neurons")),
+      heads: groupedFanOut(groups, small.nHead / small.nKvHead),
+      neurons: method.units(small.dMlp, big.dMlp, stream.fork("neurons")),
     };
     heads.push(inserted ? freshUnits(big.nHead) : copies.heads);
     neurons.push(inserted ? freshUnits(big.dMlp) : copies.neurons);
+    const unitsOut = ({ source }: FanOut): AxisMap => ({ source: sources(source), weight: null });
+    const unitsIn = ({ source, alpha }: FanOut): AxisMap => ({
+      source: sources(source),
+      weight: alpha,
+    });
     const axes = {
-      heads: { source: copies.heads.source, weight: null },
-      // whole groups are copied, so key head j mod n serves the copies of the queries it served
-      kvHeads: {
-        source: Int32Array.from({ length: big.nKvHead }, (_, j) => j % small.nKvHead),
-        weight: null,
-      },
-      neurons: { source: copies.neurons.source, weight: null },
+      heads: unitsOut(copies.heads),
+      kvHeads: unitsOut(groups),
+      neurons: unitsOut(copies.neurons),
     };
-    const unitsIn = (units: FanOut): AxisMap => ({ source: units.source, weight: units.alpha });
     const at = blockName(config, layer);
     const from = blockName(parent, source);
     const write = (name: string, input: AxisMap) => {
@@ -100,24 +111,26 @@ export function familyGrowth<C extends ModelConfig>(
     };
     for (const part of layout.parts) {
       const { name } = part;
-      if (part.kind === "norm") norm(`${at}.${name}`, `${from}.${name}`, 1);
+      if (part.kind === "norm") norm(`${at}.${name}`, `${from}.${name}`, width.norm);
       else if (part.kind === "kept") {
         const [n] = shapes.get(`${at}.${name}`) ?? [0];
         addIfThere(`${at}.${name}`, { from: `${from}.${name}`, axes: [identityAxis(n)] });
       } else if (part.kind === "read") {
         const output = part.output(axes, parent);
+        const scale = shapes.has(`${at}.${part.normedBy}`) ? normedScale : 1;
         add(`${at}.${name}.weight`, {
           from: `${from}.${name}.weight`,
           axes: matrix(width.read, output),
+          scale,
           fill: "parent-scale",
           noise: noise(!inserted),
         });
-        addIfThere(`${at}.${name}.bias`, { from: `${from}.${name}.bias`, axes: [output] });
+        addIfThere(`${at}.${name}.bias`, { from: `${from}.${name}.bias`, axes: [output], scale });
       } else if (part.units === "heads") write(name, blockAxis(unitsIn(copies.heads), headDim));
       else write(name, unitsIn(copies.neurons));
     }
   });
-  norm(layout.finalNorm, layout.finalNorm, width.finalFactor);
+  norm(layout.finalNorm, layout.finalNorm, width.finalNorm);
   addIfThere(layout.unembedding, {
     from: layout.unembedding,
     axes: [identityAxis(small.vocabSize), width.read],
@@ -135,4 +148,9 @@ export function familyGrowth<C extends ModelConfig>(
     neurons,
     fresh: parameters.map(({ name }) => name).filter(isFresh),
   };
+}
+
+/** Units as a plan's indices: −1, no unit of the parent, is a fresh entry. */
+function sources(units: Int32Array): Int32Array {
+  return units.map((from) => (from < 0 ? FRESH : from));
 }

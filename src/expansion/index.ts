@@ -1,6 +1,6 @@
 /** Growing a model, the map from the parent to the child, and how exact it came out. */
 
-export { type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
+export { type ChildGrowth, type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
 export type { ChildLayer, Positions } from "./depth/identity.ts";
 export {
   type ExpandOptions,
@@ -38,3 +38,5 @@ export { defaultNoiseDb, type GrowthFlags, parseGrowth } from "./parse-growth.ts
 export { executePlan } from "./plan/execute-plan.ts";
 export type { FanOut } from "./plan/fan-out.ts";
 export type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";
+export type { NormKind, WidthGrowth, WidthMethod, WidthMethodName } from "./width/width-growth.ts";
+export { widthMethods } from "./width/width-methods.ts";

@@ -8,6 +8,8 @@ import { type ModelConfig, modelSizes } from "../models/index.ts";
 import { childConfig, widthStep } from "./child-config.ts";
 import type { Positions } from "./depth/identity.ts";
 import type { ExpandOptions } from "./expand-model.ts";
+import type { WidthMethodName } from "./width/width-growth.ts";
+import { isWidthMethod, widthMethods } from "./width/width-methods.ts";
 
 /** Flags of `expand` as text or numbers; `positions` may be a list. Undefined = not given. */
 export interface GrowthFlags {
@@ -33,15 +35,7 @@ export interface GrowthFlags {
  */
 export const defaultNoiseDb = 0;
 
-const widthMethods = ["lemon"];
-const laterWidthMethods = [
-  "hypercloning",
-  "gesmundo-maile",
-  "net2net",
-  "bert2bert-fpi",
-  "bert2bert-aki",
-  "ligo",
-];
+const laterWidthMethods = ["bert2bert-aki", "ligo"];
 const depthMethods = ["identity"];
 const laterDepthMethods = ["stack", "solar"];
 
@@ -62,16 +56,22 @@ export function parseGrowth(
       });
     }
   }
-  choose("--method", flags.method ?? "lemon", widthMethods, laterWidthMethods);
-  choose("--depth-method", flags["depth-method"] ?? "identity", depthMethods, laterDepthMethods);
+  const method = flags.method ?? "lemon";
+  if (!isWidthMethod(method)) {
+    throw unknownMethod("--method", method, Object.keys(widthMethods), laterWidthMethods);
+  }
+  const depthMethod = flags["depth-method"] ?? "identity";
+  if (!depthMethods.includes(depthMethod)) {
+    throw unknownMethod("--depth-method", depthMethod, depthMethods, laterDepthMethods);
+  }
   const positions = parsePositions(flags.positions ?? "interleaved");
   const inserted = typeof positions === "string" ? undefined : parent.nLayer + positions.length;
   const options: ExpandOptions = {
-    width: flags.width === undefined ? undefined : parseWidth(flags.width, config, notes),
+    width: flags.width === undefined ? undefined : parseWidth(flags.width, config, method, notes),
     heads: parseSize("--heads", flags.heads, parent.nHead),
     layers: parseSize("--layers", flags.layers, parent.nLayer) ?? inserted,
     mlp: parseSize("--mlp", flags.mlp, parent.dMlp),
-    method: "lemon",
+    method,
     depth_method: "identity",
     positions,
     noise_db: parseNoise(flags["noise-db"]),
@@ -86,28 +86,40 @@ export function parseGrowth(
   if (options.mlp === undefined && child.dMlp !== parent.dMlp) {
     notes.push(`the MLP keeps its ratio to the width: ${child.dMlp} neurons`);
   }
+  if (child.dModel !== parent.dModel) {
+    if (!widthMethods[method].isExact(parent.dModel, child.dModel)) {
+      notes.push(`${method} is not exact from width ${parent.dModel} to ${child.dModel}`);
+    }
+    if (config.model_type === "qwen3" && child.normEps !== parent.normEps) {
+      notes.push(
+        "rms_norm_eps changes with the width and the norms of the heads share it: queries and keys are scaled to make up for it, exactly",
+      );
+    }
+  }
   return { options, notes };
 }
 
-function parseWidth(value: string | number, config: ModelConfig, notes: string[]): number {
-  const { dModel } = modelSizes(config);
-  const step = widthStep(config);
+function parseWidth(
+  value: string | number,
+  config: ModelConfig,
+  method: WidthMethodName,
+  notes: string[],
+): number {
+  const { dModel, headDim } = modelSizes(config);
+  const step = widthStep(config, method);
   const exact = parseAmount("--width", value, dModel);
   if (!exact.relative || exact.size % step === 0 || exact.size < dModel) {
     return exact.size;
   }
   const smallest = dModel + step;
   const width = Math.max(smallest, Math.round(exact.size / step) * step);
+  const reason = widthMethods[method].wholeMultiples
+    ? `${method} allows`
+    : `heads of ${headDim} allow`;
   notes.push(
-    `width ${value} of ${dModel} is ${exact.size}; ${width} is the nearest that ${reasonOf(config)} allow`,
+    `width ${value} of ${dModel} is ${exact.size}; ${width} is the nearest that ${reason}`,
   );
   return width;
-}
-
-function reasonOf(config: ModelConfig): string {
-  return config.model_type === "qwen3"
-    ? "norms with one epsilon"
-    : `heads of ${modelSizes(config).headDim}`;
 }
 
 function parseSize(
@@ -167,14 +179,13 @@ function parseNoise(value: GrowthFlags["noise-db"]): number | null {
   });
 }
 
-function choose(
+function unknownMethod(
   where: string,
   value: string,
   known: readonly string[],
   later: readonly string[],
-): void {
-  if (known.includes(value)) return;
-  throw new UsageError({
+): UsageError {
+  return new UsageError({
     code: "growth-method",
     where,
     expected: known.join(", "),

@@ -44,7 +44,7 @@ function growths(config: ModelConfig): Partial<ExpandOptions>[] {
   const more = isBound ? headDim : config.model_type === "llama" ? 2 * nHead : 9;
   const odd = [{ width: dModel + more, mlp: 50 }, { width: 2 * dModel + more }];
   const double = { width: 2 * dModel, mlp: 83, ...(isBound ? {} : { heads: 2 * nHead }) };
-  return [...(config.model_type === "qwen3" ? [] : odd), double, { layers: 4, positions: [-1, 1] }];
+  return [...odd, double, { layers: 4, positions: [-1, 1] }];
 }
 
 const tokens = createRng("tokens");
@@ -130,6 +130,22 @@ describe("the traps", () => {
     expect((await errors(parent, { ...child, config }, map)).logits).toBeGreaterThan(1e-3);
   });
 
+  test("Qwen3's epsilon belongs to its heads' norms too: queries and keys that aren't scaled with it show", async () => {
+    const parent = roughModel(roughConfigs.qwen3, 1);
+    const { child, map } = await expandModel(parent, { ...defaults, width: 42 }, createRng(1));
+    expect((await errors(parent, child, map)).logits).toBeLessThanOrEqual(1e-4);
+    for (const kind of ["q_proj", "k_proj"]) {
+      const weights = new Map(child.weights);
+      const key = `model.layers.1.self_attn.${kind}.weight`;
+      const { shape, data } = weights.get(key)!;
+      const unscaled = (data as Float32Array).map((value) => value / Math.sqrt(28 / 42));
+      weights.set(key, { shape, data: unscaled });
+      expect((await errors(parent, { ...child, weights }, map)).logits).toBeGreaterThan(2e-4);
+    }
+    const { notes } = parseGrowth({ width: 42 }, parent.config);
+    expect(notes.join()).toContain("rms_norm_eps");
+  });
+
   test("NeoX's q, k and v are copied head by head: fused rows in the order of a Conv1D are another model", async () => {
     const parent = roughModel(roughConfigs.neox, 1);
     const { child, map } = await expandModel(parent, { ...defaults, width: 40 }, createRng(1));
@@ -195,13 +211,6 @@ describe("what can't be is refused, with the nearest that can", () => {
     throw new Error("it was accepted");
   };
 
-  test("Qwen3's epsilon belongs to its heads' norms too", () => {
-    expect(problemOf(roughConfigs.qwen3, { width: 42 })).toMatchObject({
-      code: "epsilon-shared",
-      hint: "The nearest widths that are exact are 28 and 56.",
-    });
-  });
-
   test("heads that split a group, and a width that transformers would not take", () => {
     expect(problemOf(roughConfigs.llama, { heads: 5 })).toMatchObject({
       code: "heads-not-grouped",
@@ -223,7 +232,7 @@ describe("what can't be is refused, with the nearest that can", () => {
     expect(width(roughConfigs.neox, "1.4x")).toBe(40);
     expect(width(roughConfigs.llama, "1.5x")).toBe(44);
     expect(width(roughConfigs.mistral, "1.25x")).toBe(35);
-    expect(width(roughConfigs.qwen3, "1.5x")).toBe(56);
+    expect(width(roughConfigs.qwen3, "1.5x")).toBe(42);
     const bound = llamaConfig({
       vocab_size: 9,
       max_position_embeddings: 8,

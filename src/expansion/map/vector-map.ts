@@ -65,7 +65,7 @@ export function parentWidth(map: VectorMap): number | null {
   return map.kind === "selection" ? map.nParent * map.size : null;
 }
 
-/** Groups of at least two child coordinates that are equal on the image of E, ascending. */
+/** Groups of at least two child coordinates that are equal on the image of E, ascending; those of fresh units aren't. */
 export function equalCoordinates(map: VectorMap): number[][] {
   const groups = new Map<string, number[]>();
   const add = (key: string, i: number) => {
@@ -77,6 +77,7 @@ export function equalCoordinates(map: VectorMap): number[][] {
     for (let i = 0; i < map.D; i++) add(map.E.subarray(i * map.d, (i + 1) * map.d).join(), i);
   } else if (map.kind === "selection") {
     for (let i = 0; i < map.source.length * map.size; i++) {
+      if (map.source[Math.floor(i / map.size)] < 0) continue;
       add(`${map.source[Math.floor(i / map.size)]}:${i % map.size}`, i);
     }
   }

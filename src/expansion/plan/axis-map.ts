@@ -40,13 +40,14 @@ export function blockAxis({ source, weight }: AxisMap, size: number): AxisMap {
 
 /**
  * `count` repetitions of an axis whose parent has n entries, laid end to end, as in GPT-2's fused
- * q|k|v projection. Only indices of the parent: a mean over the fused axis would mix its parts.
+ * q|k|v projection. Indices of the parent and fresh entries only: a mean over the fused axis would mix its parts.
  */
 export function repeatAxis({ source, weight }: AxisMap, n: number, count: number): AxisMap {
-  if (source.some((from) => from < 0)) throw new Error("internal: a fused axis takes only indices");
+  if (source.includes(MEAN)) throw new Error("internal: a fused axis has no mean");
   const repeated = new Int32Array(source.length * count);
   for (let i = 0; i < repeated.length; i++) {
-    repeated[i] = Math.floor(i / source.length) * n + source[i % source.length];
+    const from = source[i % source.length];
+    repeated[i] = from < 0 ? from : Math.floor(i / source.length) * n + from;
   }
   const weights = weight && Float64Array.from(repeated, (_, i) => weight[i % source.length]);
   return { source: repeated, weight: weights };

@@ -36,6 +36,26 @@ export function circularFanOut(nParent: number, nChild: number, rng: Rng): FanOu
   return { source, alpha };
 }
 
+/** Copies as `source` says of nParent units, each at least once, with equal shares. */
+export function repeatedFanOut(nParent: number, source: Int32Array): FanOut {
+  const copies = new Float64Array(nParent);
+  for (const from of source) copies[from]++;
+  return { source, alpha: Float64Array.from(source, (from) => 1 / copies[from]) };
+}
+
+/** The same for units that come in groups of `size`, where `groups` says which group is which: all shares are the group's. */
+export function groupedFanOut({ source, alpha }: FanOut, size: number): FanOut {
+  const n = source.length * size;
+  const group = (i: number) => Math.floor(i / size);
+  return {
+    source: Int32Array.from({ length: n }, (_, i) => {
+      const from = source[group(i)];
+      return from < 0 ? from : from * size + (i % size);
+    }),
+    alpha: Float64Array.from({ length: n }, (_, i) => alpha[group(i)]),
+  };
+}
+
 /** Units that all lack a parent, as in an inserted block. */
 export function freshUnits(n: number): FanOut {
   return { source: new Int32Array(n).fill(-1), alpha: new Float64Array(n) };
