@@ -52,7 +52,7 @@ describe("parseExpandFlag", () => {
       "width=96,",
       "=3",
       "__proto__=1",
-      "method=net2net",
+      "method=net3net",
       "96",
       "positions=-2",
     ]) {
