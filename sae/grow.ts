@@ -8,13 +8,12 @@
  * a smaller norm makes for larger ones, and in a run on real text 64 new latents with fitted (smaller)
  * norms were selected in place of all 512 carried ones within 200 steps.
  */
-import { type Rng, tf } from "../src/engine/index.ts";
+import { cholesky, type Rng, solveCholesky, tf } from "../src/engine/index.ts";
 import type { ActivationSource } from "./activations.ts";
 import { decode } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
 import { columnMeans } from "./initialise.ts";
 import { rowNorms } from "./kernels/row-norms.ts";
-import { cholesky, solveCholesky } from "./persistence/cholesky.ts";
 import { quantile, quantileOfSorted } from "./persistence/quantile.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 

@@ -3,7 +3,7 @@
 //   cos_w(u, v) = uᵀ Σ⁻¹ v / sqrt(uᵀ Σ⁻¹ u · vᵀ Σ⁻¹ v),  Σ = covariance + shrinkage · tr/D · I.
 // The whitened one is shown, never used for a verdict. A cosine to a latent's own start is inertia
 // (.89 on random weights in the pilot), so it is evidence only beside a functional match.
-import { cholesky, solveLower } from "./cholesky.ts";
+import { cholesky, solveLower } from "../../src/engine/index.ts";
 
 /** Vectors of length 1 (or 0 where the given one was 0), one a row. */
 export interface Directions {

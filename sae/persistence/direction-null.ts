@@ -2,8 +2,7 @@
 // comes by chance, when those have the mean and covariance of the child's decoder rows. A fixed .7
 // is no null in a small model: directions that share an anisotropic covariance reach .74–.79 at
 // d = 64 (methods.md §4). Best of n is more than a matched pair needs, so the null is conservative.
-import type { Rng } from "../../src/engine/index.ts";
-import { cholesky } from "./cholesky.ts";
+import { cholesky, type Rng } from "../../src/engine/index.ts";
 import { type Directions, directions, shrunk } from "./cosine.ts";
 
 // Keeps the factor defined when there are fewer rows than dimensions.

@@ -5,9 +5,9 @@
 // Both steps need only Σx, Σxxᵀ, Σxy, Σy, Σy² per half, so activations stream by once and are never
 // held. Readability is a witness, never the headline: random weights read many latents (median
 // correlation .35 in the pilot), so every score stands beside that of a random-weights model.
+import { cholesky, solveCholesky } from "../../src/engine/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import type { SparseCodes } from "../sae.ts";
-import { cholesky, solveCholesky } from "./cholesky.ts";
 import { shrunk } from "./cosine.ts";
 
 /** Activations of one model on the held-out rows, in order, as row-major blocks [rows, dIn]. */

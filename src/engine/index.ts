@@ -19,6 +19,7 @@ export {
   useBackend,
   withSynchronousReads,
 } from "./backends.ts";
+export { cholesky, solveCholesky, solveLower } from "./cholesky.ts";
 export type { AdamwNumbers } from "./host/adamw.ts";
 export type { BestMatches, MatchMeasure } from "./host/best-match.ts";
 export type { AttentionShape } from "./host/causal-attention.ts";

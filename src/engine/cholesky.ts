@@ -1,5 +1,7 @@
-// Cholesky factor of a small symmetric positive definite matrix, in f64, and the triangular solves
-// that ridge regression, whitening and covariance-matched draws are made of.
+/**
+ * Cholesky factor of a small symmetric positive definite matrix, in f64, and the triangular solves that ridge
+ * regression, pseudo-inverses, whitening and covariance-matched draws are made of.
+ */
 
 /**
  * The lower factor L of a = L Lᵀ, row-major [n, n]; only the lower half of `a` is read.
