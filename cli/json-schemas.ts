@@ -247,7 +247,15 @@ const map = z.looseObject({
   version: z.literal(1),
   method: text,
   exact: z.boolean(),
-  hooks: z.array(z.strictObject({ from: text, to: z.array(text), tensor: text, r2: measured })),
+  hooks: z.array(
+    z.strictObject({
+      from: text,
+      to: z.array(text),
+      tensor: text,
+      exact: z.boolean().describe("whether the map holds exactly right after the expansion"),
+      r2: measured.describe("of a map fitted on text, on held-out tokens; null = none was fitted"),
+    }),
+  ),
   layers: z.record(text, z.array(count)).describe("layers of the child by layer of the parent"),
   heads: z.record(text, text).describe("names of tensors in map.safetensors"),
   neurons: z.record(text, text),

@@ -6,7 +6,7 @@ import { Command, type Option } from "commander";
 import { type Context, createContext, type Ending, type GlobalFlags } from "./context.ts";
 import { addFlag, choice, count, each, real } from "./flags.ts";
 import type { Output } from "./output.ts";
-import { widthMethodNames } from "./plan/growth-methods.ts";
+import { depthMethodNames, widthMethodNames } from "./plan/growth-methods.ts";
 import { packageVersion } from "./version.ts";
 
 const backends = [
@@ -215,11 +215,15 @@ function addExpand(program: Command, act: Act): void {
     parse: choice("--method", widthMethodNames),
     choices: widthMethodNames,
   });
-  const depthMethods = ["identity"] as const;
-  addFlag(command, "--depth-method <name>", "how depth grows (identity)", {
-    parse: choice("--depth-method", depthMethods),
-    choices: depthMethods,
-  });
+  addFlag(
+    command,
+    "--depth-method <name>",
+    `how depth grows: ${depthMethodNames.join(", ")} (default identity)`,
+    {
+      parse: choice("--depth-method", depthMethodNames),
+      choices: depthMethodNames,
+    },
+  );
   addFlag(
     command,
     "--positions <where>",

@@ -1,5 +1,5 @@
 /** Names of growth methods as flags and plans take them; src/expansion has the methods. Light: --help reads it. */
-import type { WidthMethodName } from "../../src/expansion/index.ts";
+import type { DepthMethodName, WidthMethodName } from "../../src/expansion/index.ts";
 
 /** What `--method` and `expand.method` take. */
 export const widthMethodNames: readonly WidthMethodName[] = [
@@ -8,4 +8,12 @@ export const widthMethodNames: readonly WidthMethodName[] = [
   "gesmundo-maile",
   "net2net",
   "bert2bert-fpi",
+];
+
+/** What `--depth-method` and `expand.depth_method` take. */
+export const depthMethodNames: readonly DepthMethodName[] = [
+  "identity",
+  "cancel",
+  "stack",
+  "solar",
 ];

@@ -3,7 +3,7 @@
  * keys are refused, and each description becomes a row of docs/plan.md.
  */
 import { z } from "zod";
-import { widthMethodNames } from "./growth-methods.ts";
+import { depthMethodNames, widthMethodNames } from "./growth-methods.ts";
 import type { PlanInput } from "./types.ts";
 
 const count = z.int().min(0);
@@ -111,7 +111,11 @@ const expand = z.strictObject({
     .nullable()
     .describe("new number of neurons in an MLP layer"),
   method: z.enum(widthMethodNames).describe("how width grows"),
-  depth_method: z.enum(["identity"]).describe("how depth grows"),
+  depth_method: z
+    .enum(depthMethodNames)
+    .describe(
+      "how depth grows: identity (blocks that add nothing; exact), cancel (the same with outputs that cancel over copies; exact), stack (the whole stack again; not exact), solar (the stack's two ends overlapping; not exact)",
+    ),
   positions: z
     .union([z.enum(["interleaved", "top", "bottom"]), z.array(z.int().min(-1))])
     .describe(

@@ -2,7 +2,7 @@
 // Field names are the keys of plan.yaml. Paths in a resolved plan are absolute; the stored file has them relative to
 // the run folder, so that a run can be moved together with its inputs and goes on from any working directory.
 
-import type { WidthMethodName } from "../../src/expansion/index.ts";
+import type { DepthMethodName, WidthMethodName } from "../../src/expansion/index.ts";
 
 /** Where the numbers are computed; `auto` takes the first backend that works. */
 export type BackendOption =
@@ -91,7 +91,7 @@ export interface ExpandPlan {
   readonly heads: Growth | null;
   readonly mlp: Growth | null;
   readonly method: WidthMethodName;
-  readonly depth_method: "identity";
+  readonly depth_method: DepthMethodName;
   readonly positions: "interleaved" | "top" | "bottom" | readonly number[];
   /** Signal-to-noise ratio of the symmetry-breaking noise in dB; null = none. */
   readonly noise_db: number | null;

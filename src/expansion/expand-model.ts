@@ -6,7 +6,9 @@ import type { Rng } from "../engine/index.ts";
 import { type HostModel, hookNames, type ModelConfig, modelSizes } from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
 import { type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
-import { type ChildLayer, identityDepth, type Positions } from "./depth/identity.ts";
+import { type ChildLayer, type DepthMethodName, exactPrefix } from "./depth/child-layer.ts";
+import { childLayers } from "./depth/depth-methods.ts";
+import type { Positions } from "./depth/identity.ts";
 import { type FamilyGrowth, familyGrowth } from "./family-growth.ts";
 import type { ExpansionMap, HookMap } from "./map/expansion-map.ts";
 import type { DenseMap } from "./map/vector-map.ts";
@@ -17,7 +19,7 @@ import { widthMethods } from "./width/width-methods.ts";
 /** How to grow; sizes are absolute (`parseGrowth` makes them so). */
 export interface ExpandOptions extends ChildSizes {
   readonly method: WidthMethodName;
-  readonly depth_method: "identity";
+  readonly depth_method: DepthMethodName;
   readonly positions: Positions;
   /** Signal-to-noise ratio in dB of the noise that tells copies apart; null = none. */
   readonly noise_db: number | null;
@@ -59,21 +61,22 @@ export function planExpansion<C extends ModelConfig>(
     { norm, tied: small.tied },
     plan.fork("stream"),
   );
-  const layers = identityDepth(small.nLayer, big.nLayer, options.positions);
+  const layers = childLayers(options.depth_method, small.nLayer, big.nLayer, options.positions);
   const growth = familyGrowth(parent, config, { method, stream }, layers, options.noise_db, plan);
   const grows = {
     width: big.dModel > small.dModel || big.nHead > small.nHead || big.dMlp > small.dMlp,
     depth: big.nLayer > small.nLayer,
   };
+  const exactWidth = !grows.width || method.isExact(small.dModel, big.dModel);
   const names = [grows.width ? options.method : null, grows.depth ? options.depth_method : null];
   const map: ExpansionMap = {
     format: "sae-carry/map",
     version: 1,
     method: names.filter((name) => name !== null).join("+"),
-    exact: !grows.width || method.isExact(small.dModel, big.dModel),
+    exact: exactWidth && exactPrefix(layers).length === layers.length + 1,
     parent: sizeInfo(parent),
     child: sizeInfo(config),
-    hooks: hookMaps(parent, config, stream, layers),
+    hooks: hookMaps(parent, config, stream, layers, exactWidth),
     linear: linearMaps(stream),
     layers: layerMap(small.nLayer, layers),
     heads: growth.heads,
@@ -100,56 +103,68 @@ function layerMap(nParent: number, layers: readonly ChildLayer[]): number[][] {
   return map;
 }
 
+/**
+ * Where each hook of the parent is in the child. Boundaries that hold the same value are all named; a hook whose layer
+ * has lost its place in the parent's order goes to its layer's first copy and is not exact there.
+ */
 function hookMaps(
   parent: ModelConfig,
   config: ModelConfig,
   width: WidthGrowth,
   layers: readonly ChildLayer[],
+  exactWidth: boolean,
 ): HookMap[] {
   const [small, big] = [modelSizes(parent), modelSizes(config)];
   const residual = width.residual ? "residual" : "identity";
-  const entry = (from: string, to: readonly string[], tensor: string): HookMap => ({
-    from,
-    to,
-    tensor,
-    r2: null,
-  });
+  const applied = exactPrefix(layers);
+  const whole = applied.length === layers.length + 1;
   const maps: HookMap[] = [];
   for (const hook of hookNames(parent)) {
     const match = /^blocks\.(\d+)\.(.+)$/.exec(hook);
     if (match === null) {
       const isFinal = hook === "ln_final.hook_normalized";
-      maps.push(entry(hook, [hook], isFinal && width.final ? "final" : residual));
+      const tensor = isFinal && width.final ? "final" : residual;
+      // embeddings are mapped as they are, before any norm
+      const exact = !isFinal || (whole && exactWidth);
+      maps.push({ from: hook, to: [hook], tensor, exact, r2: null });
       continue;
     }
-    const point = match[2];
+    const [layer, point] = [Number(match[1]), match[2]];
     if (point === "attn.hook_pattern") continue; // one matrix a head: the head map says it all
-    const layer = layers.findIndex((l) => l.source === Number(match[1]) && !l.inserted);
-    if (point === "attn.hook_z") {
-      const tensor = big.nHead > small.nHead ? `head_map:${layer}` : "identity";
-      maps.push(entry(hook, [`blocks.${layer}.${point}`], tensor));
-    } else if (point === "mlp.hook_post") {
-      const tensor = big.dMlp > small.dMlp ? `neuron_map:${layer}` : "identity";
-      maps.push(entry(hook, [`blocks.${layer}.${point}`], tensor));
-    } else {
-      const to = boundaryLayers(point, layer, layers).map((at) => `blocks.${at}.${point}`);
-      maps.push(entry(hook, to, residual));
-    }
+    const equal = equalLayers(point, layer, layers, applied);
+    const isBottom = layer === 0 && point === "hook_resid_pre";
+    const exact = equal.length > 0 && (exactWidth || isBottom);
+    const [last, ...others] =
+      equal.length > 0
+        ? [equal[equal.length - 1], ...equal.slice(0, -1)]
+        : [layers.findIndex((l) => l.source === layer && !l.inserted)];
+    const tensor =
+      point === "attn.hook_z"
+        ? big.nHead > small.nHead
+          ? `head_map:${last}`
+          : "identity"
+        : point === "mlp.hook_post"
+          ? big.dMlp > small.dMlp
+            ? `neuron_map:${last}`
+            : "identity"
+          : residual;
+    const to = [last, ...others].map((at) => `blocks.${at}.${point}`);
+    maps.push({ from: hook, to, tensor, exact, r2: null });
   }
   return maps;
 }
 
-/** Child layers at which `point` of child layer `layer` has the same value: the latest first, then from the earliest on. */
-function boundaryLayers(
+/** Layers of the child, ascending, at which `point` has the value that it has at the parent's `layer`. */
+function equalLayers(
   point: string,
   layer: number,
   layers: readonly ChildLayer[],
-): readonly number[] {
-  const equal = [layer];
-  if (point === "hook_resid_pre") {
-    for (let at = layer - 1; at >= 0 && layers[at].inserted; at--) equal.unshift(at);
-  } else if (point === "hook_resid_post") {
-    for (let at = layer + 1; at < layers.length && layers[at].inserted; at++) equal.push(at);
-  }
-  return [equal[equal.length - 1], ...equal.slice(0, -1)];
+  applied: readonly number[],
+): number[] {
+  const boundary = point === "hook_resid_pre" ? 0 : point === "hook_resid_post" ? 1 : null;
+  return Array.from(layers.keys()).filter((at) =>
+    boundary === null
+      ? at + 1 < applied.length && !layers[at].inserted && layers[at].source === layer
+      : applied[at + boundary] === layer + boundary,
+  );
 }

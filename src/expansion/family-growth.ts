@@ -6,7 +6,8 @@
 import type { Rng } from "../engine/index.ts";
 import { blockName, type ModelConfig, modelSizes, parameterShapes } from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
-import type { ChildLayer } from "./depth/identity.ts";
+import { requireCopies } from "./depth/cancel.ts";
+import type { ChildLayer } from "./depth/child-layer.ts";
 import { type AxisMap, blockAxis, FRESH, identityAxis } from "./plan/axis-map.ts";
 import { type FanOut, freshUnits, groupedFanOut } from "./plan/fan-out.ts";
 import type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";
@@ -70,6 +71,13 @@ export function familyGrowth<C extends ModelConfig>(
       ? null
       : { snrDb: noiseDb, balanced, ...(layout.outputsFirst ? { inputAxis: 1 as const } : {}) };
 
+  // as large as the weights that copies would have
+  const cancellation: Noise = {
+    snrDb: 0,
+    balanced: true,
+    ...(layout.outputsFirst ? { inputAxis: 1 as const } : {}),
+  };
+
   const table = (name: string, rows: number) =>
     add(name, { from: name, axes: [identityAxis(rows), width.write] });
   table(layout.embedding, small.vocabSize);
@@ -85,6 +93,7 @@ export function familyGrowth<C extends ModelConfig>(
       heads: groupedFanOut(groups, small.nHead / small.nKvHead),
       neurons: method.units(small.dMlp, big.dMlp, stream.fork("neurons")),
     };
+    if (inserted === "cancelling") requireCopies(copies);
     heads.push(inserted ? freshUnits(big.nHead) : copies.heads);
     neurons.push(inserted ? freshUnits(big.dMlp) : copies.neurons);
     const unitsOut = ({ source }: FanOut): AxisMap => ({ source: sources(source), weight: null });
@@ -100,12 +109,14 @@ export function familyGrowth<C extends ModelConfig>(
     const at = blockName(config, layer);
     const from = blockName(parent, source);
     const write = (name: string, input: AxisMap) => {
+      const axes = matrix(input, width.write);
       if (inserted) {
-        add(`${at}.${name}.weight`, { from: null, axes: [] });
-        addIfThere(`${at}.${name}.bias`, { from: null, axes: [] });
+        const cancelling = { from: `${from}.${name}.weight`, axes, scale: 0, noise: cancellation };
+        const zero = { from: null, axes: [] };
+        add(`${at}.${name}.weight`, inserted === "cancelling" ? cancelling : zero);
+        addIfThere(`${at}.${name}.bias`, zero);
         return;
       }
-      const axes = matrix(input, width.write);
       add(`${at}.${name}.weight`, { from: `${from}.${name}.weight`, axes, noise: noise(true) });
       addIfThere(`${at}.${name}.bias`, { from: `${from}.${name}.bias`, axes: [width.write] });
     };
@@ -123,7 +134,8 @@ export function familyGrowth<C extends ModelConfig>(
           axes: matrix(width.read, output),
           scale,
           fill: "parent-scale",
-          noise: noise(!inserted),
+          // where copies are to cancel they must stay equal
+          noise: noise(inserted !== "zero"),
         });
         addIfThere(`${at}.${name}.bias`, { from: `${from}.${name}.bias`, axes: [output], scale });
       } else if (part.units === "heads") write(name, blockAxis(unitsIn(copies.heads), headDim));

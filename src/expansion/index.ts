@@ -1,7 +1,8 @@
 /** Growing a model, the map from the parent to the child, and how exact it came out. */
 
 export { type ChildGrowth, type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
-export type { ChildLayer, Positions } from "./depth/identity.ts";
+export type { ChildLayer, DepthMethodName, Silence } from "./depth/child-layer.ts";
+export type { Positions } from "./depth/identity.ts";
 export {
   type ExpandOptions,
   expandModel,

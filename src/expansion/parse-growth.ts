@@ -6,6 +6,7 @@
 import { UsageError } from "../io/index.ts";
 import { type ModelConfig, modelSizes } from "../models/index.ts";
 import { childConfig, widthStep } from "./child-config.ts";
+import { childLayers, depthMethods, isDepthMethod } from "./depth/depth-methods.ts";
 import type { Positions } from "./depth/identity.ts";
 import type { ExpandOptions } from "./expand-model.ts";
 import type { WidthMethodName } from "./width/width-growth.ts";
@@ -36,8 +37,6 @@ export interface GrowthFlags {
 export const defaultNoiseDb = 0;
 
 const laterWidthMethods = ["bert2bert-aki", "ligo"];
-const depthMethods = ["identity"];
-const laterDepthMethods = ["stack", "solar"];
 
 /** Resolves flags against the parent. Errors: UsageError naming the flag. */
 export function parseGrowth(
@@ -61,8 +60,8 @@ export function parseGrowth(
     throw unknownMethod("--method", method, Object.keys(widthMethods), laterWidthMethods);
   }
   const depthMethod = flags["depth-method"] ?? "identity";
-  if (!depthMethods.includes(depthMethod)) {
-    throw unknownMethod("--depth-method", depthMethod, depthMethods, laterDepthMethods);
+  if (!isDepthMethod(depthMethod)) {
+    throw unknownMethod("--depth-method", depthMethod, Object.keys(depthMethods), []);
   }
   const positions = parsePositions(flags.positions ?? "interleaved");
   const inserted = typeof positions === "string" ? undefined : parent.nLayer + positions.length;
@@ -72,11 +71,12 @@ export function parseGrowth(
     layers: parseSize("--layers", flags.layers, parent.nLayer) ?? inserted,
     mlp: parseSize("--mlp", flags.mlp, parent.dMlp),
     method,
-    depth_method: "identity",
+    depth_method: depthMethod,
     positions,
     noise_db: parseNoise(flags["noise-db"]),
   };
   const child = modelSizes(childConfig(config, options));
+  childLayers(depthMethod, parent.nLayer, child.nLayer, positions);
   if (options.width === undefined && child.dModel !== parent.dModel) {
     notes.push(`width follows the heads: ${child.nHead} heads make ${child.dModel}`);
   }

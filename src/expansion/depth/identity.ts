@@ -5,28 +5,23 @@
  * gradient in models without biases.
  */
 import { UsageError } from "../../io/index.ts";
+import type { ChildLayer, Silence } from "./child-layer.ts";
 
 /** Where identity blocks go; a list names the parent's layers after which one is inserted, −1 = before the first. */
 export type Positions = "interleaved" | "top" | "bottom" | readonly number[];
-
-/** One layer of the child. */
-export interface ChildLayer {
-  /** The parent's layer whose weights it has. */
-  readonly source: number;
-  /** True = an inserted identity block. */
-  readonly inserted: boolean;
-}
 
 /**
  * The child's layers from first to last. `interleaved` spreads the new blocks evenly, the last one
  * on top (LLaMA Pro's order where the counts divide); `top` puts all after the last layer,
  * `bottom` all before the first. Each copies the layer right below it, or the first at the bottom.
+ * `silence` says how the new blocks add nothing.
  * Errors: UsageError when a list has the wrong length or names a layer that isn't there.
  */
 export function identityDepth(
   nParent: number,
   nChild: number,
   positions: Positions,
+  silence: Silence = "zero",
 ): readonly ChildLayer[] {
   const added = nChild - nParent;
   const after = insertionPoints(nParent, added, positions);
@@ -34,7 +29,7 @@ export function identityDepth(
   for (let layer = -1; layer < nParent; layer++) {
     if (layer >= 0) layers.push({ source: layer, inserted: false });
     for (const point of after) {
-      if (point === layer) layers.push({ source: Math.max(layer, 0), inserted: true });
+      if (point === layer) layers.push({ source: Math.max(layer, 0), inserted: silence });
     }
   }
   return layers;

@@ -44,19 +44,22 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
   };
 }
 
+/** Of equal places in the middle model, those count that the second expansion keeps exactly; if it keeps none, the first. */
 function composeHook(entry: HookMap, second: ExpansionMap): HookMap {
-  const next = entry.to.map((hook) => {
+  const all = entry.to.map((hook) => {
     const found = hookEntry(second, hook);
     if (!found) throw new Error(`internal: the second map has no hook ${hook}`);
     return found;
   });
+  const kept = all.filter(({ exact }) => exact);
+  const next = kept.length > 0 ? kept : all.slice(0, 1);
   const ascending = next
     .flatMap(({ to }) => to)
     .sort((a, b) => (layerOf(a) ?? 0) - (layerOf(b) ?? 0));
   const to = [...ascending.slice(-1), ...ascending.slice(0, -1)];
   const changed = [entry.tensor, next[0].tensor].find((tensor) => tensor !== "identity");
   const tensor = changed?.replace(/:\d+$/, `:${layerOf(to[0])}`) ?? "identity";
-  return { from: entry.from, to, tensor, r2: null };
+  return { from: entry.from, to, tensor, exact: entry.exact && next[0].exact, r2: null };
 }
 
 function composeDense(a: DenseMap | undefined, b: DenseMap | undefined): DenseMap | undefined {

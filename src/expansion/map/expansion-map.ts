@@ -33,7 +33,9 @@ export interface HookMap {
   readonly to: readonly string[];
   /** Key of the linear map; "identity" where nothing changes. */
   readonly tensor: string;
-  /** Fit on held-out text for methods that are not exact; null = exact. */
+  /** Whether the map holds exactly right after the expansion. */
+  readonly exact: boolean;
+  /** Of the map fitted on text where this one is not exact, on held-out tokens; null = none was fitted. */
   readonly r2: number | null;
 }
 

@@ -137,13 +137,14 @@ function knownUnits(tensor: string, nLayer: number): boolean {
 }
 
 function hookMap(value: unknown, where: string): HookMap {
-  const { from, to, tensor, r2 } = record(value, where);
+  const { from, to, tensor, exact, r2 } = record(value, where);
   const places = list(to, `${where}.to`).map((hook, i) => text(hook, `${where}.to.${i}`));
   if (places.length === 0) throw bad(`${where}.to`, "at least one hook", "none");
   return {
     from: text(from, `${where}.from`),
     to: places,
     tensor: text(tensor, `${where}.tensor`),
+    exact: truth(exact, `${where}.exact`),
     r2: r2 === null ? null : number(r2, `${where}.r2`),
   };
 }
@@ -212,6 +213,11 @@ function list(value: unknown, where: string): unknown[] {
 function text(value: unknown, where: string): string {
   if (typeof value === "string") return value;
   throw bad(where, "text", JSON.stringify(value) ?? "nothing");
+}
+
+function truth(value: unknown, where: string): boolean {
+  if (typeof value === "boolean") return value;
+  throw bad(where, "true or false", JSON.stringify(value) ?? "nothing");
 }
 
 function number(value: unknown, where: string): number {

@@ -9,7 +9,7 @@ import type { AxisMap } from "./axis-map.ts";
 /** What the entries on a fresh index hold: a constant, or normal draws at the parent parameter's RMS. */
 export type Fill = number | "parent-scale";
 
-/** Element-wise normal noise on a matrix. */
+/** Element-wise normal noise on a matrix; with a plan whose scale is 0, all there is but fresh entries. */
 export interface Noise {
   /** Signal to noise: 10·log10(mean square of the entries it falls on / variance of the noise). */
   readonly snrDb: number;

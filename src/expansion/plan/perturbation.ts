@@ -78,7 +78,10 @@ function addNoise(
   }
 }
 
-/** Mean square of the structural entries of the inputs `inputs` that are copied from the parent. */
+/**
+ * Mean square of the structural entries of the inputs `inputs` that are copied from the parent; with a scale of 0, of
+ * what scale 1 would make of them.
+ */
 function signalPower(
   plan: ParameterPlan,
   parent: Numbers,
@@ -93,7 +96,7 @@ function signalPower(
   for (const input of inputs) {
     const from = inputAxis.source[input];
     if (from < 0) continue;
-    const inputWeight = plan.scale * (inputAxis.weight?.[input] ?? 1);
+    const inputWeight = (plan.scale || 1) * (inputAxis.weight?.[input] ?? 1);
     for (let output = 0; output < outputAxis.source.length; output++) {
       const source = outputAxis.source[output];
       if (source < 0) continue;

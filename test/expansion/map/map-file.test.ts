@@ -74,6 +74,7 @@ describe("a map on disk", () => {
       from: "hook_embed",
       to: ["hook_embed"],
       tensor: "residual",
+      exact: true,
       r2: null,
     });
     const { tensors } = readSafetensors(join(dir, "map.safetensors"));
