@@ -47,6 +47,12 @@ export {
   type HeldOutLossGate,
 } from "./gates.ts";
 export {
+  type GrowthComparison,
+  type GrowthReport,
+  type GrowthStage,
+  growthReport,
+} from "./growth-report.ts";
+export {
   type HeadScoreKind,
   type HeadScoreOptions,
   type HeadScores,

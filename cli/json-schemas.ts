@@ -4,7 +4,7 @@
  * was not measured or is not finite is null, intervals are [lo, hi].
  */
 import { z } from "zod";
-import type { FiveQuestions, GateResult } from "../circuits/index.ts";
+import type { FiveQuestions, GateResult, GrowthReport } from "../circuits/index.ts";
 import type { PersistenceDocument } from "../sae/persistence/index.ts";
 
 const count = z.int().min(0);
@@ -424,6 +424,44 @@ const failure = z.strictObject({
   }),
 });
 
+const growth = z.strictObject({
+  ...header("growth"),
+  stages: z.array(
+    z.strictObject({
+      stage: text,
+      method: text.nullable(),
+      exact: z.boolean().nullable(),
+      params: count.nullable(),
+      tokens: measured.describe("training tokens of this stage"),
+      tokens_total: measured.describe("with all ancestors"),
+      flops: measured.describe("training operations of this stage, those of the SAEs left out"),
+      flops_total: measured,
+      loss_before: measured.describe("held-out loss of the parent, nats per token"),
+      loss_after_expansion: measured,
+      loss_jump: measured,
+      loss: measured.describe("after training on"),
+      loss_se: measured,
+    }),
+  ),
+  comparisons: z
+    .array(
+      z.strictObject({
+        stage: text,
+        arm: z.enum(["no-expand", "scratch"]),
+        matched: z.enum(["tokens", "flops"]),
+        at: z.number(),
+        grown: z.number(),
+        control: z.number(),
+        difference: z.number().describe("grown − control; below zero, growing is ahead"),
+        ci: interval,
+        read: z
+          .strictObject({ grown: z.number(), control: z.number() })
+          .describe("where each curve was read, as a share of its whole training"),
+      }),
+    )
+    .describe("the last stage against its controls, at matched amounts of training"),
+}) satisfies z.ZodType<GrowthReport>;
+
 /** A document's schema and what it is. */
 export interface JsonDocument {
   readonly title: string;
@@ -464,6 +502,11 @@ export const jsonDocuments: Readonly<Record<string, JsonDocument>> = {
     title: "five-questions.json",
     about: "the essay's five questions, at the root of a run",
     schema: fiveQuestions,
+  },
+  growth: {
+    title: "growth.json",
+    about: "what each expansion cost and bought, at the root of a run",
+    schema: growth,
   },
   map: { title: "map.json", about: "an expansion map, beside map.safetensors", schema: map },
   bench: { title: "bench", about: "one line per benchmark", schema: bench },

@@ -7,6 +7,7 @@ import { type Context, createContext, type Ending, type GlobalFlags } from "./co
 import { addFlag, choice, count, each, real } from "./flags.ts";
 import type { Output } from "./output.ts";
 import { depthMethodNames, widthMethodNames } from "./plan/growth-methods.ts";
+import { addPlanFlags, planGroup } from "./plan-flags.ts";
 import { packageVersion } from "./version.ts";
 
 const backends = [
@@ -80,43 +81,6 @@ function addGlobalFlags(program: Command): void {
   addFlag(program, "--out <dir>", "where the result goes", { env: "SAE_CARRY_OUT" });
   addFlag(program, "--force", "replace what is at --out");
   addFlag(program, "--dry-run", "print sizes, tokens, memory, disk and time; do nothing");
-}
-
-const planGroup = "Plan (each also as SAE_CARRY_<FLAG>; docs/plan.md has every key):";
-
-function addPlanFlags(command: Command): void {
-  const flag = <T>(
-    flags: string,
-    description: string,
-    parse?: (text: string, before: T | undefined) => T,
-    choices?: readonly string[],
-  ): void => {
-    const name = (/--([a-z-]+)/.exec(flags)?.[1] ?? "").toUpperCase().replace(/-/g, "_");
-    addFlag(command, flags, description, {
-      parse,
-      choices,
-      group: planGroup,
-      env: `SAE_CARRY_${name}`,
-    });
-  };
-  flag("--text <path>", "the corpus: a text file, a .jsonl file, or a folder of text files");
-  flag("--model <dir>", "a Hugging Face model folder to start from");
-  addFlag(command, "--hook <name...>", "hooks that get an SAE", { parse: each, group: planGroup });
-  const architectures = ["batchtopk", "topk"] as const;
-  flag("--arch <name>", "SAE architecture", choice("--arch", architectures), architectures);
-  flag("--d-sae <n>", "latents of an SAE", count("--d-sae"));
-  flag("--k <n>", "active latents for a token", count("--k"));
-  flag("--layers <n>", "layers of the base model", count("--layers"));
-  flag("--d-model <n>", "width of the base model", count("--d-model"));
-  flag("--heads <n>", "heads of the base model", count("--heads"));
-  flag("--vocab <n>", "vocabulary of the tokenizer", count("--vocab"));
-  flag("--context <n>", "tokens in a sequence", count("--context"));
-  flag(
-    "--tokens <n>",
-    "training tokens of the model, at the base and at each stage",
-    count("--tokens", 0),
-  );
-  flag("--sae-tokens <n>", "training tokens of the SAEs, likewise", count("--sae-tokens", 0));
 }
 
 function addStageFlags(command: Command): void {

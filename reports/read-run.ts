@@ -15,6 +15,7 @@ import {
   circuitSchema,
   evaluationSchema,
   gatesSchema,
+  growthSchema,
   mapSchema,
   metricSchema,
   type PlanDocument,
@@ -51,6 +52,7 @@ export function readRun(runDir: string): RunData {
           checked(line, metricSchema, `${metrics}, line ${i + 1}`),
         )
       : [],
+    growth: optional(join(runDir, "growth.json"), growthSchema),
     questions: optional(join(runDir, "five-questions.json"), questionsSchema)?.questions ?? null,
   };
 }

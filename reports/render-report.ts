@@ -1,13 +1,14 @@
 /** The drift report of a run: reads the run's files and nothing else; same files, same bytes. */
 import { Drawing } from "./charts/drawing.ts";
-import { html } from "./page/html.ts";
+import { html, type Markup } from "./page/html.ts";
 import { page } from "./page/page.ts";
 import { readRun } from "./read-run.ts";
 import type { RunData } from "./run-data.ts";
 import { charts } from "./sections/charts.ts";
 import { circuitsSection } from "./sections/circuits.ts";
+import { exactnessSection } from "./sections/exactness.ts";
 import { growthSection } from "./sections/growth.ts";
-import { header } from "./sections/header.ts";
+import { header, type Part } from "./sections/header.ts";
 import { latentsSection } from "./sections/latents.ts";
 import { methodsSection } from "./sections/methods.ts";
 import { overviews } from "./sections/overview.ts";
@@ -25,16 +26,25 @@ export function renderReport(runDir: string): string {
 export function renderRun(run: RunData): string {
   const drawing = new Drawing();
   const shown = shownStage(run);
-  const body = html`${header(run, shown)}
+  const hasSaes = run.plan.text === null || run.plan.saes.length > 0;
+  const sections: readonly (readonly [...Part, Markup | null])[] = [
+    ["questions", "Five questions", questionsSection(run)],
+    ["latents", "Latents", latentsSection(hasSaes)],
+    ["saes", "SAEs", hasSaes ? saesSection(run, shown) : null],
+    ["growth", "Growth", growthSection(run)],
+    ["exactness", "Exactness", exactnessSection(run)],
+    ["circuits", "Circuits", circuitsSection(run, drawing, shown)],
+    ["methods", "Methods", methodsSection(run)],
+    ["repeat", "Repeat", repeatSection(run)],
+  ];
+  const there = sections.filter(([, , section]) => section !== null);
+  const parts = there
+    .filter(([id]) => hasSaes || id !== "latents")
+    .map(([id, label]) => [id, label] as const);
+  const body = html`${header(run, shown, parts)}
 ${overviews(run, shown)}
 ${charts(run, drawing, shown)}
-${questionsSection(run)}
-${latentsSection()}
-${saesSection(run, shown)}
-${growthSection(run)}
-${circuitsSection(run, drawing, shown)}
-${methodsSection(run)}
-${repeatSection(run)}`;
+${there.map(([, , section]) => section)}`;
   return page({ title: run.plan.title, body, data: latentPayload(run, shown) });
 }
 

@@ -340,6 +340,36 @@ export interface QuestionSummary {
   readonly confident: boolean;
 }
 
+/** `growth.json`. */
+export interface GrowthSummary {
+  readonly stages: readonly {
+    readonly stage: string;
+    readonly method: string | null;
+    readonly exact: boolean | null;
+    readonly params: number | null;
+    readonly tokens: number | null;
+    readonly tokens_total: number | null;
+    readonly flops: number | null;
+    readonly flops_total: number | null;
+    readonly loss_before: number | null;
+    readonly loss_after_expansion: number | null;
+    readonly loss_jump: number | null;
+    readonly loss: number | null;
+    readonly loss_se: number | null;
+  }[];
+  readonly comparisons: readonly {
+    readonly stage: string;
+    readonly arm: string;
+    readonly matched: string;
+    readonly at: number;
+    readonly grown: number;
+    readonly control: number;
+    readonly difference: number;
+    readonly ci: Interval;
+    readonly read: { readonly grown: number; readonly control: number };
+  }[];
+}
+
 /** One line of metrics.jsonl. */
 export interface MetricPoint {
   readonly stage: string;
@@ -398,5 +428,7 @@ export interface RunData {
   /** The base first; stages that the plan names and the run has not begun are there too, all null. */
   readonly stages: readonly StageData[];
   readonly metrics: readonly MetricPoint[];
+  /** What each expansion cost and bought. */
+  readonly growth: GrowthSummary | null;
   readonly questions: readonly QuestionSummary[] | null;
 }

@@ -12,6 +12,7 @@ import type {
   Estimate,
   Exactness,
   GateSummary,
+  GrowthSummary,
   HeadScore,
   HeadScoreTables,
   Histograms,
@@ -288,6 +289,40 @@ export const questionsSchema: z.ZodType<{ readonly questions: readonly QuestionS
       }),
     ),
   });
+
+/** growth.json. */
+export const growthSchema: z.ZodType<GrowthSummary> = z.object({
+  stages: z.array(
+    z.object({
+      stage: text,
+      method: maybeText,
+      exact: z.boolean().nullable().default(null),
+      params: measured,
+      tokens: measured,
+      tokens_total: measured,
+      flops: measured,
+      flops_total: measured,
+      loss_before: measured,
+      loss_after_expansion: measured,
+      loss_jump: measured,
+      loss: measured,
+      loss_se: measured,
+    }),
+  ),
+  comparisons: z.array(
+    z.object({
+      stage: text,
+      arm: text,
+      matched: text,
+      at: z.number(),
+      grown: z.number(),
+      control: z.number(),
+      difference: z.number(),
+      ci: interval,
+      read: z.object({ grown: z.number(), control: z.number() }),
+    }),
+  ),
+});
 
 /** A line of metrics.jsonl. */
 export const metricSchema: z.ZodType<MetricPoint> = z.object({

@@ -10,25 +10,18 @@ import {
   cannotTell,
   expansions,
   type FiveQuestionsInput,
-  type ModelEvidence,
   type Source,
   signed,
   stageFile,
 } from "./evidence.ts";
-import { grownCurve, type LossCurve, lossCurve, type Matched, matchCurves } from "./loss-curves.ts";
+import type { Matched } from "./loss-curves.ts";
+import { type Difference, differenceInterval, lossDifferences } from "./loss-differences.ts";
 
 /** Nats per token that two trainings may differ by for no reason; a caution, not a measurement. */
 export const seedAllowance = 0.02;
 
 const unit = "nats per token";
 const early = 0.95; // share of a schedule below which a reading is called early
-
-/** A difference of losses with its half-width. */
-interface Difference {
-  readonly matched: Matched;
-  readonly value: number;
-  readonly half: number | null;
-}
 
 /** Question 1. value: grown − from-scratch, at matched FLOPs where possible; above zero = growing cost capability. */
 export function answerNerf(input: FiveQuestionsInput): Answer {
@@ -57,7 +50,7 @@ export function answerNerf(input: FiveQuestionsInput): Answer {
   return {
     answer: `${verdict}: ${about}; ${jump}${caveat(differences, "from-scratch model")}.`,
     value: headline.value,
-    ci: interval(headline),
+    ci: differenceInterval(headline),
     unit,
     evidence,
     confident: !verdict.startsWith("Not") && differences.every(({ half }) => half !== null),
@@ -85,7 +78,7 @@ export function answerBump(input: FiveQuestionsInput): Answer {
         " and ",
       )} against its unexpanded parent (${input.stages[input.stages.length - 2].stage}) trained on${caveat(differences, "unexpanded model")}.`,
     value: headline.value,
-    ci: interval(headline),
+    ci: differenceInterval(headline),
     unit,
     evidence,
     confident: gains.every((gain) => gain !== 0) && differences.every(({ half }) => half !== null),
@@ -107,13 +100,7 @@ function comparison(
       { file, field: `controls.${arm}` },
     ]);
   }
-  const differences = differencesOf(
-    grownCurve(input),
-    lossCurve(input.curves, arm, [...shared(input, arm), control]),
-    last.eval.model,
-    control,
-    factor,
-  );
+  const differences = lossDifferences(input, arm, factor);
   const evidence = [
     { file, field: "model.held_out_loss" },
     { file, field: `controls.${arm}` },
@@ -128,27 +115,6 @@ function comparison(
   return { differences, evidence };
 }
 
-/** End points that an arm shares with the real trajectory: `no-expand` goes on from the last stage's parent. */
-function shared({ stages }: FiveQuestionsInput, arm: string): ModelEvidence[] {
-  return arm === "no-expand" ? [stages[stages.length - 2].eval.model] : [];
-}
-
-function differencesOf(
-  grown: LossCurve,
-  control: LossCurve,
-  end: ModelEvidence,
-  other: ModelEvidence,
-  factor: 1 | -1,
-): Difference[] {
-  const se = end.held_out_se ?? null;
-  const half = se === null ? null : 1.96 * Math.hypot(se, other.held_out_se ?? se);
-  return (["tokens", "flops"] as const).flatMap((axis) => {
-    const matched = matchCurves(grown, control, axis);
-    if (matched === null) return [];
-    return [{ matched, half, value: factor * (matched.grown - matched.control) }];
-  });
-}
-
 /** +1 or −1 when the interval and the seed allowance are clear of zero, else 0. */
 function sign({ value, half }: Difference): -1 | 0 | 1 {
   if (Math.abs(value) <= Math.max(half ?? 0, seedAllowance)) return 0;
@@ -158,10 +124,6 @@ function sign({ value, half }: Difference): -1 | 0 | 1 {
 /** Whether a cost beyond the seed allowance is ruled out. */
 function within({ value, half }: Difference): boolean {
   return value + (half ?? 0) <= seedAllowance;
-}
-
-function interval({ value, half }: Difference): readonly [number, number] | null {
-  return half === null ? null : [value - half, value + half];
 }
 
 function label({ axis }: Matched): string {

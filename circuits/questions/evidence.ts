@@ -28,6 +28,7 @@ export interface ModelEvidence {
   readonly held_out_se?: number | null;
   readonly tokens_trained: number | null;
   readonly flops_trained: number | null;
+  readonly params?: number | null;
   /** Before any training on; null in the base stage. */
   readonly loss_after_expansion?: number | null;
 }
@@ -64,6 +65,8 @@ export interface PersistenceEvidence {
 export interface StageEvidence {
   readonly stage: string;
   readonly eval: EvalEvidence;
+  /** Of its map.json; null in the base stage. */
+  readonly expansion?: { readonly method: string; readonly exact: boolean } | null;
   readonly persistence: PersistenceEvidence | null;
   readonly circuit: CircuitDocument | null;
 }

@@ -25,21 +25,29 @@ export interface Matched {
   readonly read: { readonly grown: number; readonly control: number };
 }
 
-/** The points of an arm, with the end points that the stages' evaluations state. */
+/**
+ * The points of an arm, with the end points that the stages' evaluations state, in order. One at the curve's
+ * end takes the place of what training logged there: it was measured on more text.
+ */
 export function lossCurve(
   lines: readonly LossPoint[],
   arm: string,
   ends: readonly ModelEvidence[],
 ): LossCurve {
-  const points = ends.flatMap(({ held_out_loss, tokens_trained, flops_trained }) =>
+  const stated = ends.flatMap(({ held_out_loss, tokens_trained, flops_trained }) =>
     held_out_loss === null || tokens_trained === null
       ? []
       : [{ tokens: tokens_trained, flops: flops_trained, loss: held_out_loss }],
   );
-  for (const { arm: of, phase, tokens, flops, held_out_loss } of lines) {
-    if (of !== arm || phase !== "lm" || held_out_loss == null) continue;
-    points.push({ tokens, flops: flops ?? null, loss: held_out_loss });
-  }
+  const logged = lines.flatMap(({ arm: of, phase, tokens, flops, held_out_loss }) =>
+    of !== arm || phase !== "lm" || held_out_loss == null
+      ? []
+      : [{ tokens, flops: flops ?? null, loss: held_out_loss }],
+  );
+  const end = Math.max(...logged.map(({ tokens }) => tokens));
+  const isInside = ({ tokens }: { readonly tokens: number }): boolean => tokens < end;
+  // of points at one amount the last wins: an expansion's first over its parent's end, but not over the curve's own end
+  const points = [...stated.filter(isInside), ...logged, ...stated.filter((p) => !isInside(p))];
   return points.sort((a, b) => a.tokens - b.tokens);
 }
 

@@ -40,9 +40,11 @@ export const vocabularySize = 1024;
 /** `model:` without its training. */
 export const modelDefaults: Omit<ModelPlan, "train" | "mlp"> & { readonly mlp: string } = {
   path: null,
+  family: "gpt2",
   d_model: 64,
   layers: 2,
   heads: 4,
+  kv_heads: null,
   mlp: "4x",
 };
 
@@ -97,8 +99,9 @@ export const expandDefaults: ExpandPlan = {
 /** `carry.tokens` of a stage. */
 export const carryTokens = 300_000;
 
-/** `carry.new_latents` of a stage: a sixth of the smallest SAE. */
+/** `carry.new_latents` of a stage: a sixth of the smallest SAE; 0 without SAEs. */
 export function defaultNewLatents(saes: readonly Pick<SaePlan, "d_sae">[]): number {
+  if (saes.length === 0) return 0;
   return Math.round(Math.min(...saes.map(({ d_sae }) => d_sae)) / 6);
 }
 
@@ -135,6 +138,9 @@ export const reportDefaults: ReportPlan = {
   title: "Which features came along?",
   contexts_per_latent: 5,
 };
+
+/** `report.title` of a plan without SAEs. */
+export const growthTitle = "What did growing buy?";
 
 /** A stage's name from what it changes: `wider`, `deeper`, or `bigger`. */
 export function defaultStageName(expand: ExpandPlan): string {

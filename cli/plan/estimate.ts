@@ -182,7 +182,8 @@ function diskBytes(
   configs: readonly ModelConfig[],
   stages: readonly StageEstimate[],
 ): number {
-  const latents = plan.saes.reduce((sum, { d_sae }) => sum + d_sae, 0) / plan.saes.length;
+  const latents =
+    plan.saes.reduce((sum, { d_sae }) => sum + d_sae, 0) / Math.max(1, plan.saes.length);
   let numbers = plan.data.max_tokens ?? plan.model.train.tokens;
   stages.forEach(({ saes }, i) => {
     const isLast = i > 0 && i === plan.stages.length;

@@ -28,6 +28,9 @@ export interface PlanFlags {
   readonly arch?: SaePlan["architecture"];
   readonly dSae?: number;
   readonly k?: number;
+  /** False = a plan without SAEs. */
+  readonly sae?: boolean;
+  readonly family?: string;
   readonly layers?: number;
   readonly dModel?: number;
   readonly heads?: number;
@@ -47,6 +50,7 @@ export interface PlanFlags {
 
 const flagOfKey: Readonly<Record<string, string>> = {
   "data.context": "--context",
+  "model.family": "--family",
   "model.d_model": "--d-model",
   "model.layers": "--layers",
   "model.heads": "--heads",
@@ -114,6 +118,7 @@ function applyGlobals(plan: PlanInput, flags: PlanFlags): PlanInput {
       ...plan.model,
       ...given({
         path: flags.model === undefined ? undefined : resolve(flags.model),
+        family: flags.family,
         d_model: flags.dModel,
         layers: flags.layers,
         heads: flags.heads,
@@ -137,6 +142,18 @@ function withSaeFlags(
     tokens: flags.saeTokens,
   });
   const hooks = flags.hook ?? [];
+  if (flags.sae === false) {
+    const [contrary] = [...hooks, ...Object.values(changes).map(String)];
+    if (contrary !== undefined) {
+      throw new UsageError({
+        code: "bad-flag",
+        where: "--no-sae",
+        expected: "no flag that says how to train an SAE beside it",
+        got: contrary,
+      });
+    }
+    return [];
+  }
   if (hooks.length === 0) return saes.map((sae) => ({ ...sae, ...changes }));
   if (hooks.length === saes.length) {
     return saes.map((sae, i) => ({ ...sae, hook: hooks[i], ...changes }));

@@ -15,6 +15,7 @@ import {
   defaultStageName,
   evalDefaults,
   expandDefaults,
+  growthTitle,
   modelDefaults,
   planDefaults,
   presets,
@@ -73,19 +74,27 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
     stages,
     controls: { preset, ...presets[preset], ...defined(input.controls) },
     eval: { ...evalDefaults, ...defined(input.eval) },
-    report: { ...reportDefaults, ...defined(input.report) },
+    report: {
+      ...reportDefaults,
+      ...(saes.length === 0 ? { title: growthTitle } : {}),
+      ...defined(input.report),
+    },
   };
 }
+
+/** What the plan says of a checkpoint by path. */
+type Checkpoint = ModelSizes & { readonly family: string };
 
 type Fail = (key: string, expected: string, got: string, hint?: string) => never;
 
 // A run holds its base model, so a stored plan (every size spelled out) doesn't need the original any more.
-function readCheckpoint({ model, tokenizer }: PlanInput, folder: string): ModelSizes | null {
+function readCheckpoint({ model, tokenizer }: PlanInput, folder: string): Checkpoint | null {
   if (!model?.path) return null;
   const file = join(resolve(folder, model.path), "config.json");
   const spelledOut = model.d_model && model.layers && model.heads && model.mlp && tokenizer?.path;
   if (spelledOut && !existsSync(file)) return null;
-  return modelSizes(parseConfig(readJson(file), file));
+  const config = parseConfig(readJson(file), file);
+  return { ...modelSizes(config), family: config.model_type };
 }
 
 function resolveData(input: Partial<DataPlan>, folder: string, fail: Fail): DataPlan {
@@ -101,24 +110,28 @@ function resolveData(input: Partial<DataPlan>, folder: string, fail: Fail): Data
 
 function resolveModel(
   input: NonNullable<PlanInput["model"]>,
-  checkpoint: ModelSizes | null,
+  checkpoint: Checkpoint | null,
   folder: string,
   fail: Fail,
 ): ModelPlan {
   const sizes = checkpoint
     ? {
+        family: checkpoint.family,
         d_model: checkpoint.dModel,
         layers: checkpoint.nLayer,
         heads: checkpoint.nHead,
+        kv_heads: checkpoint.nKvHead === checkpoint.nHead ? null : checkpoint.nKvHead,
         mlp: checkpoint.dMlp,
       }
     : modelDefaults;
   const d_model = input.d_model ?? sizes.d_model;
   const model = {
     path: input.path ? resolve(folder, input.path) : null,
+    family: input.family ?? sizes.family,
     d_model,
     layers: input.layers ?? sizes.layers,
     heads: input.heads ?? sizes.heads,
+    kv_heads: input.kv_heads ?? sizes.kv_heads,
     mlp: neurons(input.mlp ?? sizes.mlp, d_model),
     train: {
       ...trainDefaults,
@@ -126,9 +139,9 @@ function resolveModel(
       ...defined(input.train),
     },
   };
-  for (const key of ["d_model", "layers", "heads", "mlp"] as const) {
+  for (const key of ["family", "d_model", "layers", "heads", "kv_heads", "mlp"] as const) {
     if (checkpoint && model[key] !== sizes[key]) {
-      fail(`model.${key}`, `${sizes[key]}, as the checkpoint has it`, `${model[key]}`);
+      fail(`model.${key}`, `${sizes[key] ?? "null"}, as the checkpoint has it`, `${model[key]}`);
     }
   }
   if (model.d_model % model.heads !== 0) {
@@ -145,7 +158,7 @@ function resolveModel(
 function resolveTokenizer(
   input: Partial<TokenizerPlan>,
   model: ModelPlan,
-  checkpoint: ModelSizes | null,
+  checkpoint: Checkpoint | null,
   folder: string,
 ): TokenizerPlan {
   const beside = model.path === null ? null : join(model.path, "tokenizer.json");

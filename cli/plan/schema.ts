@@ -4,6 +4,7 @@
  */
 import { z } from "zod";
 import { depthMethodNames, widthMethodNames } from "./growth-methods.ts";
+import { modelTypes } from "./model-types.ts";
 import type { PlanInput } from "./types.ts";
 
 const count = z.int().min(0);
@@ -67,9 +68,19 @@ const model = z.strictObject({
     .min(1)
     .nullable()
     .describe("a Hugging Face model folder to start from; null = train from scratch"),
+  family: z
+    .enum(modelTypes)
+    .describe(
+      "the architecture, by the model_type of its config.json; a model by path has its own",
+    ),
   d_model: positive.describe("width of the residual stream"),
   layers: positive.describe("number of layers"),
   heads: positive.describe("attention heads in a layer; divides d_model"),
+  kv_heads: positive
+    .nullable()
+    .describe(
+      "key and value heads that the heads share; null = one for each (not for gpt2 and gpt_neox)",
+    ),
   mlp: z
     .union([absolute, factor])
     .describe("neurons in an MLP layer, or a factor of d_model such as 4x"),
@@ -191,7 +202,11 @@ const evaluation = z.strictObject({
 });
 
 const report = z.strictObject({
-  title: z.string().min(1).max(200).describe("heading of the report"),
+  title: z
+    .string()
+    .min(1)
+    .max(200)
+    .describe("heading of the report; without SAEs: What did growing buy?"),
   contexts_per_latent: count.max(100).describe("top contexts stored and shown for a latent"),
 });
 
@@ -221,9 +236,10 @@ export const planSchema: z.ZodType<PlanInput> = z.strictObject({
   model: model.partial().optional().describe("the base model"),
   saes: z
     .array(sae.partial())
-    .min(1)
     .optional()
-    .describe("sparse autoencoders trained on the base model"),
+    .describe(
+      "sparse autoencoders trained on the base model; [] = none: the growth alone is studied",
+    ),
   stages: z.array(stage).optional().describe("expansions, in order"),
   controls: controls.partial().optional().describe("what the carried SAEs are compared with"),
   eval: evaluation.partial().optional().describe("measurements"),

@@ -6,8 +6,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { childConfig } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
-import { gpt2Config, hookWidth, loadConfig, type ModelConfig } from "../../src/models/index.ts";
-import { plannedGrowth } from "../run/planned-growth.ts";
+import { hookWidth, loadConfig, type ModelConfig } from "../../src/models/index.ts";
+import { baseConfig, plannedGrowth } from "../run/planned-growth.ts";
 import type { ResolvedPlan } from "./types.ts";
 
 /**
@@ -18,22 +18,12 @@ export function stageConfigs(
   plan: ResolvedPlan,
   where: string,
 ): { readonly configs: ModelConfig[]; readonly notes: string[] } {
-  const { model, tokenizer, data } = plan;
+  const { model, tokenizer } = plan;
   // a run holds its base model: the checkpoint that it came from may be gone by now
   const isThere = model.path !== null && existsSync(join(model.path, "config.json"));
   let config: ModelConfig = isThere
     ? loadConfig(model.path as string)
-    : gpt2Config(
-        {
-          vocab_size: tokenizer.vocab_size,
-          n_positions: data.context,
-          n_embd: model.d_model,
-          n_layer: model.layers,
-          n_head: model.heads,
-          n_inner: model.mlp,
-        },
-        `${where} model`,
-      );
+    : baseConfig(plan, { size: tokenizer.vocab_size, endOfText: 0 }, `${where} model`);
   for (const [i, sae] of plan.saes.entries()) {
     named(`${where} saes[${i}].hook`, () => hookWidth(config, sae.hook));
   }

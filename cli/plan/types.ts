@@ -55,9 +55,13 @@ export interface TrainPlan {
 /** The base model: sizes to train from scratch, or a checkpoint at `path` (then `train.tokens` is 0 unless given). */
 export interface ModelPlan {
   readonly path: string | null;
+  /** The `model_type` of its config.json. */
+  readonly family: string;
   readonly d_model: number;
   readonly layers: number;
   readonly heads: number;
+  /** Key heads; null = as many as heads. */
+  readonly kv_heads: number | null;
   /** Neurons in an MLP layer. */
   readonly mlp: number;
   readonly train: TrainPlan;

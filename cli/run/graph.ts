@@ -1,5 +1,5 @@
 /**
- * The tasks of a plan and what each needs. Controls follow `controls.arms`; scratch, carried-scratch
+ * The tasks of a plan and what each needs. A plan without SAEs has only models: they are grown, trained and evaluated. Controls follow `controls.arms`; scratch, carried-scratch
  * and no-expand are trained at the last stage only (methods: the 2×2 with its ceilings).
  */
 import type { Arm, ResolvedPlan } from "../plan/types.ts";
@@ -38,20 +38,21 @@ function baseTasks(plan: ResolvedPlan): Task[] {
       cost: lmCost(plan, 0, plan.model.train.tokens),
       spec: { kind: "language-model", stage: 0, arm: realArm },
     },
-    {
-      id: at("sae"),
-      stage: 0,
-      title: "SAE on the base model",
-      needs: [at("lm")],
-      cost: saeCost(plan, 0, 1),
-      spec: {
-        kind: "sae",
-        stage: 0,
-        model: { stage: 0, arm: realArm },
-        jobs: [{ arm: realArm, start: "fresh", seed: 0 }],
-      },
-    },
   ];
+  if (!hasSaes(plan)) return [...tasks, ...measuringTasks(plan, 0, [at("lm")])];
+  tasks.push({
+    id: at("sae"),
+    stage: 0,
+    title: "SAE on the base model",
+    needs: [at("lm")],
+    cost: saeCost(plan, 0, 1),
+    spec: {
+      kind: "sae",
+      stage: 0,
+      model: { stage: 0, arm: realArm },
+      jobs: [{ arm: realArm, start: "fresh", seed: 0 }],
+    },
+  });
   return [...tasks, ...measuringTasks(plan, 0, [at("sae")])];
 }
 
@@ -60,7 +61,7 @@ function ceilingTasks(plan: ResolvedPlan, stage: number): Task[] {
   const isLastParent = stage === stageCount(plan) - 2;
   const isArm = stage > 0 && has(plan, "fresh");
   const jobs = has(plan, "fresh-parent") ? freshJobs(plan, "fresh") : [];
-  if (!isLastParent || isArm || jobs.length === 0) return [];
+  if (!isLastParent || isArm || jobs.length === 0 || !hasSaes(plan)) return [];
   const name = stageName(plan, stage);
   return [
     {
@@ -93,7 +94,7 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
     needs: string[],
     jobs: readonly SaeJobSpec[],
   ): void => {
-    if (jobs.length === 0) return;
+    if (jobs.length === 0 || !hasSaes(plan)) return;
     trained.push(
       add({
         id: at(what),
@@ -108,17 +109,18 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
   add({
     id: at("expand"),
     title: "expansion",
-    needs: [before("lm"), before("sae"), ...gates],
+    needs: [before("lm"), ...(hasSaes(plan) ? [before("sae")] : []), ...gates],
     cost: 2e10,
     spec: { kind: "expand", stage },
   });
-  add({
+  const grownModel = add({
     id: at("lm"),
     title: `${settings.name} model`,
     needs: [at("expand")],
     cost: lmCost(plan, stage, settings.train.tokens),
     spec: { kind: "language-model", stage, arm: realArm },
   });
+  if (!hasSaes(plan)) trained.push(grownModel);
   const grown = { stage, arm: realArm };
   train(
     "sae",
@@ -216,15 +218,16 @@ function measuringTasks(plan: ResolvedPlan, stage: number, trained: readonly str
       cost: 8e10,
       spec: { kind: "evaluate", stage },
     },
-    {
-      id: at("circuits"),
-      stage,
-      title: "circuits",
-      needs: [at("sae"), ...before],
-      cost: 8e10,
-      spec: { kind: "circuits", stage },
-    },
   ];
+  if (!hasSaes(plan)) return tasks;
+  tasks.push({
+    id: at("circuits"),
+    stage,
+    title: "circuits",
+    needs: [at("sae"), ...before],
+    cost: 8e10,
+    spec: { kind: "circuits", stage },
+  });
   if (stage > 0) {
     const parent = `${stageName(plan, stage - 1)}/evaluate`;
     tasks.push({
@@ -246,6 +249,10 @@ function freshJobs(plan: ResolvedPlan, arm: "fresh" | "scratch"): SaeJobSpec[] {
     start: "fresh",
     seed: i + 1,
   }));
+}
+
+function hasSaes(plan: ResolvedPlan): boolean {
+  return plan.saes.length > 0;
 }
 
 function has(plan: ResolvedPlan, arm: Arm): boolean {

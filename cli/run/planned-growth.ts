@@ -1,7 +1,14 @@
 /** What a plan's expansions make of the base model's configuration, before any of it exists. */
 import { childConfig, type ExpandOptions, parseGrowth } from "../../src/expansion/index.ts";
-import { gpt2Config, loadConfig, type ModelConfig } from "../../src/models/index.ts";
+import { loadConfig, type ModelConfig, newConfig } from "../../src/models/index.ts";
 import type { ResolvedPlan } from "../plan/types.ts";
+
+/** What a configuration takes from the tokenizer. */
+export interface Vocabulary {
+  readonly size: number;
+  /** The id of the token that ends a document. */
+  readonly endOfText: number;
+}
 
 /** The growth options of stage `stage` (≥ 1) for a parent of this configuration. Errors: UsageError naming the size. */
 export function plannedGrowth(
@@ -25,23 +32,32 @@ export function plannedGrowth(
   );
 }
 
+/** The configuration of a base model that is trained from scratch. Errors: UsageError naming the size; `where` names the plan. */
+export function baseConfig(
+  { model, data }: ResolvedPlan,
+  vocabulary: Vocabulary,
+  where?: string,
+): ModelConfig {
+  return newConfig(
+    model.family,
+    {
+      vocabSize: vocabulary.size,
+      context: data.context,
+      dModel: model.d_model,
+      nLayer: model.layers,
+      nHead: model.heads,
+      nKvHead: model.kv_heads ?? model.heads,
+      dMlp: model.mlp,
+      endOfText: vocabulary.endOfText,
+    },
+    where,
+  );
+}
+
 /** The configuration of every stage's model, the base's first. Errors: UsageError for an expansion that can't be. */
-export function plannedConfigs(
-  plan: ResolvedPlan,
-  vocabulary: { readonly size: number; readonly endOfText: number },
-): ModelConfig[] {
+export function plannedConfigs(plan: ResolvedPlan, vocabulary: Vocabulary): ModelConfig[] {
   const base =
-    plan.model.path === null
-      ? gpt2Config({
-          vocab_size: vocabulary.size,
-          n_positions: plan.data.context,
-          n_embd: plan.model.d_model,
-          n_layer: plan.model.layers,
-          n_head: plan.model.heads,
-          n_inner: plan.model.mlp,
-          end_of_text: vocabulary.endOfText,
-        })
-      : loadConfig(plan.model.path);
+    plan.model.path === null ? baseConfig(plan, vocabulary) : loadConfig(plan.model.path);
   const configs: ModelConfig[] = [base];
   for (let stage = 1; stage <= plan.stages.length; stage++) {
     const parent = configs[stage - 1];

@@ -1,18 +1,28 @@
-/** How exact the expansions were. */
+/** What each expansion cost and bought, against the unexpanded and the from-scratch model. */
 import { html, type Markup } from "../page/html.ts";
 import type { RunData } from "../run-data.ts";
-import { exactLimits, exactnessRows } from "../view/exactness.ts";
-import { small } from "../view/format.ts";
+import { type GrowthComparisonRow, growthRows } from "../view/growth.ts";
 
-/** The section; null before the first expansion. */
+/** The section; null before the first expansion was evaluated. */
 export function growthSection(run: RunData): Markup | null {
-  const rows = exactnessRows(run);
-  if (rows.length === 0) return null;
-  return html`<section id="growth"><h2>Exactness of the expansions</h2>
-<p class="lead">Measured on held-out text at the moment of growth, before any training. An exact method keeps max |Δlogit| below ${small(exactLimits.logits)} and every boundary below ${small(exactLimits.boundary)}. Off-image energy and copy spread say whether the grown model then left what its parent could do.</p>
-<div class="scroll"><table class="plain"><thead><tr><th scope="col">stage</th><th scope="col">growth</th><th scope="col" class="far">method</th><th scope="col" class="n">parameters</th><th scope="col" class="n">max |Δlogit|</th><th scope="col" class="n far">KL, nats</th><th scope="col" class="n">worst boundary</th><th scope="col" class="n far">same latents</th><th scope="col" class="n far">FVU, parent → carried</th><th scope="col" class="n">off-image</th><th scope="col" class="n far">copy spread</th></tr></thead>
-<tbody>${rows.map(
+  const rows = growthRows(run);
+  if (rows === null) return null;
+  return html`<section id="growth"><h2>What growing cost and bought</h2>
+<p class="lead">Held-out loss in nats per token, ± 95% over held-out sequences. Compute counts training operations: 6 for each weight that multiplies and token, attention added; ancestors’ training is in the totals, and that of the SAEs is not.</p>
+<div class="scroll"><table class="plain"><thead><tr><th scope="col">stage</th><th scope="col">growth</th><th scope="col" class="far">method</th><th scope="col" class="n">parameters</th><th scope="col" class="n">tokens</th><th scope="col" class="n">operations</th><th scope="col" class="n">loss before</th><th scope="col" class="n">right after</th><th scope="col" class="n far">change</th><th scope="col" class="n">trained on</th></tr></thead>
+<tbody>${rows.stages.map(
     (row) =>
-      html`<tr><th scope="row">${row.stage}</th><td>${row.growth}</td><td class="far dim">${row.method}</td><td class="n">${row.parameters}</td><td class="n">${row.maxDifference}${row.isExact === null ? null : row.isExact ? html` <span class="ok" title="within the limits">✓</span>` : html` <span class="warn">not exact</span>`}</td><td class="n far">${row.kl}</td><td class="n">${row.worstBoundary}</td><td class="n far">${row.sameLatents}</td><td class="n far">${row.fvuParent} → ${row.fvuCarried}</td><td class="n">${row.offImage}</td><td class="n far">${row.copySpread}</td></tr>`,
-  )}</tbody></table></div></section>`;
+      html`<tr><th scope="row">${row.stage}</th><td>${row.growth}</td><td class="far dim">${row.method}</td><td class="n">${row.parameters}</td><td class="n">${row.tokens}</td><td class="n">${row.compute}</td><td class="n">${row.before}</td><td class="n">${row.afterExpansion}</td><td class="n far">${row.jump}</td><td class="n">${row.loss}</td></tr>`,
+  )}</tbody></table></div>
+${
+  rows.comparisons.length > 0 &&
+  html`<div class="scroll"><table class="plain"><caption>The last stage against what the same training gives otherwise. Below zero, growing is ahead; one training seed of each is behind it, and seeds differ too.</caption>
+<thead><tr><th scope="col">against</th><th scope="col">matched</th><th scope="col" class="n">at</th><th scope="col" class="n">grown</th><th scope="col" class="n">other</th><th scope="col" class="n">difference</th><th scope="col" class="n far">95%</th><th scope="col" class="far">read</th></tr></thead>
+<tbody>${rows.comparisons.map(comparison)}</tbody></table></div>`
+}</section>`;
+}
+
+function comparison(row: GrowthComparisonRow): Markup {
+  const tone = row.ahead === null ? "" : row.ahead === "grown" ? " ok" : " warn";
+  return html`<tr><th scope="row">${row.against}</th><td>${row.matched}</td><td class="n">${row.at}</td><td class="n">${row.grown}</td><td class="n">${row.control}</td><td class="n${tone}">${row.difference}</td><td class="n far">${row.interval}</td><td class="far dim">${row.caveat || "both at their end"}</td></tr>`;
 }

@@ -3,8 +3,11 @@ import { html, type Markup } from "../page/html.ts";
 import type { RunData } from "../run-data.ts";
 import { stagePills } from "../view/stages.ts";
 
-/** The header; `shown` is the index of the stage that is shown first. */
-export function header(run: RunData, shown: number): Markup {
+/** The id of a section and its name. */
+export type Part = readonly [id: string, label: string];
+
+/** The header; `parts` are the sections that are there, `shown` is the index of the stage that is shown first. */
+export function header(run: RunData, shown: number, parts: readonly Part[]): Markup {
   const sae = run.plan.saes[0];
   const facts = [
     ...(run.plan.seed === null ? [] : [`seed ${run.plan.seed}`]),
@@ -20,7 +23,7 @@ export function header(run: RunData, shown: number): Markup {
   return html`<header class="top">
 <div class="identity"><h1>${run.plan.title}</h1><nav class="stages" aria-label="Stages">${pills}</nav>
 <button type="button" class="theme" id="theme" aria-label="Colours: as the system">◐</button></div>
-<div class="facts"><nav class="parts" aria-label="Parts of this page"><a href="#questions">Five questions</a><a href="#latents">Latents</a><a href="#saes">SAEs</a><a href="#growth">Exactness</a><a href="#circuits">Circuits</a><a href="#methods">Methods</a><a href="#repeat">Repeat</a></nav><span>${facts.join(" · ")}</span></div>
+<div class="facts"><nav class="parts" aria-label="Parts of this page">${parts.map(([id, label]) => html`<a href="#${id}">${label}</a>`)}</nav><span>${facts.join(" · ")}</span></div>
 </header>`;
 }
 

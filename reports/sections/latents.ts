@@ -1,5 +1,5 @@
 /** The table of latents: the controls and the empty table, which the page's script fills from the data. */
-import { html, type Markup } from "../page/html.ts";
+import { html, Markup } from "../page/html.ts";
 
 /** Columns: key, heading, class, explanation. The script knows the keys. */
 const columns: readonly (readonly [string, string, string, string])[] = [
@@ -13,9 +13,9 @@ const columns: readonly (readonly [string, string, string, string])[] = [
   ["density_after", "after", "n far", "Share of tokens its match fires on in the child"],
 ];
 
-/** The section. */
-export function latentsSection(): Markup {
-  return html`<section id="latents"><div class="row"><h2>Latents, <span id="order">worst first</span></h2><p id="count" class="lead" aria-live="polite"></p></div>
+/** The section; a run without SAEs has it hidden, since the page's script fills it. */
+export function latentsSection(hasSaes: boolean): Markup {
+  return html`<section id="latents"${!hasSaes && new Markup(" hidden")}><div class="row"><h2>Latents, <span id="order">worst first</span></h2><p id="count" class="lead" aria-live="polite"></p></div>
 <div class="bar" role="search">
 <input id="search" type="search" placeholder="Search tokens or a latent’s number" aria-label="Search tokens or a latent’s number" autocomplete="off" spellcheck="false">
 <select id="density" aria-label="Density"><option value="">any density</option><option value="0.1-1">10% of tokens and more</option><option value="0.01-0.1">1% to 10%</option><option value="0.001-0.01">0.1% to 1%</option><option value="0-0.001">below 0.1%</option></select>

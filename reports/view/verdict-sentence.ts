@@ -3,9 +3,9 @@
  * controls allow it, what cosine alone would have said and what it says on random weights, whether
  * the rule passed its own checks, and plain words where the run can't tell.
  */
-import type { Interval, PersistenceSummary, RunData } from "../run-data.ts";
+import type { Interval, PersistenceSummary, RunData, StageEvaluation } from "../run-data.ts";
 import { throughAll } from "./fates.ts";
-import { count, decimal, interval, inWords, percent, plural } from "./format.ts";
+import { count, decimal, interval, inWords, percent, plural, signed } from "./format.ts";
 import { growthPhrase, sizeOf, stageLabel } from "./stages.ts";
 
 /** A stretch of a sentence; a tone stands out. */
@@ -44,6 +44,9 @@ export function verdictView(run: RunData, index: number): VerdictView {
     .map(({ message }) => `Gate not passed: ${message}. The plan stopped here.`);
   if (index === 0) return { ...baseVerdict(run), finePrint: [], alarms: failedGates };
   const growth = capitalised(growthPhrase(sizeOf(run, index - 1), sizeOf(run, index)));
+  if (persistence === null && stage.evaluation !== null && isGrowthAlone(run)) {
+    return { ...growthVerdict(run, index, growth), finePrint: [], alarms: failedGates };
+  }
   if (persistence === null) {
     const state = stage.evaluation ? "its features have not been compared yet" : "not finished yet";
     return {
@@ -62,6 +65,49 @@ export function verdictView(run: RunData, index: number): VerdictView {
       ...noiseContext(persistence),
     ],
     alarms: [...failedChecks(persistence), ...failedGates],
+  };
+}
+
+/** Whether the plan has no SAE: then losses are all there is to say. */
+function isGrowthAlone({ plan }: RunData): boolean {
+  return plan.text !== null && plan.saes.length === 0;
+}
+
+function growthVerdict(
+  run: RunData,
+  index: number,
+  growth: string,
+): Pick<VerdictView, "sentence" | "context"> {
+  const { model, controls } = run.stages[index].evaluation as StageEvaluation;
+  const before = run.stages[index - 1]?.evaluation?.model.held_out_loss ?? null;
+  const start = model.loss_after_expansion;
+  const others = [
+    ["the unexpanded model, trained on, comes to", controls["no-expand"]?.held_out_loss ?? null],
+    ["a model of this size from scratch to", controls.scratch?.held_out_loss ?? null],
+  ] as const;
+  const known = others.filter(([, loss]) => loss !== null);
+  return {
+    sentence: [
+      { text: `${growth} and trained on, the model predicts held-out text at ` },
+      { text: `${decimal(model.held_out_loss)} nats per token`, tone: "good" },
+      { text: before === null ? "." : `; it was ${decimal(before)} before.` },
+    ],
+    context: [
+      {
+        text:
+          start === null || before === null
+            ? "What the expansion itself did to the loss was not measured."
+            : `The expansion itself moved it by ${Math.abs(start - before) < 5e-4 ? "less than 0.001" : signed(start - before, 3)}.`,
+      },
+      ...(known.length === 0
+        ? []
+        : [
+            {
+              text: ` With the same tokens ${known.map(([who, loss]) => `${who} ${decimal(loss)}`).join(", ")}.`,
+            },
+          ]),
+      { text: " This run has no SAE: nothing is said of features." },
+    ],
   };
 }
 

@@ -29,6 +29,15 @@ export interface ConfigFields {
   bad(name: string, expected: string): UsageError;
 }
 
+/** The error for key heads that queries share, in a family that has none. */
+export function ungrouped(
+  family: string,
+  { nHead, nKvHead }: { readonly nHead: number; readonly nKvHead: number },
+  where: string,
+): UsageError {
+  return badConfig(`${where}: kv_heads`, `as many as the ${nHead} heads, for a ${family}`, nKvHead);
+}
+
 /** The fields of a JSON object; `where` names it in errors. Errors: UsageError when it is no object. */
 export function configFields(json: unknown, where: string): ConfigFields {
   if (typeof json !== "object" || json === null || Array.isArray(json)) {

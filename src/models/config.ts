@@ -12,6 +12,16 @@ export type GrownSizes = Pick<
   "dModel" | "nLayer" | "nHead" | "nKvHead" | "dMlp" | "normEps"
 >;
 
+/** Sizes of a model to train from scratch; everything else has its family's usual value. */
+export interface NewModelSizes
+  extends Pick<
+    ModelSizes,
+    "vocabSize" | "context" | "dModel" | "nLayer" | "nHead" | "nKvHead" | "dMlp"
+  > {
+  /** The id of the token that ends a document. */
+  readonly endOfText: number;
+}
+
 /** What every model has, whatever its family calls it. */
 export interface ModelSizes {
   /** Width of the residual stream. */

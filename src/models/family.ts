@@ -3,7 +3,7 @@
  * Everything else (the order of a forward pass, hooks, checkpoints, training) is written once over this interface.
  */
 import type { AttentionShape, Projections, tf } from "../engine/index.ts";
-import type { GrownSizes, ModelConfig, ModelSizes } from "./config.ts";
+import type { GrownSizes, ModelConfig, ModelSizes, NewModelSizes } from "./config.ts";
 
 /** Looks up a placed parameter by its Hugging Face name. Errors: internal when there is none. */
 export type Param = <T extends tf.Tensor>(name: string) => T;
@@ -30,6 +30,8 @@ export interface Family<C extends ModelConfig = ModelConfig> {
   readonly modelTypes: readonly string[];
   /** Reads the parsed JSON of a `config.json`. Errors: UsageError naming the field. */
   parse(json: unknown, where: string): C;
+  /** The configuration of a new model of one of the family's types. Errors: UsageError naming the size that can't be. */
+  sized(type: string, sizes: NewModelSizes, where: string): C;
   /** What is written to `config.json`, but for the type of the stored numbers. */
   json(config: C): Record<string, unknown>;
   sizes(config: C): ModelSizes;

@@ -3,7 +3,8 @@
  * learned positions, tied embeddings, GELU (tanh form). Other settings are refused by name rather
  * than half supported.
  */
-import { checkModelType, configFields } from "./config-fields.ts";
+import type { NewModelSizes } from "./config.ts";
+import { checkModelType, configFields, ungrouped } from "./config-fields.ts";
 
 /** The fields of a GPT-2 `config.json` that decide the computation. */
 export interface Gpt2Config {
@@ -53,6 +54,23 @@ export function gpt2Config(sizes: Gpt2Sizes, where = "model"): Gpt2Config {
       layer_norm_epsilon: sizes.layer_norm_epsilon ?? 1e-5,
       bos_token_id: end,
       eos_token_id: end,
+    },
+    where,
+  );
+}
+
+/** The configuration of a new model. Errors: UsageError when the sizes don't fit together. */
+export function newGpt2Config(sizes: NewModelSizes, where: string): Gpt2Config {
+  if (sizes.nKvHead !== sizes.nHead) throw ungrouped("GPT-2", sizes, where);
+  return gpt2Config(
+    {
+      vocab_size: sizes.vocabSize,
+      n_positions: sizes.context,
+      n_embd: sizes.dModel,
+      n_layer: sizes.nLayer,
+      n_head: sizes.nHead,
+      n_inner: sizes.dMlp,
+      end_of_text: sizes.endOfText,
     },
     where,
   );

@@ -4,7 +4,7 @@
  */
 import { embedding, gelu, layerNorm, linear, type tf } from "../engine/index.ts";
 import type { Block, Family, Param } from "./family.ts";
-import { type Gpt2Config, gpt2ConfigJson, parseGpt2Config } from "./gpt2-config.ts";
+import { type Gpt2Config, gpt2ConfigJson, newGpt2Config, parseGpt2Config } from "./gpt2-config.ts";
 
 const blockName = (layer: number): string => `transformer.h.${layer}`;
 
@@ -60,6 +60,7 @@ export const gpt2: Family<Gpt2Config> = {
   title: "GPT-2",
   modelTypes: ["gpt2"],
   parse: parseGpt2Config,
+  sized: (_type, sizes, where) => newGpt2Config(sizes, where),
   json: gpt2ConfigJson,
   sizes: (config) => ({
     dModel: config.n_embd,

@@ -1,8 +1,8 @@
 /** Language models: families, their hooks, checkpoints, training and held-out loss. */
 
 export { loadConfig, loadModel, saveModel } from "./checkpoint.ts";
-export type { GrownSizes, ModelConfig, ModelSizes } from "./config.ts";
-export { modelSizes, parseConfig, resizedConfig } from "./families.ts";
+export type { GrownSizes, ModelConfig, ModelSizes, NewModelSizes } from "./config.ts";
+export { modelSizes, modelTypes, newConfig, parseConfig, resizedConfig } from "./families.ts";
 export {
   activationsAt,
   attentionPatterns,

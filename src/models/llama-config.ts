@@ -3,6 +3,7 @@
  * Mistral (windows no shorter than the context only), Qwen2 (biases on q, k and v), Qwen3 (an RMSNorm on each head's
  * q and k). RMSNorm, SwiGLU, rotary positions, grouped queries. Heads need not make up the width.
  */
+import type { NewModelSizes } from "./config.ts";
 import { type ConfigFields, checkModelType, configFields, type TokenIds } from "./config-fields.ts";
 import { parseRope, type Rope } from "./rope.ts";
 
@@ -63,6 +64,31 @@ export type LlamaSizes = Pick<
 export function llamaConfig(sizes: LlamaSizes, where = "model"): LlamaConfig {
   const { rope = { theta: 10_000, share: 1, scaling: null }, ...rest } = sizes;
   return parseLlamaConfig({ model_type: "llama", ...rest, ...ropeFields(rope) }, where);
+}
+
+/** The configuration of a new model; its heads make up the width. Errors: UsageError when the sizes don't fit together. */
+export function newLlamaConfig(
+  model_type: LlamaType,
+  sizes: NewModelSizes,
+  where: string,
+): LlamaConfig {
+  return parseLlamaConfig(
+    {
+      model_type,
+      vocab_size: sizes.vocabSize,
+      max_position_embeddings: sizes.context,
+      hidden_size: sizes.dModel,
+      num_hidden_layers: sizes.nLayer,
+      num_attention_heads: sizes.nHead,
+      num_key_value_heads: sizes.nKvHead,
+      head_dim: sizes.dModel / sizes.nHead,
+      intermediate_size: sizes.dMlp,
+      sliding_window: null, // Mistral's own default is 4096
+      bos_token_id: sizes.endOfText,
+      eos_token_id: sizes.endOfText,
+    },
+    where,
+  );
 }
 
 /** Reads the parsed JSON of a `config.json`. Errors: UsageError naming the field. */

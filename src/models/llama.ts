@@ -5,7 +5,14 @@
  */
 import { linear, rmsNorm, swiglu, tf } from "../engine/index.ts";
 import type { Block, Family, Param } from "./family.ts";
-import { type LlamaConfig, llamaConfigJson, llamaTypes, parseLlamaConfig } from "./llama-config.ts";
+import {
+  type LlamaConfig,
+  type LlamaType,
+  llamaConfigJson,
+  llamaTypes,
+  newLlamaConfig,
+  parseLlamaConfig,
+} from "./llama-config.ts";
 import { ropeRotary } from "./rope.ts";
 
 const blockName = (layer: number): string => `model.layers.${layer}`;
@@ -93,6 +100,7 @@ export const llama: Family<LlamaConfig> = {
   title: "Llama",
   modelTypes: llamaTypes,
   parse: parseLlamaConfig,
+  sized: (type, sizes, where) => newLlamaConfig(type as LlamaType, sizes, where),
   json: llamaConfigJson,
   sizes: (config) => ({
     dModel: config.hidden_size,

@@ -2,7 +2,8 @@
  * GPT-NeoX's configuration (Black et al. 2022; Pythia): LayerNorm, rotary positions on a part of each head, attention
  * and MLP side by side or one after the other, biases, usually an unembedding of its own.
  */
-import { checkModelType, configFields, type TokenIds } from "./config-fields.ts";
+import type { NewModelSizes } from "./config.ts";
+import { checkModelType, configFields, type TokenIds, ungrouped } from "./config-fields.ts";
 import { parseRope, type Rope, rotaryDims } from "./rope.ts";
 
 /** Activations of an MLP: the exact GELU, or its tanh form under the three names it goes by. */
@@ -48,6 +49,29 @@ export function neoxConfig(sizes: NeoxSizes, where = "model"): NeoxConfig {
   const intermediate_size = sizes.intermediate_size ?? 4 * sizes.hidden_size;
   return parseNeoxConfig(
     { model_type: "gpt_neox", ...rest, intermediate_size, ...ropeFields(rope) },
+    where,
+  );
+}
+
+/**
+ * The configuration of a new model: a quarter of each head turns, as in Pythia, or the whole of it where a quarter is
+ * no even number. Errors: UsageError when the sizes don't fit together.
+ */
+export function newNeoxConfig(sizes: NewModelSizes, where: string): NeoxConfig {
+  if (sizes.nKvHead !== sizes.nHead) throw ungrouped("GPT-NeoX", sizes, where);
+  const quarter = Math.floor(sizes.dModel / sizes.nHead / 4);
+  return neoxConfig(
+    {
+      vocab_size: sizes.vocabSize,
+      max_position_embeddings: sizes.context,
+      hidden_size: sizes.dModel,
+      num_hidden_layers: sizes.nLayer,
+      num_attention_heads: sizes.nHead,
+      intermediate_size: sizes.dMlp,
+      rope: { theta: 10_000, share: quarter > 0 && quarter % 2 === 0 ? 0.25 : 1, scaling: null },
+      bos_token_id: sizes.endOfText,
+      eos_token_id: sizes.endOfText,
+    },
     where,
   );
 }

@@ -5,7 +5,7 @@
  */
 import { gelu, geluErf, layerNorm, linear, tf } from "../engine/index.ts";
 import type { Block, Family, Param } from "./family.ts";
-import { type NeoxConfig, neoxConfigJson, parseNeoxConfig } from "./neox-config.ts";
+import { type NeoxConfig, neoxConfigJson, newNeoxConfig, parseNeoxConfig } from "./neox-config.ts";
 import { ropeRotary } from "./rope.ts";
 
 const blockName = (layer: number): string => `gpt_neox.layers.${layer}`;
@@ -76,6 +76,7 @@ export const neox: Family<NeoxConfig> = {
   title: "GPT-NeoX",
   modelTypes: ["gpt_neox"],
   parse: parseNeoxConfig,
+  sized: (_type, sizes, where) => newNeoxConfig(sizes, where),
   json: neoxConfigJson,
   sizes: (config) => ({
     dModel: config.hidden_size,

@@ -184,6 +184,7 @@ export function run(stages: readonly StageData[], parts: Partial<RunData> = {}):
     toolVersion: "0.1.0",
     backend: "wasm",
     stages,
+    growth: null,
     metrics: [],
     questions: null,
     ...parts,

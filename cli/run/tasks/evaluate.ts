@@ -2,37 +2,19 @@
  * Task: a stage in figures and tables: eval.json (its model, its controls, every SAE), features.arrow
  * and activations.arrow of the carried SAE.
  */
-import {
-  evaluateSaes,
-  featureColumns,
-  latentFeatures,
-  loadSae,
-  pcaFvu,
-  readLineage,
-  type Sae,
-  type SaeEvaluation,
-} from "../../../sae/index.ts";
-import {
-  readTokenSet,
-  spreadSequences,
-  Tokenizer,
-  type TokenSet,
-} from "../../../src/data/index.ts";
+import { evaluateSaes, loadSae, pcaFvu, type SaeEvaluation } from "../../../sae/index.ts";
+import { readTokenSet, spreadSequences, type TokenSet } from "../../../src/data/index.ts";
 import {
   copySpread,
   type Exactness,
+  type ExpansionMap,
   hookEntry,
   offImageEnergy,
   readMap,
 } from "../../../src/expansion/index.ts";
+import { readJson, writeJsonAtomic } from "../../../src/io/index.ts";
 import {
-  type DumpBatch,
-  readJson,
-  writeActivationDump,
-  writeArrowTable,
-  writeJsonAtomic,
-} from "../../../src/io/index.ts";
-import {
+  blockHook,
   heldOutLoss,
   loadModel,
   type Model,
@@ -41,9 +23,7 @@ import {
   placeModel,
   trainingFlopsPerToken,
 } from "../../../src/models/index.ts";
-import { dumpMetadata } from "../../dump-metadata.ts";
 import type { ResolvedPlan } from "../../plan/types.ts";
-import { tokenRows } from "../../token-rows.ts";
 import { byModel, stageArms } from "../arms.ts";
 import {
   dataDir,
@@ -56,14 +36,9 @@ import {
 } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import type { CorpusRecord } from "./data.ts";
-import {
-  firstTokensExcluded,
-  heldOutActivations,
-  heldOutCodes,
-  heldOutRows,
-  heldOutSubset,
-} from "./held-out.ts";
+import { heldOutActivations, heldOutRows, heldOutSubset } from "./held-out.ts";
 import { spentBefore } from "./language-model.ts";
+import { writeTables } from "./stage-tables.ts";
 
 /** A model's end point. */
 export interface ModelFigures {
@@ -109,8 +84,7 @@ export interface StageEvaluation {
   readonly copy_spread: BeforeAfter | null;
 }
 
-/** Held-out tokens that go into activations.arrow, and on which spliced losses are measured. */
-const dumpTokens = 8192;
+/** Held-out tokens on which spliced losses are measured. */
 const lossTokens = 4096;
 
 /** Runs the task. */
@@ -125,8 +99,6 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   const saes = await saeFigures(context, stage, set);
   context.progress(0.7);
   await context.pause();
-  const carried = loadSae(context.path(saeDir(plan, stage, plan.saes[0].name)));
-  const { l0 } = saes[0];
   const sizes = modelSizes(model.config);
   const evaluation: StageEvaluation = {
     format: "sae-carry/stage-eval",
@@ -142,11 +114,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
       loss_after_expansion: growth?.loss ?? null,
     },
     controls: await controlFigures(context, stage, set),
-    pca_fvu: await pcaFvu(
-      heldOutRows(context, model, carried.cfg.hook_name, set),
-      carried.cfg.d_in,
-      Math.min(carried.cfg.d_in, Math.round(l0)),
-    ),
+    pca_fvu: plan.saes.length === 0 ? null : await pcaFloor(context, stage, set, model, saes[0].l0),
     saes,
     exactness: growth?.exactness ?? null,
     off_image: growth?.off_image ?? null,
@@ -156,9 +124,24 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   const dir = stageDir(plan, stage);
   writeJsonAtomic(context.path(dir, "eval.json"), evaluation);
   context.progress(0.8);
-  const tables = await writeTables(context, stage, model, corpus, heldOut, set);
+  const tables =
+    plan.saes.length === 0 ? [] : await writeTables(context, stage, model, corpus, heldOut, set);
   model.dispose();
   return [`${dir}/eval.json`, ...tables];
+}
+
+/** FVU of PCA at the rank of the first SAE's L0. */
+async function pcaFloor(
+  context: TaskContext,
+  stage: number,
+  set: TokenSet,
+  model: Model,
+  l0: number,
+): Promise<number> {
+  const { plan } = context;
+  const { cfg } = loadSae(context.path(saeDir(plan, stage, plan.saes[0].name)));
+  const rank = Math.min(cfg.d_in, Math.round(l0));
+  return pcaFvu(heldOutRows(context, model, cfg.hook_name, set), cfg.d_in, rank);
 }
 
 /** Every SAE of the stage on its own model; SAEs of one model share its passes. */
@@ -203,9 +186,9 @@ async function growthFigures(
 }> {
   const { plan } = context;
   const map = readMap(context.path(expansionDir(plan, stage)));
-  const parentSae = loadSae(context.path(saeDir(plan, stage - 1, plan.saes[0].name)));
-  const entry = hookEntry(map, parentSae.cfg.hook_name);
-  if (!entry) throw new Error(`internal: the map has no hook ${parentSae.cfg.hook_name}`);
+  const hook = tracedHook(context, stage, map);
+  const entry = hookEntry(map, hook);
+  if (!entry) throw new Error(`internal: the map has no hook ${hook}`);
   const start = placeModel(loadModel(context.path(expansionDir(plan, stage), "model")));
   const { loss } = await heldOutLoss(start, set.ids, set.context);
   const few = spreadSequences(set, 64);
@@ -227,6 +210,14 @@ async function growthFigures(
     off_image: beforeAfter(before.off, after.off),
     copy_spread: beforeAfter(before.spread, after.spread),
   };
+}
+
+/** Where the child's image is measured: the first SAE's hook on the parent, or the parent's last boundary without SAEs. */
+function tracedHook(context: TaskContext, stage: number, map: ExpansionMap): string {
+  const { plan } = context;
+  const [sae] = plan.saes;
+  if (sae === undefined) return blockHook(map.parent.n_layer - 1, "hook_resid_post");
+  return loadSae(context.path(saeDir(plan, stage - 1, sae.name))).cfg.hook_name;
 }
 
 type Mean = number | null;
@@ -288,111 +279,4 @@ async function controlFigures(
 function hasModel(plan: ResolvedPlan, arm: "scratch" | "no-expand"): boolean {
   const { arms } = plan.controls;
   return arms.includes(arm) || (arm === "scratch" && arms.includes("carried-scratch"));
-}
-
-/** features.arrow of the first SAE, features-<name>.arrow of the others, and activations.arrow. */
-async function writeTables(
-  context: TaskContext,
-  stage: number,
-  model: Model,
-  corpus: CorpusRecord,
-  heldOut: TokenSet,
-  set: TokenSet,
-): Promise<string[]> {
-  const { plan } = context;
-  const dir = stageDir(plan, stage);
-  const text = Tokenizer.load(context.path(dataDir, "tokenizer.json")).tokenStrings();
-  const outputs: string[] = [];
-  const saes = new Map<string, Sae>();
-  for (const [index, { name }] of plan.saes.entries()) {
-    const folder = context.path(saeDir(plan, stage, name));
-    const sae = loadSae(folder);
-    saes.set(name, sae);
-    const [codes] = await heldOutCodes(context, model, sae.cfg.hook_name, set, [sae]);
-    const features = await latentFeatures(
-      sae,
-      codes,
-      { ...set, skip: firstTokensExcluded, text },
-      model,
-      { contexts: plan.report.contexts_per_latent },
-    );
-    const path = index === 0 ? `${dir}/features.arrow` : `${dir}/features-${name}.arrow`;
-    writeArrowTable(
-      context.path(path),
-      featureColumns(features, readLineage(`${folder}/lineage.arrow`)),
-      {
-        "sae_carry.format": "sae-carry/features",
-        "sae_carry.version": "1",
-        "sae_carry.stage": stageName(plan, stage),
-        "sae_carry.sae": name,
-      },
-    );
-    outputs.push(path);
-  }
-  const widths = new Map([...saes.values()].map(({ cfg }) => [cfg.hook_name, cfg.d_in]));
-  const hooks = [...widths].map(([name, width]) => ({ name, width }));
-  const dumped = spreadSequences(heldOut, Math.ceil(dumpTokens / heldOut.context));
-  const paths = await writeActivationDump(
-    context.path(dir, "activations.arrow"),
-    {
-      hooks,
-      saes: [...saes.keys()],
-      vocab: text,
-      metadata: dumpMetadata({
-        model: context.path(modelDir(plan, stage)),
-        hooks,
-        corpus: corpus.name,
-        fingerprint: corpus.fingerprint,
-        context: plan.data.context,
-        seed: plan.seed,
-      }),
-    },
-    dumpBatches(context, model, dumped, saes, [...widths.keys()]),
-  );
-  const root = context.path("");
-  return [...outputs, ...paths.map((path) => path.slice(root.length).replace(/^\//, ""))];
-}
-
-/** Rows of a dump: every token but the first of each sequence. */
-async function* dumpBatches(
-  context: TaskContext,
-  model: Model,
-  set: TokenSet,
-  saes: ReadonlyMap<string, Sae>,
-  hooks: readonly string[],
-): AsyncGenerator<DumpBatch> {
-  const size = 32;
-  for (let from = 0; from < set.nSeq; from += size) {
-    const part = sequences(set, from, Math.min(set.nSeq, from + size));
-    const activations = new Map<string, Float32Array>();
-    const latents: [string, DumpBatchCodes][] = [];
-    for (const hook of hooks) {
-      for await (const rows of heldOutRows(context, model, hook, part)) activations.set(hook, rows);
-      const reading = [...saes].filter(([, sae]) => sae.cfg.hook_name === hook);
-      const codes = await heldOutCodes(
-        context,
-        model,
-        hook,
-        part,
-        reading.map(([, sae]) => sae),
-      );
-      for (const [i, [name]] of reading.entries()) latents.push([name, codes[i]]);
-    }
-    const rows = tokenRows(part, 0, part.nSeq, firstTokensExcluded);
-    yield { ...rows, activations, latents: new Map(latents) };
-  }
-}
-
-type DumpBatchCodes =
-  NonNullable<DumpBatch["latents"]> extends ReadonlyMap<string, infer C> ? C : never;
-
-function sequences(set: TokenSet, from: number, to: number): TokenSet {
-  const { context } = set;
-  return {
-    ids: set.ids.subarray(from * context, to * context),
-    doc: set.doc.subarray(from, to),
-    start: set.start.subarray(from, to),
-    nSeq: to - from,
-    context,
-  };
 }

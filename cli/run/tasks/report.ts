@@ -3,13 +3,15 @@ import { existsSync } from "node:fs";
 import {
   answerFiveQuestions,
   type EvalEvidence,
+  growthReport,
   type LossPoint,
   type PersistenceEvidence,
   type StageEvidence,
 } from "../../../circuits/index.ts";
 import { renderReport } from "../../../reports/index.ts";
+import { readMap } from "../../../src/expansion/index.ts";
 import { readJson, readJsonl, writeFileAtomic, writeJsonAtomic } from "../../../src/io/index.ts";
-import { stageCount, stageDir, stageName } from "../layout.ts";
+import { expansionDir, stageCount, stageDir, stageName } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import { readCircuit } from "./circuits.ts";
 
@@ -24,6 +26,7 @@ export async function reportTask(context: TaskContext): Promise<string[]> {
     stages.push({
       stage: stageName(plan, stage),
       eval: readJson(`${dir}/eval.json`) as EvalEvidence,
+      expansion: stage === 0 ? null : readMap(path(expansionDir(plan, stage))),
       persistence: existsSync(`${dir}/persistence.json`)
         ? (readJson(`${dir}/persistence.json`) as PersistenceEvidence)
         : null,
@@ -34,7 +37,8 @@ export async function reportTask(context: TaskContext): Promise<string[]> {
     ({ phase }) => phase === "lm",
   );
   writeJsonAtomic(path("five-questions.json"), answerFiveQuestions({ stages, curves }));
+  writeJsonAtomic(path("growth.json"), growthReport({ stages, curves }));
   context.progress(0.3);
   writeFileAtomic(path("report.html"), renderReport(context.runDir));
-  return ["five-questions.json", "report.html"];
+  return ["five-questions.json", "growth.json", "report.html"];
 }

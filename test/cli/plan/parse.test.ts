@@ -90,7 +90,6 @@ describe("parsePlan", () => {
     expect(problemOf("backend: cuda").expected).toContain("wasm");
     expect(problemOf("data: [1]").expected).toBe("keys and values");
     expect(problemOf("[]").expected).toBe("keys and values");
-    expect(problemOf("saes: []").expected).toBe("a list of at least 1");
     expect(problemOf("version: 2").expected).toBe("one of 1");
     expect(problemOf("seed: .nan").got).toBe("null");
   });

@@ -251,3 +251,27 @@ test("a resolved plan that is stored and read back is itself, with the same byte
     }),
   );
 });
+
+describe("the base model's architecture", () => {
+  test("is a GPT-2 where none is named, and what is named otherwise", () => {
+    expect(resolve({}).model).toMatchObject({ family: "gpt2", kv_heads: null });
+    const model = { family: "llama", heads: 4, kv_heads: 2 };
+    expect(resolve({ model }).model).toMatchObject(model);
+  });
+
+  test("is that of the checkpoint, which a plan can't contradict", () => {
+    const path = join(folder, "neox");
+    mkdirSync(path);
+    const sizes = { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 };
+    writeFileSync(
+      join(path, "config.json"),
+      JSON.stringify({
+        ...{ model_type: "gpt_neox", vocab_size: 300, intermediate_size: 32, ...sizes },
+        ...{ max_position_embeddings: 64, rotary_pct: 0.25 },
+      }),
+    );
+    writeFileSync(join(path, "tokenizer.json"), "{}");
+    expect(resolve({ model: { path } }).model).toMatchObject({ family: "gpt_neox", d_model: 16 });
+    expect(problemOf({ model: { path, family: "gpt2" } }).where).toContain("model.family");
+  });
+});

@@ -277,3 +277,21 @@ test("costs by hand: 6 operations a weight and token, sizes as the expansions ma
   // 3 jobs side by side share the model's forward pass
   expect(find(tasks, "01-wider/sae").cost).toBe(500 * (3 * 8 * 12 * 32 + 24 * 2 * 12 * 12));
 });
+
+describe("a plan without SAEs", () => {
+  const plan = resolve({ saes: [], stages: [wider, deeper] });
+
+  test("grows, trains and evaluates models, and nothing else", () => {
+    const kinds = new Set(taskGraph(plan).map(({ spec }) => spec.kind));
+    expect([...kinds].sort()).toEqual(["data", "evaluate", "expand", "language-model", "report"]);
+  });
+
+  test("evaluates a stage after its model and its controls", () => {
+    const { needs } = find(taskGraph(plan), "02-deeper/evaluate");
+    expect([...needs].sort()).toEqual([
+      "02-deeper/lm",
+      "02-deeper/lm-no-expand",
+      "02-deeper/lm-scratch",
+    ]);
+  });
+});

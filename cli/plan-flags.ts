@@ -1,0 +1,50 @@
+/** @file The flags that stand for keys of a plan: what `train` and `expand-and-track` have in common. */
+import type { Command } from "commander";
+import { addFlag, choice, count, each } from "./flags.ts";
+import { modelTypes } from "./plan/model-types.ts";
+
+/** Their heading in --help. */
+export const planGroup = "Plan (each also as SAE_CARRY_<FLAG>; docs/plan.md has every key):";
+
+/** Adds them to a command. */
+export function addPlanFlags(command: Command): void {
+  const flag = <T>(
+    flags: string,
+    description: string,
+    parse?: (text: string, before: T | undefined) => T,
+    choices?: readonly string[],
+  ): void => {
+    const name = (/--([a-z-]+)/.exec(flags)?.[1] ?? "").toUpperCase().replace(/-/g, "_");
+    addFlag(command, flags, description, {
+      parse,
+      choices,
+      group: planGroup,
+      env: `SAE_CARRY_${name}`,
+    });
+  };
+  flag("--text <path>", "the corpus: a text file, a .jsonl file, or a folder of text files");
+  flag("--model <dir>", "a Hugging Face model folder to start from");
+  addFlag(command, "--hook <name...>", "hooks that get an SAE", { parse: each, group: planGroup });
+  const architectures = ["batchtopk", "topk"] as const;
+  flag("--arch <name>", "SAE architecture", choice("--arch", architectures), architectures);
+  flag("--d-sae <n>", "latents of an SAE", count("--d-sae"));
+  flag("--k <n>", "active latents for a token", count("--k"));
+  addFlag(command, "--no-sae", "grow the model alone: no SAE, no features", { group: planGroup });
+  flag(
+    "--family <name>",
+    "architecture of the base model (gpt2)",
+    choice("--family", modelTypes),
+    modelTypes,
+  );
+  flag("--layers <n>", "layers of the base model", count("--layers"));
+  flag("--d-model <n>", "width of the base model", count("--d-model"));
+  flag("--heads <n>", "heads of the base model", count("--heads"));
+  flag("--vocab <n>", "vocabulary of the tokenizer", count("--vocab"));
+  flag("--context <n>", "tokens in a sequence", count("--context"));
+  flag(
+    "--tokens <n>",
+    "training tokens of the model, at the base and at each stage",
+    count("--tokens", 0),
+  );
+  flag("--sae-tokens <n>", "training tokens of the SAEs, likewise", count("--sae-tokens", 0));
+}
