@@ -13,6 +13,9 @@ export interface UnitAxes {
   readonly neurons: AxisMap;
 }
 
+/** What the outputs of a matrix that reads the stream are. */
+export type ReadUnits = "queries" | "keys" | "values" | "neurons";
+
 /** One part of a block: a norm, a matrix that reads the normed stream or writes into it, or what growth leaves alone. */
 export type BlockPart =
   | { readonly kind: "norm"; readonly name: string }
@@ -23,6 +26,10 @@ export type BlockPart =
       readonly output: (axes: UnitAxes, config: ModelConfig) => AxisMap;
       /** The norm of each head that its output goes through, where the model has one. */
       readonly normedBy?: string;
+      /** What is fused in it, in order. */
+      readonly holds: readonly ReadUnits[];
+      /** Whether that order is kept within each head, and not over the whole axis. Default false. */
+      readonly byHead?: boolean;
     }
   | { readonly kind: "write"; readonly name: string; readonly units: "heads" | "neurons" };
 
@@ -61,10 +68,11 @@ const gpt2: FamilyLayout = {
       name: "attn.c_attn",
       output: ({ heads }, config) =>
         repeatAxis(byHead(heads, config), modelSizes(config).nHead * headDim(config), 3),
+      holds: ["queries", "keys", "values"],
     },
     { kind: "write", name: "attn.c_proj", units: "heads" },
     { kind: "norm", name: "ln_2" },
-    { kind: "read", name: "mlp.c_fc", output: neurons },
+    { kind: "read", name: "mlp.c_fc", output: neurons, holds: ["neurons"] },
     { kind: "write", name: "mlp.c_proj", units: "neurons" },
   ],
 };
@@ -83,9 +91,11 @@ const neox: FamilyLayout = {
       kind: "read",
       name: "attention.query_key_value",
       output: ({ heads }, config) => blockAxis(heads, 3 * headDim(config)),
+      holds: ["queries", "keys", "values"],
+      byHead: true,
     },
     { kind: "write", name: "attention.dense", units: "heads" },
-    { kind: "read", name: "mlp.dense_h_to_4h", output: neurons },
+    { kind: "read", name: "mlp.dense_h_to_4h", output: neurons, holds: ["neurons"] },
     { kind: "write", name: "mlp.dense_4h_to_h", units: "neurons" },
   ],
 };
@@ -103,16 +113,23 @@ const llama: FamilyLayout = {
       kind: "read",
       name: "self_attn.q_proj",
       output: queries,
+      holds: ["queries"],
       normedBy: "self_attn.q_norm.weight",
     },
-    { kind: "read", name: "self_attn.k_proj", output: keys, normedBy: "self_attn.k_norm.weight" },
-    { kind: "read", name: "self_attn.v_proj", output: keys },
+    {
+      kind: "read",
+      name: "self_attn.k_proj",
+      output: keys,
+      holds: ["keys"],
+      normedBy: "self_attn.k_norm.weight",
+    },
+    { kind: "read", name: "self_attn.v_proj", output: keys, holds: ["values"] },
     { kind: "kept", name: "self_attn.q_norm.weight" },
     { kind: "kept", name: "self_attn.k_norm.weight" },
     { kind: "write", name: "self_attn.o_proj", units: "heads" },
     { kind: "norm", name: "post_attention_layernorm" },
-    { kind: "read", name: "mlp.gate_proj", output: neurons },
-    { kind: "read", name: "mlp.up_proj", output: neurons },
+    { kind: "read", name: "mlp.gate_proj", output: neurons, holds: ["neurons"] },
+    { kind: "read", name: "mlp.up_proj", output: neurons, holds: ["neurons"] },
     { kind: "write", name: "mlp.down_proj", units: "neurons" },
   ],
 };
