@@ -8,6 +8,7 @@ export const widthMethodNames: readonly WidthMethodName[] = [
   "gesmundo-maile",
   "net2net",
   "bert2bert-fpi",
+  "bert2bert-aki",
 ];
 
 /** What `--depth-method` and `expand.depth_method` take. */

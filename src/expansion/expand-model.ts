@@ -67,7 +67,7 @@ export function planExpansion<C extends ModelConfig>(
     width: big.dModel > small.dModel || big.nHead > small.nHead || big.dMlp > small.dMlp,
     depth: big.nLayer > small.nLayer,
   };
-  const exactWidth = !grows.width || method.isExact(small.dModel, big.dModel);
+  const exactWidth = !grows.width || method.whyInexact(small.dModel, big.dModel) === null;
   const names = [grows.width ? options.method : null, grows.depth ? options.depth_method : null];
   const map: ExpansionMap = {
     format: "sae-carry/map",

@@ -9,6 +9,7 @@ import { layoutOf } from "./block-layout.ts";
 import { requireCopies } from "./depth/cancel.ts";
 import type { ChildLayer } from "./depth/child-layer.ts";
 import { type AxisMap, blockAxis, FRESH, identityAxis } from "./plan/axis-map.ts";
+import { donatedFrom } from "./plan/donated.ts";
 import { type FanOut, freshUnits, groupedFanOut } from "./plan/fan-out.ts";
 import type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";
 import type { WidthGrowth, WidthMethod } from "./width/width-growth.ts";
@@ -96,15 +97,22 @@ export function familyGrowth<C extends ModelConfig>(
     if (inserted === "cancelling") requireCopies(copies);
     heads.push(inserted ? freshUnits(big.nHead) : copies.heads);
     neurons.push(inserted ? freshUnits(big.dMlp) : copies.neurons);
-    const unitsOut = ({ source }: FanOut): AxisMap => ({ source: sources(source), weight: null });
+    // copies that are to cancel must be copies
+    const mayMix = method.fromNextLayer && inserted !== "cancelling";
+    const next = mayMix && source + 1 < small.nLayer ? source + 1 : null;
+    const donor = (name: string) => (next === null ? null : `${blockName(parent, next)}.${name}`);
+    /** The axis of a matrix's outputs, whose first n entries are this layer's. */
+    const output = (axis: AxisMap, n: number) => (next === null ? axis : donatedFrom(axis, n));
+    const unitsOut = ({ source }: FanOut, n: number): AxisMap =>
+      output({ source: sources(source), weight: null }, n);
     const unitsIn = ({ source, alpha }: FanOut): AxisMap => ({
       source: sources(source),
       weight: alpha,
     });
     const axes = {
-      heads: unitsOut(copies.heads),
-      kvHeads: unitsOut(groups),
-      neurons: unitsOut(copies.neurons),
+      heads: unitsOut(copies.heads, small.nHead),
+      kvHeads: unitsOut(groups, small.nKvHead),
+      neurons: unitsOut(copies.neurons, small.dMlp),
     };
     const at = blockName(config, layer);
     const from = blockName(parent, source);
@@ -117,8 +125,18 @@ export function familyGrowth<C extends ModelConfig>(
         addIfThere(`${at}.${name}.bias`, zero);
         return;
       }
-      add(`${at}.${name}.weight`, { from: `${from}.${name}.weight`, axes, noise: noise(true) });
-      addIfThere(`${at}.${name}.bias`, { from: `${from}.${name}.bias`, axes: [width.write] });
+      const written = output(width.write, small.dModel);
+      add(`${at}.${name}.weight`, {
+        from: `${from}.${name}.weight`,
+        donor: donor(`${name}.weight`),
+        axes: matrix(input, written),
+        noise: noise(true),
+      });
+      addIfThere(`${at}.${name}.bias`, {
+        from: `${from}.${name}.bias`,
+        donor: donor(`${name}.bias`),
+        axes: [written],
+      });
     };
     for (const part of layout.parts) {
       const { name } = part;
@@ -127,17 +145,23 @@ export function familyGrowth<C extends ModelConfig>(
         const [n] = shapes.get(`${at}.${name}`) ?? [0];
         addIfThere(`${at}.${name}`, { from: `${from}.${name}`, axes: [identityAxis(n)] });
       } else if (part.kind === "read") {
-        const output = part.output(axes, parent);
+        const made = part.output(axes, parent);
         const scale = shapes.has(`${at}.${part.normedBy}`) ? normedScale : 1;
         add(`${at}.${name}.weight`, {
           from: `${from}.${name}.weight`,
-          axes: matrix(width.read, output),
+          donor: donor(`${name}.weight`),
+          axes: matrix(width.read, made),
           scale,
           fill: "parent-scale",
           // where copies are to cancel they must stay equal
           noise: noise(inserted !== "zero"),
         });
-        addIfThere(`${at}.${name}.bias`, { from: `${from}.${name}.bias`, axes: [output], scale });
+        addIfThere(`${at}.${name}.bias`, {
+          from: `${from}.${name}.bias`,
+          donor: donor(`${name}.bias`),
+          axes: [made],
+          scale,
+        });
       } else if (part.units === "heads") write(name, blockAxis(unitsIn(copies.heads), headDim));
       else write(name, unitsIn(copies.neurons));
     }

@@ -36,7 +36,7 @@ export interface GrowthFlags {
  */
 export const defaultNoiseDb = 0;
 
-const laterWidthMethods = ["bert2bert-aki", "ligo"];
+const laterWidthMethods = ["ligo"];
 
 /** Resolves flags against the parent. Errors: UsageError naming the flag. */
 export function parseGrowth(
@@ -86,15 +86,13 @@ export function parseGrowth(
   if (options.mlp === undefined && child.dMlp !== parent.dMlp) {
     notes.push(`the MLP keeps its ratio to the width: ${child.dMlp} neurons`);
   }
-  if (child.dModel !== parent.dModel) {
-    if (!widthMethods[method].isExact(parent.dModel, child.dModel)) {
-      notes.push(`${method} is not exact from width ${parent.dModel} to ${child.dModel}`);
-    }
-    if (config.model_type === "qwen3" && child.normEps !== parent.normEps) {
-      notes.push(
-        "rms_norm_eps changes with the width and the norms of the heads share it: queries and keys are scaled to make up for it, exactly",
-      );
-    }
+  const widens = (["dModel", "nHead", "dMlp"] as const).some((size) => child[size] > parent[size]);
+  const why = widens ? widthMethods[method].whyInexact(parent.dModel, child.dModel) : null;
+  if (why !== null) notes.push(`${method} is not exact: ${why}`);
+  if (config.model_type === "qwen3" && child.normEps !== parent.normEps) {
+    notes.push(
+      "rms_norm_eps changes with the width and the norms of the heads share it: queries and keys are scaled to make up for it, exactly",
+    );
   }
   return { options, notes };
 }

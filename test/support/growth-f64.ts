@@ -19,6 +19,20 @@ export function executePlanF64(plan: GrowthPlan, parent: HostModel, rng: Rng): H
       from === null
         ? new Float64Array(shape.reduce((a, b) => a * b)).fill(parameter.fill as number)
         : entries(parameter, parent.weights.get(from)!, rng.fork(name));
+    if (from !== null && parameter.donor) {
+      const second = entries(
+        { ...parameter, from: parameter.donor },
+        parent.weights.get(parameter.donor)!,
+        rng.fork(name),
+      );
+      const columns = shape[shape.length - 1];
+      const [rowAxis, columnAxis] =
+        parameter.axes.length === 1 ? [undefined, parameter.axes[0]] : parameter.axes;
+      data.forEach((_, i) => {
+        const row = rowAxis?.donated?.[Math.floor(i / columns)];
+        if (row || columnAxis.donated?.[i % columns]) data[i] = second[i];
+      });
+    }
     weights.set(name, { shape, data });
   }
   return { config: plan.config, weights };

@@ -14,6 +14,8 @@ export const FRESH = -2;
 export interface AxisMap {
   readonly source: Int32Array; // [nChild]
   readonly weight: Float64Array | null; // [nChild]
+  /** 1 = the entry comes from the parameter's donor and not from its parent; absent = none does. */
+  readonly donated?: Uint8Array; // [nChild]
 }
 
 /** The map that changes nothing on an axis of n entries. */
@@ -27,7 +29,7 @@ export function isIdentityAxis({ source, weight }: AxisMap, n: number): boolean 
 }
 
 /** The map on blocks of `size` entries (a head's dimensions) that moves whole blocks as `axis` says. */
-export function blockAxis({ source, weight }: AxisMap, size: number): AxisMap {
+export function blockAxis({ source, weight, donated }: AxisMap, size: number): AxisMap {
   const blocks = new Int32Array(source.length * size);
   const weights = weight && new Float64Array(blocks.length);
   for (let i = 0; i < blocks.length; i++) {
@@ -35,14 +37,20 @@ export function blockAxis({ source, weight }: AxisMap, size: number): AxisMap {
     blocks[i] = source[block] < 0 ? source[block] : source[block] * size + (i % size);
     if (weights && weight) weights[i] = weight[block];
   }
-  return { source: blocks, weight: weights };
+  if (!donated) return { source: blocks, weight: weights };
+  const given = Uint8Array.from(blocks, (_, i) => donated[Math.floor(i / size)]);
+  return { source: blocks, weight: weights, donated: given };
 }
 
 /**
  * `count` repetitions of an axis whose parent has n entries, laid end to end, as in GPT-2's fused
  * q|k|v projection. Indices of the parent and fresh entries only: a mean over the fused axis would mix its parts.
  */
-export function repeatAxis({ source, weight }: AxisMap, n: number, count: number): AxisMap {
+export function repeatAxis(
+  { source, weight, donated }: AxisMap,
+  n: number,
+  count: number,
+): AxisMap {
   if (source.includes(MEAN)) throw new Error("internal: a fused axis has no mean");
   const repeated = new Int32Array(source.length * count);
   for (let i = 0; i < repeated.length; i++) {
@@ -50,7 +58,9 @@ export function repeatAxis({ source, weight }: AxisMap, n: number, count: number
     repeated[i] = from < 0 ? from : Math.floor(i / source.length) * n + from;
   }
   const weights = weight && Float64Array.from(repeated, (_, i) => weight[i % source.length]);
-  return { source: repeated, weight: weights };
+  if (!donated) return { source: repeated, weight: weights };
+  const given = Uint8Array.from(repeated, (_, i) => donated[i % source.length]);
+  return { source: repeated, weight: weights, donated: given };
 }
 
 /** The child's indices that share a parent index, for each parent index that was copied more than once. */

@@ -8,6 +8,7 @@ import type { Rng } from "../../engine/index.ts";
 import { type HostTensor, sizeOf } from "../../io/index.ts";
 import type { HostModel, ModelConfig } from "../../models/index.ts";
 import { type AxisMap, FRESH, identityAxis, MEAN } from "./axis-map.ts";
+import { donorPlan, takeDonated } from "./donated.ts";
 import type { GrowthPlan, ParameterPlan } from "./growth-plan.ts";
 import { perturbation } from "./perturbation.ts";
 
@@ -24,13 +25,22 @@ export async function executePlan<C extends ModelConfig>(
     if (from === null) {
       data = new Float32Array(sizeOf(shape)).fill(fill as number);
     } else {
-      const source = parent.weights.get(from);
-      if (!source) throw new Error(`internal: the parent has no parameter ${from}`);
-      data = grow(parameter, source, rng.fork(name));
+      data = grow(parameter, parameterOf(parent, from), rng.fork(name));
+      const donor = donorPlan(parameter);
+      if (donor) {
+        const source = parameterOf(parent, donor.from as string);
+        takeDonated(parameter, data, grow(donor, source, rng.fork(name)));
+      }
     }
     weights.set(name, { shape, data });
   }
   return { config: plan.config, weights };
+}
+
+function parameterOf(parent: HostModel, name: string): HostTensor {
+  const found = parent.weights.get(name);
+  if (!found) throw new Error(`internal: the parent has no parameter ${name}`);
+  return found;
 }
 
 function grow(plan: ParameterPlan, parent: HostTensor, rng: Rng): Float32Array {

@@ -28,6 +28,8 @@ export interface ParameterPlan {
   readonly name: string;
   /** The parent's name; null = the parameter is constant and `fill` is its value. */
   readonly from: string | null;
+  /** The parent's parameter that donated entries of the axes come from; without one there are none. */
+  readonly donor?: string | null;
   readonly shape: readonly number[];
   /** One per dimension; empty where `from` is null. */
   readonly axes: readonly AxisMap[];

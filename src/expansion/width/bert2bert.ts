@@ -4,11 +4,13 @@
  * map serves the stream at every layer; heads are copied whole. Every round of n copies is drawn without replacement,
  * so that at a whole multiple each is copied equally often (the paper reports 384 → 768 as exact). Norms keep gain,
  * bias and epsilon: exact at whole multiples, nearly so elsewhere. The final norm takes tied copies back.
- * AKI, advanced knowledge initialisation: the same, but what is added to a layer's outputs comes from the next layer.
+ * AKI, advanced knowledge initialisation: the same, but what is added to the outputs of a layer's matrices (new heads
+ * and neurons, new coordinates of what writes into the stream) comes from the same matrices of the next layer, expanded
+ * by this layer's own map. The last layer has no next and takes FPI; so do embeddings and norms. Never exact.
  */
 import type { Rng } from "../../engine/index.ts";
 import { repeatedFanOut } from "../plan/fan-out.ts";
-import { copiedStream } from "./selected-stream.ts";
+import { copiedStream, unevenCopies } from "./selected-stream.ts";
 import type { WidthMethod } from "./width-growth.ts";
 
 /** The indices 0 to n − 1, then rounds of random permutations of them, up to N entries. */
@@ -35,7 +37,14 @@ export const bert2bertFpi: WidthMethod = {
   wholeMultiples: false,
   norms: ["layer", "rms"],
   epsFactor: () => 1,
-  isExact: (d, D) => D % d === 0,
+  whyInexact: unevenCopies,
   stream: (d, D, { tied }, rng) => copiedStream(sampledIndices(d, D, rng), d, tied),
   units: (n, N, rng) => repeatedFanOut(n, sampledIndices(n, N, rng)),
+};
+
+/** bert2BERT's AKI: FPI whose additions come from the next layer. */
+export const bert2bertAki: WidthMethod = {
+  ...bert2bertFpi,
+  fromNextLayer: true,
+  whyInexact: () => "what is added to a layer comes from the next one",
 };

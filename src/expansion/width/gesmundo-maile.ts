@@ -17,7 +17,7 @@ export const gesmundoMaile: WidthMethod = {
   wholeMultiples: false,
   norms: ["rms"],
   epsFactor: (d, D) => d / D,
-  isExact: () => true,
+  whyInexact: () => null,
   stream(d, D) {
     const axis = { source: padded(d, D, FRESH), weight: null };
     const map = D === d ? null : selectionMap(axis, d);

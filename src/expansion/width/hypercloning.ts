@@ -14,7 +14,7 @@ export const hypercloning: WidthMethod = {
   wholeMultiples: true,
   norms: ["layer", "rms"],
   epsFactor: () => 1,
-  isExact: () => true,
+  whyInexact: () => null,
   stream: (d, D, { tied }) => copiedStream(repeatedIndices(d, D), d, tied),
   units: (n, N) => repeatedFanOut(n, repeatedIndices(n, N)),
 };

@@ -17,7 +17,7 @@ export const lemon: WidthMethod = {
   wholeMultiples: false,
   norms: ["layer", "rms"],
   epsFactor: (d, D) => (Math.floor(D / d) * d) / D,
-  isExact: () => true,
+  whyInexact: () => null,
   stream: lemonStream,
   units: circularFanOut,
 };

@@ -6,7 +6,7 @@
  * heads and neurons are exact at any number. The paper knows no tied weights: the final norm is divided by the copies.
  */
 import { repeatedFanOut } from "../plan/fan-out.ts";
-import { copiedStream, repeatedIndices } from "./selected-stream.ts";
+import { copiedStream, repeatedIndices, unevenCopies } from "./selected-stream.ts";
 import type { WidthMethod } from "./width-growth.ts";
 
 /** Net2Net: circular copies, equal shares, any size. */
@@ -14,7 +14,7 @@ export const net2net: WidthMethod = {
   wholeMultiples: false,
   norms: ["layer", "rms"],
   epsFactor: () => 1,
-  isExact: (d, D) => D % d === 0,
+  whyInexact: unevenCopies,
   stream: (d, D, { tied }) => copiedStream(repeatedIndices(d, D), d, tied),
   units: (n, N) => repeatedFanOut(n, repeatedIndices(n, N)),
 };

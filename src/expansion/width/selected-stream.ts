@@ -31,6 +31,13 @@ export function copiedStream(source: Int32Array, d: number, tied: boolean): Widt
   };
 }
 
+/** Why copies of a stream's coordinates change what a norm makes of it: null where all are copied equally often. */
+export function unevenCopies(d: number, D: number): string | null {
+  return D % d === 0
+    ? null
+    : `${D} is no multiple of ${d}, so that norms count some coordinates more often than others`;
+}
+
 /** How often each of n indices is the source of an entry: [n]. Negative sources count for nothing. */
 function copyCounts(source: Int32Array, n: number): Int32Array {
   const counts = new Int32Array(n);

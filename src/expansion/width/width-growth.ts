@@ -44,7 +44,8 @@ export type WidthMethodName =
   | "hypercloning"
   | "gesmundo-maile"
   | "net2net"
-  | "bert2bert-fpi";
+  | "bert2bert-fpi"
+  | "bert2bert-aki";
 
 /** A way to widen a model. */
 export interface WidthMethod {
@@ -54,8 +55,10 @@ export interface WidthMethod {
   readonly norms: readonly NormKind[];
   /** Factor on the norms' epsilon for a stream of width d that becomes D. */
   epsFactor(d: number, D: number): number;
-  /** Whether the child computes what its parent does, for a stream of width d that becomes D. */
-  isExact(d: number, D: number): boolean;
+  /** Why the child doesn't compute what its parent does, for a stream of width d that becomes D; null where it does. */
+  whyInexact(d: number, D: number): string | null;
+  /** Whether what is added to a layer's outputs comes from the parent's next layer, where it has one. */
+  readonly fromNextLayer?: boolean;
   /** The growth of the residual stream from width d to width D ≥ d. */
   stream(d: number, D: number, options: StreamOptions, rng: Rng): WidthGrowth;
   /** Which of the parent's n heads (groups that share a key head) or neurons each of the child's N ≥ n is. */

