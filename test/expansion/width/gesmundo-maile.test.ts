@@ -44,7 +44,7 @@ describe("Gesmundo & Maile's growth", () => {
       createRng(1),
     );
     const rows = (name: string, first: number, width: number) =>
-      (child.weights.get(`model.layers.1.${name}.weight`)?.data as Float32Array).subarray(
+      (child.weights.get(`model.layers.1.${name}.weight`)!.data as Float32Array).subarray(
         first * width,
       );
     for (const [name, first] of [
