@@ -32,6 +32,8 @@ const exactness = z
   .strictObject({
     max_abs_dlogit: measured.describe("largest difference of a logit"),
     kl: measured.describe("mean KL(parent ‖ child) per token, nats"),
+    loss_parent: measured.describe("cross-entropy of the next token, nats, on the same tokens"),
+    loss_child: measured,
     boundaries: z
       .array(z.strictObject({ hook_from: text, hook_to: text, rel_err: measured }))
       .describe("relative error of h_big = E h_small on the worst token, per boundary"),
@@ -76,9 +78,11 @@ const expand = z.strictObject({
     "‖(I − E E⁺)H‖²/‖H‖² right after the expansion; null where E is the identity",
   ),
   copy_spread: measured,
-  fit_r2: measured.describe("for methods that are not exact"),
+  fit_r2: measured.describe(
+    "lowest R² of the maps fitted where the method is not exact; null = nothing was fitted",
+  ),
   out: text,
-  notes: z.array(text).describe("how relative sizes were rounded"),
+  notes: z.array(text).describe("how relative sizes were rounded, and what was not measured"),
 });
 
 const carry = z.strictObject({
@@ -253,7 +257,10 @@ const map = z.looseObject({
       to: z.array(text),
       tensor: text,
       exact: z.boolean().describe("whether the map holds exactly right after the expansion"),
-      r2: measured.describe("of a map fitted on text, on held-out tokens; null = none was fitted"),
+      published: z.boolean().describe("whether the method has a map here, exact or not"),
+      fit: text.nullable().describe("key of the map fitted on text; null = none"),
+      r2: measured.describe("of the fitted map, on held-out tokens"),
+      r2_unfitted: measured.describe("of the method's map, or of the copied coordinates"),
     }),
   ),
   layers: z.record(text, z.array(count)).describe("layers of the child by layer of the parent"),

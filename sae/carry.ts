@@ -3,15 +3,20 @@
  * b_enc and thresholds unchanged. On the image of E the pre-activations, and so the latents, are the
  * same and the reconstruction is E x̂. Decoder norms change per latent (under LEMON with r > 0,
  * ‖E w‖² = q‖w‖² + r·mean(w)²) and are left so: folding them into the encoder would change which
- * latents a TopK or BatchTopK SAE selects. Training on holds them where they are.
+ * latents a TopK or BatchTopK SAE selects. Training on holds them where they are. Where a growth method has no map at
+ * the hook, the map fitted on text takes its place: h_big ≈ E h + e, h ≈ R h_big + r. Then b_dec' = E b_dec + e, and
+ * b_enc' takes up what pulling b_dec' back misses b_dec by, so that latents see R h_big + r − b_dec.
  */
 import {
   type ExpansionMap,
   grownWidth,
   hookEntry,
+  isFitted,
+  mapPoints,
   mapReadouts,
   mapVectors,
   parentWidth,
+  pullBack,
   vectorMap,
 } from "../src/expansion/index.ts";
 import { UsageError } from "../src/io/index.ts";
@@ -67,14 +72,24 @@ export function carrySae(
   const grown = mapReadouts(map, entry.tensor, encoder); // [d_sae, D]
   const W_enc = new Float32Array(grown.length);
   transposeInto(grown, d_sae, D, W_enc);
+  const b_dec = mapPoints(map, entry.tensor, sae.b_dec);
+  const b_enc = sae.b_enc.slice();
+  if (isFitted(linear)) {
+    const back = pullBack(map, entry.tensor, b_dec);
+    for (let i = 0; i < d_sae; i++) {
+      let shift = 0;
+      for (let j = 0; j < d_in; j++) shift += sae.W_enc[j * d_sae + i] * (back[j] - sae.b_dec[j]);
+      b_enc[i] += shift;
+    }
+  }
   const [hook_name, ...also] = entry.to;
   return {
     sae: {
       cfg: { ...sae.cfg, d_in: D, hook_name },
       W_enc,
-      b_enc: sae.b_enc.slice(),
+      b_enc,
       W_dec: mapVectors(map, entry.tensor, sae.W_dec),
-      b_dec: mapVectors(map, entry.tensor, sae.b_dec),
+      b_dec,
       threshold: sae.threshold?.slice() ?? null,
     },
     hook_name,

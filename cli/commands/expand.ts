@@ -7,6 +7,8 @@ import {
   type Exactness,
   type ExpansionMap,
   expandModel,
+  type FitSequences,
+  fitMaps,
   hookEntry,
   measureExactness,
   offImageEnergy,
@@ -45,6 +47,8 @@ export interface ExpandFlags {
 }
 
 const measuredTokens = 2048;
+/** Read besides where a map is to be fitted; every eighth sequence is held out of the fit. */
+const fittedTokens = 16_384;
 const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
 
 /** Grows the checkpoint at `dir` into --out. Errors: UsageError naming file or flag. */
@@ -73,14 +77,17 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
   const { backend = "auto", threads, seed = 0, progress } = context;
   await useBackend(backend, { threads });
   const rng = createRng(`seed ${seed}`).fork("expand");
-  const { ids, batch } = await measuringTokens(dir, parent.config, flags.text, rng.fork("tokens"));
-
   progress.update({ label: "expanding", done: null });
   const { child, map } = await expandModel(parent, options, rng);
+  const tokens = await measuringTokens(dir, parent.config, flags.text, map, rng.fork("tokens"));
+  const { ids, nSeq: batch } = tokens.measured;
   progress.update({ label: "measuring exactness", done: null });
   const [small, big] = [placeModel(parent), placeModel(child)];
-  const exactness = await measureExactness(small, big, map, ids, batch);
-  const symmetry = await measureSymmetry(big, map, ids, batch);
+  const fitted = tokens.fit
+    ? await fitMaps(small, big, map, { fit: tokens.fit, heldOut: tokens.heldOut })
+    : map;
+  const exactness = await measureExactness(small, big, fitted, ids, batch);
+  const symmetry = await measureSymmetry(big, fitted, ids, batch);
   small.dispose();
   big.dispose();
   await writeFolder(out, (folder) => {
@@ -88,7 +95,7 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     for (const name of tokenizerFiles) {
       if (existsSync(join(dir, name))) copyFileSync(join(dir, name), join(folder, name));
     }
-    writeMap(folder, { ...map, exactness });
+    writeMap(folder, { ...fitted, exactness });
   });
   for (const note of notes) progress.log(note);
   print(context, { map, notes, out, exactness, ...symmetry });
@@ -108,6 +115,8 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
   const { off_image = null, copy_spread = null } = rest;
   const describe = ({ n_layer, d_model, n_head, d_mlp, params }: SizeInfo): string =>
     `${n_layer} layers × ${d_model}, ${n_head} heads, ${d_mlp} neurons, ${formatNumber(params)} parameters`;
+  const r2 = map?.hooks.flatMap((hook) => hook.r2 ?? []) ?? [];
+  const fit_r2 = r2.length === 0 ? null : Math.min(...r2);
   const rows: Row[] = [
     ["parent", describe(parent)],
     ["child", describe(child)],
@@ -118,8 +127,10 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
     rows.push(
       ["largest difference of a logit", exactness.max_abs_dlogit],
       ["KL", exactness.kl],
+      ["loss", lossRow(exactness)],
       ["residual identity", Math.max(...exactness.boundaries.map(({ rel_err }) => rel_err))],
       ["energy off the image", off_image],
+      ...(map?.exact ? [] : [["exact", inexactRow(map, r2)] satisfies Row]),
       ["out", out],
     );
   }
@@ -134,7 +145,7 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
       exactness: exactness ?? null,
       off_image,
       copy_spread,
-      fit_r2: null,
+      fit_r2,
       out,
       notes,
     },
@@ -142,23 +153,73 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
   );
 }
 
+function lossRow({ loss_parent, loss_child }: Exactness): string {
+  if (loss_parent === null || loss_child === null) return "not measured";
+  const jump = loss_child - loss_parent;
+  return `${formatNumber(loss_parent)} → ${formatNumber(loss_child)} nats (${jump < 0 ? "−" : "+"}${formatNumber(Math.abs(jump))})`;
+}
+
+function inexactRow(map: ExpansionMap | undefined, r2: readonly number[]): string {
+  const off = map?.hooks.filter(({ exact }) => !exact).length ?? 0;
+  const fits =
+    r2.length === 0 ? "no map fitted" : `maps fitted, lowest R² ${formatNumber(Math.min(...r2))}`;
+  return `no: ${off} of ${map?.hooks.length} hooks differ, ${fits}`;
+}
+
+interface MeasuringTokens {
+  /** What exactness and losses are measured on. */
+  readonly measured: FitSequences;
+  /** What maps are fitted on, and their R² is measured on; null where nothing needs or can be fitted. */
+  readonly fit: FitSequences | null;
+  readonly heldOut: FitSequences;
+  readonly notes: readonly string[];
+}
+
 async function measuringTokens(
   dir: string,
   config: ModelConfig,
   text: string | undefined,
+  map: ExpansionMap,
   rng: ReturnType<typeof createRng>,
-): Promise<{ ids: Int32Array; batch: number }> {
-  if (text !== undefined) {
-    const { tokensOfText } = await import("./text-tokens.ts");
-    const { set } = await tokensOfText(dir, config, text, measuredTokens);
-    return { ids: set.ids, batch: set.nSeq };
+): Promise<MeasuringTokens> {
+  if (text === undefined) {
+    const context = Math.min(modelSizes(config).context, 128);
+    const nSeq = Math.max(1, Math.floor(measuredTokens / context));
+    const ids = Int32Array.from({ length: nSeq * context }, () =>
+      rng.int(modelSizes(config).vocabSize),
+    );
+    const measured = { ids, nSeq, context };
+    const notes = ["without --text all is measured on random tokens"];
+    if (!map.exact) notes.push("without --text no map is fitted where the method is not exact");
+    return { measured, fit: null, heldOut: measured, notes };
   }
-  const length = Math.min(modelSizes(config).context, 128);
-  const batch = Math.max(1, Math.floor(measuredTokens / length));
-  const ids = Int32Array.from({ length: batch * length }, () =>
-    rng.int(modelSizes(config).vocabSize),
-  );
-  return { ids, batch };
+  const { tokensOfText } = await import("./text-tokens.ts");
+  if (map.exact) {
+    const { set } = await tokensOfText(dir, config, text, measuredTokens);
+    return { measured: set, fit: null, heldOut: set, notes: [] };
+  }
+  const { set } = await tokensOfText(dir, config, text, measuredTokens + fittedTokens);
+  const heldOut = everySequence(set, (i) => i % 8 === 7);
+  if (heldOut.nSeq === 0) {
+    const notes = [`${set.nSeq} sequences of text are too few to fit a map on and hold some out`];
+    return { measured: set, fit: null, heldOut: set, notes };
+  }
+  return {
+    measured: heldOut,
+    fit: everySequence(set, (i) => i % 8 !== 7),
+    heldOut,
+    notes: [],
+  };
+}
+
+function everySequence(set: FitSequences, keep: (i: number) => boolean): FitSequences {
+  const { context } = set;
+  const kept = Array.from({ length: set.nSeq }, (_, i) => i).filter(keep);
+  const ids = new Int32Array(kept.length * context);
+  for (const [to, from] of kept.entries()) {
+    ids.set(set.ids.subarray(from * context, (from + 1) * context), to * context);
+  }
+  return { ids, nSeq: kept.length, context };
 }
 
 // At the last boundary of the residual stream, where all growth has had its say.

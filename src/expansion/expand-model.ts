@@ -126,7 +126,7 @@ function hookMaps(
       const tensor = isFinal && width.final ? "final" : residual;
       // embeddings are mapped as they are, before any norm
       const exact = !isFinal || (whole && exactWidth);
-      maps.push({ from: hook, to: [hook], tensor, exact, r2: null });
+      maps.push(hookMap(hook, [hook], tensor, { exact, published: !isFinal || whole }));
       continue;
     }
     const [layer, point] = [Number(match[1]), match[2]];
@@ -149,9 +149,18 @@ function hookMaps(
             : "identity"
           : residual;
     const to = [last, ...others].map((at) => `blocks.${at}.${point}`);
-    maps.push({ from: hook, to, tensor, exact, r2: null });
+    maps.push(hookMap(hook, to, tensor, { exact, published: equal.length > 0 }));
   }
   return maps;
+}
+
+function hookMap(
+  from: string,
+  to: readonly string[],
+  tensor: string,
+  claims: Pick<HookMap, "exact" | "published">,
+): HookMap {
+  return { from, to, tensor, ...claims, fit: null, r2: null, r2_unfitted: null };
 }
 
 /** Layers of the child, ascending, at which `point` has the value that it has at the parent's `layer`. */

@@ -17,6 +17,7 @@ export {
   type HookMap,
   headCopies,
   hookEntry,
+  mapPoints,
   mapReadouts,
   mapVectors,
   neuronCopies,
@@ -29,11 +30,13 @@ export { readMap, writeMap } from "./map/map-file.ts";
 export {
   type DenseMap,
   grownWidth,
+  isFitted,
   parentWidth,
   type Rows,
   type VectorMap,
 } from "./map/vector-map.ts";
 export { measureExactness } from "./measure/exactness.ts";
+export { type FitOptions, type FitSequences, fitMaps } from "./measure/fit-maps.ts";
 export { type ChildActivations, copySpread, offImageEnergy } from "./measure/symmetry.ts";
 export { defaultNoiseDb, type GrowthFlags, parseGrowth } from "./parse-growth.ts";
 export { executePlan } from "./plan/execute-plan.ts";

@@ -3,11 +3,22 @@
  * composition is the product of the two R, a left inverse of the product of the two E; for LEMON it
  * is the Moore–Penrose inverse too, because the image of E contains 1 and EᵀE = qI + c·11ᵀ keeps it.
  * Heads and neurons average over all their copies, which differs from averaging twice off the image.
+ * Where one of the two maps was fitted the composition is fitted too, without an R²: two of them don't make one.
  */
 
 import { type FanOut, freshUnits } from "../plan/fan-out.ts";
-import { type ExpansionMap, type HookMap, hookEntry } from "./expansion-map.ts";
-import { applyE, applyR, type DenseMap } from "./vector-map.ts";
+import { type ExpansionMap, type HookMap, hookEntry, vectorMap } from "./expansion-map.ts";
+import {
+  applyE,
+  applyPoints,
+  applyR,
+  applyRPoints,
+  type DenseMap,
+  grownWidth,
+  isFitted,
+  parentWidth,
+  type VectorMap,
+} from "./vector-map.ts";
 
 /** `first` then `second`. Exactness is measured, not composed: null. Errors: internal where the two don't meet. */
 export function composeMaps(first: ExpansionMap, second: ExpansionMap): ExpansionMap {
@@ -26,6 +37,7 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
   const inherited = first.fresh.flatMap((name) =>
     second.layers[blockOf(name)].map((at) => name.replace(/\.(h|layers)\.\d+\./, `.$1.${at}.`)),
   );
+  const hooks = first.hooks.map((entry) => composeHook(entry, first, second, linear));
   return {
     format: "sae-carry/map",
     version: 1,
@@ -33,7 +45,7 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
     exact: first.exact && second.exact,
     parent: first.parent,
     child: second.child,
-    hooks: first.hooks.map((entry) => composeHook(entry, second)),
+    hooks,
     linear,
     layers: first.layers.map((to) => to.flatMap((layer) => second.layers[layer])),
     heads: units("heads"),
@@ -44,8 +56,16 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
   };
 }
 
-/** Of equal places in the middle model, those count that the second expansion keeps exactly; if it keeps none, the first. */
-function composeHook(entry: HookMap, second: ExpansionMap): HookMap {
+/**
+ * Of equal places in the middle model, those count that the second expansion keeps exactly; if it keeps none, the
+ * first. A fitted composition is put into `linear`.
+ */
+function composeHook(
+  entry: HookMap,
+  first: ExpansionMap,
+  second: ExpansionMap,
+  linear: Map<string, DenseMap>,
+): HookMap {
   const all = entry.to.map((hook) => {
     const found = hookEntry(second, hook);
     if (!found) throw new Error(`internal: the second map has no hook ${hook}`);
@@ -57,9 +77,39 @@ function composeHook(entry: HookMap, second: ExpansionMap): HookMap {
     .flatMap(({ to }) => to)
     .sort((a, b) => (layerOf(a) ?? 0) - (layerOf(b) ?? 0));
   const to = [...ascending.slice(-1), ...ascending.slice(0, -1)];
+  const common = {
+    from: entry.from,
+    to,
+    exact: entry.exact && next[0].exact,
+    published: entry.published && next[0].published,
+    r2: null,
+    r2_unfitted: null,
+  };
+  const [a, b] = [vectorMap(first, entry.tensor), vectorMap(second, next[0].tensor)];
+  if (isFitted(a) || isFitted(b)) {
+    const tensor = `fit:${entry.from}`;
+    linear.set(tensor, composeFitted(a, b));
+    return { ...common, tensor, fit: tensor };
+  }
   const changed = [entry.tensor, next[0].tensor].find((tensor) => tensor !== "identity");
   const tensor = changed?.replace(/:\d+$/, `:${layerOf(to[0])}`) ?? "identity";
-  return { from: entry.from, to, tensor, exact: entry.exact && next[0].exact, r2: null };
+  return { ...common, tensor, fit: null };
+}
+
+/** One map after another where at least one was fitted: their products, and their offsets through one another. */
+function composeFitted(a: VectorMap, b: VectorMap): DenseMap {
+  const d = parentWidth(a) ?? parentWidth(b);
+  if (d === null) throw new Error("internal: a fitted map has a width");
+  const D = grownWidth(b, grownWidth(a, d));
+  const E = transpose(applyE(b, applyE(a, unitRows(d))), d, D);
+  const R = transpose(applyR(a, applyR(b, unitRows(D))), D, d);
+  const e = applyPoints(b, applyPoints(a, new Float64Array(d)));
+  const r = applyRPoints(a, applyRPoints(b, new Float64Array(D)));
+  return { E, R, d, D, offset: { e, r } };
+}
+
+function unitRows(n: number): Float64Array {
+  return Float64Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0));
 }
 
 function composeDense(a: DenseMap | undefined, b: DenseMap | undefined): DenseMap | undefined {

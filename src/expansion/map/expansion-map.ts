@@ -5,8 +5,9 @@
 import type { FanOut } from "../plan/fan-out.ts";
 import {
   applyE,
-  applyR,
+  applyPoints,
   applyReadout,
+  applyRPoints,
   type DenseMap,
   type Rows,
   type VectorMap,
@@ -31,12 +32,21 @@ export interface HookMap {
    * second is the earliest (the hook's ".pre"), any others lie between.
    */
   readonly to: readonly string[];
-  /** Key of the linear map; "identity" where nothing changes. */
+  /**
+   * Key of the map that all that follows uses: the method's own where it has one, else the fitted one, and until one is
+   * fitted the copied coordinates; "identity" where nothing changes.
+   */
   readonly tensor: string;
   /** Whether the map holds exactly right after the expansion. */
   readonly exact: boolean;
-  /** Of the map fitted on text where this one is not exact, on held-out tokens; null = none was fitted. */
+  /** Whether the growth method itself has a map here, exact or not. */
+  readonly published: boolean;
+  /** Key of the map fitted on text, where the method's is not exact; null = none was fitted. */
+  readonly fit: string | null;
+  /** Share of the variance at the child's hook that the fitted map predicts on held-out tokens. */
   readonly r2: number | null;
+  /** The same of the method's own map, or of the copied coordinates where it has none. */
+  readonly r2_unfitted: number | null;
 }
 
 /** Relative error of h_big = E h_small at one boundary, on its worst token. */
@@ -51,6 +61,9 @@ export interface Exactness {
   readonly max_abs_dlogit: number;
   /** Mean KL(parent ‖ child) per token, in nats. */
   readonly kl: number;
+  /** Mean cross-entropy of the next token in nats, on the same tokens; null where sequences have one token. */
+  readonly loss_parent: number | null;
+  readonly loss_child: number | null;
   readonly boundaries: readonly BoundaryError[];
   readonly tokens: number;
 }
@@ -65,7 +78,7 @@ export interface ExpansionMap {
   readonly parent: SizeInfo;
   readonly child: SizeInfo;
   readonly hooks: readonly HookMap[];
-  /** Dense maps by key; selections of heads and neurons are in `heads` and `neurons`. */
+  /** Dense maps by key, fitted ones as `fit:<hook>`; selections of heads and neurons are in `heads` and `neurons`. */
   readonly linear: ReadonlyMap<string, DenseMap>;
   /** Layers of the child that do what the parent's layer did, by the parent's layer. */
   readonly layers: readonly (readonly number[])[];
@@ -108,14 +121,19 @@ export function vectorMap(map: ExpansionMap, tensor: string): VectorMap {
     : { kind: "selection", source: units.source, size: 1, nParent: d_mlp };
 }
 
-/** E h for each row: [n, d] → [n, D]. */
+/** Directions through E, one a row (a decoder's, a difference of activations): [n, d] → [n, D]. */
 export function mapVectors<T extends Rows>(map: ExpansionMap, tensor: string, rows: T): T {
   return applyE(vectorMap(map, tensor), rows);
 }
 
-/** R h for each row: [n, D] → [n, d]. */
+/** Activations as the child has them, one a row: E h, and e besides where the map was fitted. [n, d] → [n, D]. */
+export function mapPoints<T extends Rows>(map: ExpansionMap, tensor: string, rows: T): T {
+  return applyPoints(vectorMap(map, tensor), rows);
+}
+
+/** Activations of the child as the parent has them, one a row: R h, and r besides where the map was fitted. [n, D] → [n, d]. */
 export function pullBack<T extends Rows>(map: ExpansionMap, tensor: string, rows: T): T {
-  return applyR(vectorMap(map, tensor), rows);
+  return applyRPoints(vectorMap(map, tensor), rows);
 }
 
 /** Rᵀ w for each row: what a reading direction (encoder, probe) becomes. [n, d] → [n, D]. */

@@ -1,7 +1,8 @@
 /**
  * @file The expansion map on disk: `map.json` for people and programs, `map.safetensors` for the
  * numbers: f64 "E:<tensor>" [D, d] and "R:<tensor>" [d, D], i32 "head_map:<L>" and "neuron_map:<L>"
- * (the parent's index for each of the child's, −1 = fresh), f32 "head_alpha:<L>", "neuron_alpha:<L>".
+ * (the parent's index for each of the child's, −1 = fresh), f32 "head_alpha:<L>", "neuron_alpha:<L>"; of fitted maps
+ * f32 "E:fit:<hook>" [D, d], "R:fit:<hook>" [d, D], "e:fit:<hook>" [D] and "r:fit:<hook>" [d].
  * <L> is a layer of the child. Both files are untrusted when read.
  */
 import { join } from "node:path";
@@ -24,9 +25,14 @@ const tensorFile = "map.safetensors";
 /** Writes both files into `dir`, each atomically, the JSON last. */
 export function writeMap(dir: string, map: ExpansionMap): void {
   const tensors = new Map<string, HostTensor>();
-  for (const [key, { E, R, d, D }] of map.linear) {
-    tensors.set(`E:${key}`, { shape: [D, d], data: E });
-    tensors.set(`R:${key}`, { shape: [d, D], data: R });
+  for (const [key, { E, R, d, D, offset }] of map.linear) {
+    const stored = (values: Float64Array) => (offset ? Float32Array.from(values) : values);
+    tensors.set(`E:${key}`, { shape: [D, d], data: stored(E) });
+    tensors.set(`R:${key}`, { shape: [d, D], data: stored(R) });
+    if (offset) {
+      tensors.set(`e:${key}`, { shape: [D], data: stored(offset.e) });
+      tensors.set(`r:${key}`, { shape: [d], data: stored(offset.r) });
+    }
   }
   const named = (kind: string, units: readonly FanOut[]) =>
     Object.fromEntries(
@@ -70,6 +76,12 @@ export function readMap(dir: string): ExpansionMap {
     const [d, D] = [parent.d_model, child.d_model];
     linear.set(key, { E: file.dense(`E:${key}`, D, d), R: file.dense(`R:${key}`, d, D), d, D });
   }
+  const hooks = list(json.hooks, `${path}: hooks`).map((hook, i) =>
+    hookMap(hook, `${path}: hooks.${i}`),
+  );
+  for (const key of new Set(hooks.map(({ fit }) => fit))) {
+    if (key !== null) linear.set(key, file.fitted(key));
+  }
   const map: ExpansionMap = {
     format: "sae-carry/map",
     version: 1,
@@ -77,9 +89,7 @@ export function readMap(dir: string): ExpansionMap {
     exact: json.exact === true,
     parent,
     child,
-    hooks: list(json.hooks, `${path}: hooks`).map((hook, i) =>
-      hookMap(hook, `${path}: hooks.${i}`),
-    ),
+    hooks,
     linear,
     layers: layerMap(json.layers, parent.n_layer, child.n_layer, `${path}: layers`),
     heads: units("head", parent.n_head, child.n_head),
@@ -117,6 +127,14 @@ function tensorReader(path: string) {
     has: (name: string) => tensors.has(name),
     dense: (name: string, rows: number, columns: number) =>
       typed(take(name, [rows, columns]), Float64Array, name),
+    fitted(key: string): DenseMap {
+      const [D, d] = tensors.get(`E:${key}`)?.shape ?? [];
+      const numbers = (name: string, shape: readonly number[]) =>
+        Float64Array.from(typed(take(name, shape), Float32Array, name));
+      const E = numbers(`E:${key}`, [D, d]);
+      const R = numbers(`R:${key}`, [d, D]);
+      return { E, R, d, D, offset: { e: numbers(`e:${key}`, [D]), r: numbers(`r:${key}`, [d]) } };
+    },
     units(map: string, alpha: string, nParent: number, nChild: number): FanOut {
       const source = typed(take(map, [nChild]), Int32Array, map);
       const wrong = source.find((from) => from < -1 || from >= nParent);
@@ -137,7 +155,7 @@ function knownUnits(tensor: string, nLayer: number): boolean {
 }
 
 function hookMap(value: unknown, where: string): HookMap {
-  const { from, to, tensor, exact, r2 } = record(value, where);
+  const { from, to, tensor, exact, published, fit, r2, r2_unfitted } = record(value, where);
   const places = list(to, `${where}.to`).map((hook, i) => text(hook, `${where}.to.${i}`));
   if (places.length === 0) throw bad(`${where}.to`, "at least one hook", "none");
   return {
@@ -145,7 +163,10 @@ function hookMap(value: unknown, where: string): HookMap {
     to: places,
     tensor: text(tensor, `${where}.tensor`),
     exact: truth(exact, `${where}.exact`),
-    r2: r2 === null ? null : number(r2, `${where}.r2`),
+    published: truth(published, `${where}.published`),
+    fit: fit === null ? null : fitKey(fit, `${where}.fit`),
+    r2: numberOrNull(r2, `${where}.r2`),
+    r2_unfitted: numberOrNull(r2_unfitted, `${where}.r2_unfitted`),
   };
 }
 
@@ -185,6 +206,8 @@ function exactness(value: unknown, where: string): Exactness | null {
   return {
     max_abs_dlogit: number(json.max_abs_dlogit, `${where}.max_abs_dlogit`),
     kl: number(json.kl, `${where}.kl`),
+    loss_parent: numberOrNull(json.loss_parent, `${where}.loss_parent`),
+    loss_child: numberOrNull(json.loss_child, `${where}.loss_child`),
     boundaries: list(json.boundaries, `${where}.boundaries`).map((item, i) => {
       const place = `${where}.boundaries.${i}`;
       const { hook_from, hook_to, rel_err } = record(item, place);
@@ -215,6 +238,12 @@ function text(value: unknown, where: string): string {
   throw bad(where, "text", JSON.stringify(value) ?? "nothing");
 }
 
+function fitKey(value: unknown, where: string): string {
+  const key = text(value, where);
+  if (key.startsWith("fit:")) return key;
+  throw bad(where, "fit: and a hook", key);
+}
+
 function truth(value: unknown, where: string): boolean {
   if (typeof value === "boolean") return value;
   throw bad(where, "true or false", JSON.stringify(value) ?? "nothing");
@@ -223,6 +252,10 @@ function truth(value: unknown, where: string): boolean {
 function number(value: unknown, where: string): number {
   if (typeof value === "number") return value;
   throw bad(where, "a number", JSON.stringify(value) ?? "nothing");
+}
+
+function numberOrNull(value: unknown, where: string): number | null {
+  return value === null ? null : number(value, where);
 }
 
 function bad(where: string, expected: string, got: string): UsageError {

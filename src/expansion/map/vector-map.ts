@@ -1,7 +1,9 @@
 /**
  * @file Linear maps from a hook of the parent to the matching hook of the child: h_big = E h_small,
  * with R the Moore–Penrose inverse. Three kinds: identity, dense (the residual stream), selection
- * (copied heads and neurons, where E would be huge and mostly zero). All sums are in f64.
+ * (copied heads and neurons, where E would be huge and mostly zero). A map that was fitted on text is dense with an
+ * offset. Directions (decoder rows, differences) go through the linear part alone, activations through all of it. All
+ * sums are in f64.
  */
 
 /** A dense map. */
@@ -10,6 +12,11 @@ export interface DenseMap {
   readonly R: Float64Array; // [d, D]
   readonly d: number;
   readonly D: number;
+  /** Of a fitted map, h_big ≈ E h + e and h ≈ R h_big + r; R is then no inverse of E. */
+  readonly offset?: {
+    readonly e: Float64Array; // [D]
+    readonly r: Float64Array; // [d]
+  };
 }
 
 /** Child block j of `size` entries is parent block `source[j]`; −1 = fresh, zero under E. */
@@ -29,14 +36,31 @@ export type VectorMap =
 /** Rows of numbers, one vector a row; results have the type of what came in. */
 export type Rows = Float32Array | Float64Array;
 
-/** E h for each row: [n, d] → [n, D]. */
+/** Directions: E h for each row, [n, d] → [n, D]. */
 export function applyE<T extends Rows>(map: VectorMap, rows: T): T {
   if (map.kind === "dense") return multiply(rows, map.E, map.d, map.D);
   if (map.kind === "selection") return select(rows, map, () => 1);
   return rows.slice() as T;
 }
 
-/** R h for each row: [n, D] → [n, d]. */
+/** Activations: E h + e for each row, [n, d] → [n, D]. */
+export function applyPoints<T extends Rows>(map: VectorMap, rows: T): T {
+  const mapped = applyE(map, rows);
+  return map.kind === "dense" && map.offset ? shifted(mapped, map.offset.e) : mapped;
+}
+
+/** Activations: R h + r for each row, [n, D] → [n, d]. */
+export function applyRPoints<T extends Rows>(map: VectorMap, rows: T): T {
+  const mapped = applyR(map, rows);
+  return map.kind === "dense" && map.offset ? shifted(mapped, map.offset.r) : mapped;
+}
+
+/** Whether the map was fitted and not derived. */
+export function isFitted(map: VectorMap): boolean {
+  return map.kind === "dense" && map.offset !== undefined;
+}
+
+/** Directions: R h for each row, [n, D] → [n, d]. */
 export function applyR<T extends Rows>(map: VectorMap, rows: T): T {
   if (map.kind === "dense") return multiply(rows, map.R, map.D, map.d);
   if (map.kind === "selection") return averageCopies(rows, map);
@@ -82,6 +106,11 @@ export function equalCoordinates(map: VectorMap): number[][] {
     }
   }
   return [...groups.values()].filter((group) => group.length > 1);
+}
+
+function shifted<T extends Rows>(rows: T, by: Float64Array): T {
+  for (let i = 0; i < rows.length; i++) rows[i] += by[i % by.length];
+  return rows;
 }
 
 /** Each row times the transpose of M [nOut, nIn]; zeros of M cost nothing. */

@@ -1,16 +1,17 @@
 /**
  * @file How exact an expansion came out, measured by running both models on the same tokens: logits,
- * KL, and h_big = E h_small at every boundary of the residual stream. Argmax is no evidence: a wrong
+ * KL, both losses, and h_big = E h_small at every boundary of the residual stream. Argmax is no evidence: a wrong
  * final norm doubles the logits and keeps it.
  */
 import { tf } from "../../engine/index.ts";
-import { forwardLogits, type Hook, type Model, modelSizes } from "../../models/index.ts";
+import { forwardLogits, type Model, modelSizes } from "../../models/index.ts";
 import {
   type BoundaryError,
   type Exactness,
   type ExpansionMap,
-  mapVectors,
+  mapPoints,
 } from "../map/expansion-map.ts";
+import { keepHooks } from "./keep-hooks.ts";
 
 /** Logits of one pass are kept below about this many numbers. */
 const logitsPerPass = 2 ** 22;
@@ -34,6 +35,7 @@ export async function measureExactness(
   const errors = new Float64Array(boundaries.length);
   let maxDifference = 0;
   let kl = 0;
+  const losses = { parent: 0, child: 0 };
   const perPass = Math.max(1, Math.floor(logitsPerPass / (context * vocabulary)));
   for (let start = 0; start < batch; start += perPass) {
     const count = Math.min(perPass, batch - start);
@@ -51,17 +53,22 @@ export async function measureExactness(
       boundaries.map(({ to }) => to),
     );
     boundaries.forEach(({ from, to, tensor }, i) => {
-      const want = mapVectors(map, tensor, small.hooks.get(from) as Float32Array);
+      const want = mapPoints(map, tensor, small.hooks.get(from) as Float32Array);
       const got = big.hooks.get(to) as Float32Array;
       errors[i] = Math.max(errors[i], worstRowError(got, want, modelSizes(child.config).dModel));
     });
     const pass = compareLogits(small.logits, big.logits, vocabulary);
     maxDifference = Math.max(maxDifference, pass.maxDifference);
     kl += pass.kl;
+    losses.parent += totalLoss(small.logits, part, context, vocabulary);
+    losses.child += totalLoss(big.logits, part, context, vocabulary);
   }
+  const predicted = batch * (context - 1);
   return {
     max_abs_dlogit: maxDifference,
     kl: kl / ids.length,
+    loss_parent: predicted === 0 ? null : losses.parent / predicted,
+    loss_child: predicted === 0 ? null : losses.child / predicted,
     boundaries: boundaries.map(
       ({ from, to }, i): BoundaryError => ({ hook_from: from, hook_to: to, rel_err: errors[i] }),
     ),
@@ -80,12 +87,7 @@ async function observe(
   batch: number,
   names: readonly string[],
 ): Promise<Observed> {
-  const seen = new Map<string, tf.Tensor>();
-  const keep: Hook = (value, name) => {
-    seen.set(name, tf.keep(tf.clone(value)));
-    return undefined;
-  };
-  const hooks = Object.fromEntries(names.map((name) => [name, keep]));
+  const { hooks, seen } = keepHooks(names);
   const logits = tf.tidy(() => forwardLogits(model, ids, batch, { hooks }));
   const values = new Map<string, Float32Array>();
   for (const [name, tensor] of seen) {
@@ -129,6 +131,22 @@ function compareLogits(
     }
   }
   return { maxDifference, kl };
+}
+
+/** Cross-entropy of the next token summed over all tokens but the last of each sequence, in nats and f64. */
+function totalLoss(
+  logits: Float32Array,
+  ids: Int32Array,
+  context: number,
+  vocabulary: number,
+): number {
+  let total = 0;
+  for (let t = 0; t < ids.length; t++) {
+    if ((t + 1) % context === 0) continue;
+    const start = t * vocabulary;
+    total += logSumExp(logits, start, vocabulary) - logits[start + ids[t + 1]];
+  }
+  return total;
 }
 
 function logSumExp(values: Float32Array, start: number, count: number): number {

@@ -4,18 +4,22 @@
  */
 import type { tf } from "../../engine/index.ts";
 import { type ExpansionMap, mapVectors, pullBack, vectorMap } from "../map/expansion-map.ts";
-import { equalCoordinates, type Rows } from "../map/vector-map.ts";
+import { equalCoordinates, isFitted, type Rows } from "../map/vector-map.ts";
 
 /** Activations of the child, one row a token: a tensor [n, D] or its numbers. */
 export type ChildActivations = tf.Tensor2D | Rows;
 
-/** Share of the energy outside the image of E: ‖(I − E E⁺)H‖² / ‖H‖². null for the identity, which nothing is outside of. */
+/**
+ * Share of the energy outside the image of E: ‖(I − E E⁺)H‖² / ‖H‖². null for the identity, which nothing is outside
+ * of, and for a fitted map, which has no such inverse.
+ */
 export async function offImageEnergy(
   map: ExpansionMap,
   tensor: string,
   activations: ChildActivations,
 ): Promise<number | null> {
-  if (vectorMap(map, tensor).kind === "identity") return null;
+  const linear = vectorMap(map, tensor);
+  if (linear.kind === "identity" || isFitted(linear)) return null;
   const H = await rowsOf(activations);
   const inside = mapVectors(map, tensor, pullBack(map, tensor, H));
   let outside = 0;
@@ -39,7 +43,7 @@ export async function copySpread(
 ): Promise<number | null> {
   const linear = vectorMap(map, tensor);
   const groups = equalCoordinates(linear);
-  if (groups.length === 0) return null;
+  if (groups.length === 0 || isFitted(linear)) return null;
   const H = await rowsOf(activations);
   const width = linear.kind === "dense" ? linear.D : childWidth(linear);
   let spread = 0;

@@ -41,6 +41,8 @@ const options: ExpandOptions = {
 const exactness = {
   max_abs_dlogit: 1e-6,
   kl: 1e-12,
+  loss_parent: 2.5,
+  loss_child: 2.5,
   boundaries: [{ hook_from: "blocks.0.hook_resid_pre", hook_to: "x", rel_err: 1e-7 }],
   tokens: 16,
 };
@@ -75,7 +77,10 @@ describe("a map on disk", () => {
       to: ["hook_embed"],
       tensor: "residual",
       exact: true,
+      published: true,
+      fit: null,
       r2: null,
+      r2_unfitted: null,
     });
     const { tensors } = readSafetensors(join(dir, "map.safetensors"));
     expect(tensors.get("E:residual")?.shape).toEqual([15, 6]);
