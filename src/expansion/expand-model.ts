@@ -76,7 +76,10 @@ export function planExpansion<C extends ModelConfig>(
     exact: exactWidth && exactPrefix(layers).length === layers.length + 1,
     parent: sizeInfo(parent),
     child: sizeInfo(config),
-    hooks: hookMaps(parent, config, stream, layers, exactWidth),
+    hooks: hookMaps(parent, config, stream, layers, {
+      exact: exactWidth,
+      published: !grows.width || !method.fromNextLayer,
+    }),
     linear: linearMaps(stream),
     layers: layerMap(small.nLayer, layers),
     heads: growth.heads,
@@ -112,28 +115,32 @@ function hookMaps(
   config: ModelConfig,
   width: WidthGrowth,
   layers: readonly ChildLayer[],
-  exactWidth: boolean,
+  widthClaims: Pick<HookMap, "exact" | "published">,
 ): HookMap[] {
   const [small, big] = [modelSizes(parent), modelSizes(config)];
   const residual = width.residual ? "residual" : "identity";
   const applied = exactPrefix(layers);
   const whole = applied.length === layers.length + 1;
+  // before any norm the width's map always holds, and where layers repeat it never does
+  const claimed = (isBelow: boolean, isInOrder: boolean): typeof widthClaims => ({
+    exact: isInOrder && (isBelow || widthClaims.exact),
+    published: isInOrder && (isBelow || widthClaims.published),
+  });
   const maps: HookMap[] = [];
   for (const hook of hookNames(parent)) {
     const match = /^blocks\.(\d+)\.(.+)$/.exec(hook);
     if (match === null) {
       const isFinal = hook === "ln_final.hook_normalized";
       const tensor = isFinal && width.final ? "final" : residual;
-      // embeddings are mapped as they are, before any norm
-      const exact = !isFinal || (whole && exactWidth);
-      maps.push(hookMap(hook, [hook], tensor, { exact, published: !isFinal || whole }));
+      const claims = claimed(!isFinal, whole || !isFinal);
+      maps.push(hookMap(hook, [hook], tensor, claims));
       continue;
     }
     const [layer, point] = [Number(match[1]), match[2]];
     if (point === "attn.hook_pattern") continue; // one matrix a head: the head map says it all
     const equal = equalLayers(point, layer, layers, applied);
     const isBottom = layer === 0 && point === "hook_resid_pre";
-    const exact = equal.length > 0 && (exactWidth || isBottom);
+    const claims = claimed(isBottom, equal.length > 0);
     const [last, ...others] =
       equal.length > 0
         ? [equal[equal.length - 1], ...equal.slice(0, -1)]
@@ -149,7 +156,7 @@ function hookMaps(
             : "identity"
           : residual;
     const to = [last, ...others].map((at) => `blocks.${at}.${point}`);
-    maps.push(hookMap(hook, to, tensor, { exact, published: equal.length > 0 }));
+    maps.push(hookMap(hook, to, tensor, claims));
   }
   return maps;
 }

@@ -12,8 +12,8 @@ import {
   saveSae,
   writeLineage,
 } from "../../../sae/index.ts";
-import { readTokenSet, spreadSequences } from "../../../src/data/index.ts";
-import { expandModel, measureExactness, writeMap } from "../../../src/expansion/index.ts";
+import { readTokenSet, spreadSequences, type TokenSet } from "../../../src/data/index.ts";
+import { expandModel, fitMaps, measureExactness, writeMap } from "../../../src/expansion/index.ts";
 import { writeJsonAtomic } from "../../../src/io/index.ts";
 import { loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
 import { carriedDir, dataDir, expansionDir, modelDir, saeDir, stageName } from "../layout.ts";
@@ -23,18 +23,43 @@ import type { TaskContext } from "../task-context.ts";
 /** Held-out sequences on which exactness is measured. */
 const exactnessSequences = 32;
 
+/** Training tokens on which maps are fitted where the method is not exact. */
+const fittedTokens = 16_384;
+
+function fittingTokens(context: TaskContext): TokenSet {
+  const train = readTokenSet(context.path(dataDir, "train.safetensors"));
+  return spreadSequences(train, Math.ceil(fittedTokens / train.context));
+}
+
 /** Runs the task. */
 export async function expandTask(context: TaskContext, stage: number): Promise<string[]> {
   const { plan } = context;
   const parent = loadModel(context.path(modelDir(plan, stage - 1)));
   const { options } = plannedGrowth(plan, stage, parent.config);
-  const { child, map } = await expandModel(parent, options, context.rng(`expand ${stage}`));
+  const { child, map: planned } = await expandModel(
+    parent,
+    options,
+    context.rng(`expand ${stage}`),
+  );
   context.progress(0.3);
   const heldOut = spreadSequences(
     readTokenSet(context.path(dataDir, "held-out.safetensors")),
     exactnessSequences,
   );
   const [small, big] = [placeModel(parent), placeModel(child)];
+  const map = planned.exact
+    ? planned
+    : await fitMaps(
+        small,
+        big,
+        planned,
+        { fit: fittingTokens(context), heldOut },
+        {
+          hooks: plan.saes.map(
+            ({ name }) => loadSae(context.path(saeDir(plan, stage - 1, name))).cfg.hook_name,
+          ),
+        },
+      );
   const exactness = await measureExactness(small, big, map, heldOut.ids, heldOut.nSeq);
   context.progress(0.6);
   const dir = expansionDir(plan, stage);
