@@ -1,6 +1,6 @@
 /**
  * @file Carrying an SAE through an expansion map: W_enc' = Rᵀ W_enc, W_dec' = E W_dec, b_dec' = E b_dec,
- * b_enc and thresholds unchanged. On the image of E the pre-activations, and so the latents, are the
+ * b_enc, thresholds and gates unchanged. On the image of E the pre-activations, and so the latents, are the
  * same and the reconstruction is E x̂. Decoder norms change per latent (under LEMON with r > 0,
  * ‖E w‖² = q‖w‖² + r·mean(w)²) and are left so: folding them into the encoder would change which
  * latents a TopK or BatchTopK SAE selects. Training on holds them where they are. Where a growth method has no map at
@@ -91,6 +91,7 @@ export function carrySae(
       W_dec: mapVectors(map, entry.tensor, sae.W_dec),
       b_dec,
       threshold: sae.threshold?.slice() ?? null,
+      ...(sae.gate && { gate: sae.gate }),
     },
     hook_name,
     also,

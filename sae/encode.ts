@@ -2,12 +2,14 @@
  * @file An SAE's encoder in its inference form: one dense product on the engine, then selection in
  * plain JavaScript (wasm's TopK is slow); the native addon does both at once. TopK keeps the k largest
  * pre-activations of a row, then ReLU (Gao et al. 2024); a BatchTopK SAE is a JumpReLU with a threshold
- * per latent (Bussmann et al. 2024), so that a token's codes don't depend on the other tokens of its batch.
+ * per latent (Bussmann et al. 2024), so that a token's codes don't depend on the other tokens of its batch; ReLU and
+ * gated SAEs are thresholds too (selection.ts).
  */
 import { hostView, linear, type SaeWork, saeAddon, tf } from "../src/engine/index.ts";
 import { CodeBuffer } from "./kernels/code-buffer.ts";
 import { selectAbove, selectTopK } from "./kernels/select.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
+import { applyLine, selectionOf } from "./selection.ts";
 
 /**
  * The codes of activations x [nTokens, d_in], usable inside a hook. Backends that only read
@@ -32,13 +34,13 @@ export async function encodeAsync(sae: Sae, x: tf.Tensor2D): Promise<SparseCodes
   return codes;
 }
 
-/** (x − b_dec) W_enc + b_enc: [nTokens, d_sae]. The caller disposes it. */
+/** (x − b_dec) W_enc + b_enc, or x W_enc + b_enc: [nTokens, d_sae]. The caller disposes it. */
 export function preActivations(sae: Sae, x: tf.Tensor2D): tf.Tensor2D {
-  const { d_in, d_sae } = sae.cfg;
+  const { d_in, d_sae, apply_b_dec_to_input } = sae.cfg;
   checkWidth(sae, x);
   return tf.tidy(() => {
-    const centred = tf.sub(x, tf.tensor1d(sae.b_dec)) as tf.Tensor2D;
-    return linear(centred, tf.tensor2d(sae.W_enc, [d_in, d_sae]), tf.tensor1d(sae.b_enc));
+    const read = apply_b_dec_to_input ? (tf.sub(x, tf.tensor1d(sae.b_dec)) as tf.Tensor2D) : x;
+    return linear(read, tf.tensor2d(sae.W_enc, [d_in, d_sae]), tf.tensor1d(sae.b_enc));
   });
 }
 
@@ -57,12 +59,14 @@ function encodeNatively(sae: Sae, x: tf.Tensor2D): SparseCodes | undefined {
   const values = addon && hostView(x);
   if (!addon || !values) return undefined;
   checkWidth(sae, x);
-  const { W_enc, b_enc, b_dec, threshold, cfg } = sae;
+  const { W_enc, b_enc, b_dec, cfg } = sae;
+  const selection = selectionOf(sae);
+  const { threshold } = selection;
   work ??= new addon.SaeWork();
-  work.center(values, b_dec);
+  work.center(values, cfg.apply_b_dec_to_input ? b_dec : new Float32Array(cfg.d_in));
   const nnz = threshold
     ? work.selectAbove(W_enc, b_enc, false, threshold)
-    : work.selectTop(W_enc, b_enc, false, cfg.k, 0)[0];
+    : work.selectTop(W_enc, b_enc, false, cfg.k as number, 0)[0];
   const codes = {
     nTokens: x.shape[0],
     dSae: cfg.d_sae,
@@ -71,13 +75,17 @@ function encodeNatively(sae: Sae, x: tf.Tensor2D): SparseCodes | undefined {
     value: new Float32Array(nnz),
   };
   work.copyCodes(false, codes.rowStart, codes.latent, codes.value);
+  applyLine(selection, codes.latent, codes.value, nnz);
   return codes;
 }
 
 function select(sae: Sae, pre: Float32Array, nTokens: number): SparseCodes {
   const { d_sae, k } = sae.cfg;
+  const selection = selectionOf(sae);
   const out = new CodeBuffer();
-  if (sae.threshold) selectAbove(pre, nTokens, d_sae, sae.threshold, out);
-  else selectTopK(pre, nTokens, d_sae, k, out);
-  return out.toCodes(d_sae);
+  if (selection.threshold) selectAbove(pre, nTokens, d_sae, selection.threshold, out);
+  else selectTopK(pre, nTokens, d_sae, k as number, out);
+  const codes = out.toCodes(d_sae);
+  applyLine(selection, codes.latent, codes.value, codes.value.length);
+  return codes;
 }

@@ -1,7 +1,7 @@
 /**
  * @file Moving scale between a latent's encoder and its decoder without changing what the SAE does.
- * With f' = c f for latent i: W_enc[:, i], b_enc_i and threshold_i times c, W_dec[i, :] over c. For
- * an SAE with a threshold per latent any c > 0 per latent leaves the firing latents and the
+ * With f' = c f for latent i: W_enc[:, i], b_enc_i, threshold_i and a gate's b_mag_i times c, W_dec[i, :] over c. For
+ * an SAE with a threshold or a gate per latent any c > 0 per latent leaves the firing latents and the
  * reconstruction as they were. For TopK, which compares latents with each other, only a common c
  * does; other libraries fold unequal norms into TopK encoders and so change the selection.
  */
@@ -10,7 +10,7 @@ import type { Sae } from "./sae.ts";
 
 /** The same SAE with latent i's activations `factors[i]` > 0 times as large. Errors: unequal factors for topk. */
 export function fold(sae: Sae, factors: ArrayLike<number>): Sae {
-  const { d_in, d_sae, architecture } = sae.cfg;
+  const { d_sae, architecture } = sae.cfg;
   for (let i = 0; i < d_sae; i++) {
     if (!(factors[i] > 0) || !Number.isFinite(factors[i])) {
       throw new Error(`internal: fold factor ${factors[i]} of latent ${i} is not positive`);
@@ -19,6 +19,20 @@ export function fold(sae: Sae, factors: ArrayLike<number>): Sae {
       throw new Error("internal: folding unequal factors into a topk SAE changes its selection");
     }
   }
+  return scaleLatents(sae, factors);
+}
+
+/**
+ * The same SAE for a topk one that selects by pre · ‖W_dec[i, :]‖ and divides by the norm in decoding (SAELens's
+ * rescale_acts_by_decoder_norm): its norms belong in the encoder. Norms of one to within 1e-6 stay as they are.
+ */
+export function foldRescaling(sae: Sae): Sae {
+  const norms = rowNorms(sae.W_dec, sae.cfg.d_in);
+  return norms.every((norm) => Math.abs(norm - 1) <= 1e-6) ? sae : scaleLatents(sae, norms);
+}
+
+function scaleLatents(sae: Sae, factors: ArrayLike<number>): Sae {
+  const { d_in, d_sae } = sae.cfg;
   return {
     cfg: sae.cfg,
     W_enc: sae.W_enc.map((w, at) => w * factors[at % d_sae]),
@@ -26,6 +40,9 @@ export function fold(sae: Sae, factors: ArrayLike<number>): Sae {
     W_dec: sae.W_dec.map((w, at) => w / factors[Math.floor(at / d_in)]),
     b_dec: sae.b_dec.slice(),
     threshold: sae.threshold?.map((t, i) => t * factors[i]) ?? null,
+    ...(sae.gate && {
+      gate: { r_mag: sae.gate.r_mag, b_mag: sae.gate.b_mag.map((b, i) => b * factors[i]) },
+    }),
   };
 }
 

@@ -29,5 +29,6 @@ export function scaleFrame(sae: Sae, s: number): Sae {
     b_enc: sae.b_enc.map((b) => b * s),
     b_dec: sae.b_dec.map((b) => b * s),
     threshold: sae.threshold?.map((t) => t * s) ?? null,
+    ...(sae.gate && { gate: { ...sae.gate, b_mag: sae.gate.b_mag.map((b) => b * s) } }),
   };
 }

@@ -15,7 +15,8 @@ import { encodeAsync } from "./encode.ts";
 import { columnMeans } from "./initialise.ts";
 import { rowNorms } from "./kernels/row-norms.ts";
 import { quantile, quantileOfSorted } from "./persistence/quantile.ts";
-import type { Sae, SparseCodes } from "./sae.ts";
+import type { Gate, Sae, SparseCodes } from "./sae.ts";
+import { selectionOf } from "./selection.ts";
 
 /** Fewest activation rows to look at; as many as new latents where that is more. */
 const sampleRows = 4096;
@@ -86,14 +87,28 @@ export async function appendLatents(
   }
   const threshold = sae.threshold && new Float32Array(total).fill(like.threshold);
   if (threshold && sae.threshold) threshold.set(sae.threshold);
+  const { matryoshka_widths: widths } = sae.cfg;
   return {
-    cfg: { ...sae.cfg, d_sae: total },
+    cfg: {
+      ...sae.cfg,
+      d_sae: total,
+      matryoshka_widths: widths && [...widths.slice(0, -1), total],
+    },
     W_enc,
     b_enc,
     W_dec,
     b_dec: sae.b_dec.slice(),
     threshold,
+    ...(sae.gate && { gate: grownGate(sae.gate, b_enc) }),
   };
+}
+
+/** Magnitudes of new latents equal to their gates' pre-activations, which makes them ReLUs. */
+function grownGate({ r_mag, b_mag }: Gate, b_enc: Float32Array): Gate {
+  const grown = { r_mag: new Float32Array(b_enc.length), b_mag: b_enc.slice() };
+  grown.r_mag.set(r_mag);
+  grown.b_mag.set(b_mag);
+  return grown;
 }
 
 /** What a typical carried latent is like. */
@@ -178,7 +193,8 @@ async function sample(source: ActivationSource, wanted: number): Promise<Float32
 
 /** The mean positive threshold, or for topk the mean smallest selected value. */
 function selectionThreshold(sae: Sae, { nTokens, rowStart, value }: SparseCodes): number {
-  if (sae.threshold) return mean(sae.threshold.filter((t) => t > 0));
+  const { threshold } = selectionOf(sae);
+  if (threshold) return mean(threshold.filter((t) => t > 0));
   const smallest: number[] = [];
   for (let row = 0; row < nTokens; row++) {
     const values = value.subarray(rowStart[row], rowStart[row + 1]);

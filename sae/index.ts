@@ -9,6 +9,12 @@ export {
   rowActivations,
   type Sequences,
 } from "./activations.ts";
+export {
+  type ArchitectureTraits,
+  architectureNames,
+  architectures,
+  type SaeArchitecture,
+} from "./architectures.ts";
 export { type CarriedSae, carrySae } from "./carry.ts";
 export { type CarryCheck, type CarryCheckOptions, checkCarry } from "./carry-check.ts";
 export { decode } from "./decode.ts";
@@ -21,7 +27,8 @@ export {
   type LatentFeature,
   latentFeatures,
 } from "./features.ts";
-export { equaliseThresholds, fold, foldDecoderNorms } from "./fold.ts";
+export { equaliseThresholds, fold, foldDecoderNorms, foldRescaling } from "./fold.ts";
+export { loadSae, type SaveSaeOptions, saveSae } from "./formats/saelens.ts";
 export { activationScale, scaleFrame } from "./frame.ts";
 export { appendLatents, growSae } from "./grow.ts";
 export { initialiseSae } from "./initialise.ts";
@@ -61,15 +68,14 @@ export {
   type VerdictCounts,
 } from "./persistence/index.ts";
 export {
+  type Gate,
   type Sae,
-  type SaeArchitecture,
   type SaeConfig,
   type SaeShape,
   type SparseCodes,
   saeConfig,
   validateSae,
 } from "./sae.ts";
-export { loadSae, type SaveSaeOptions, saveSae } from "./saelens.ts";
 export {
   type SaeTrainOptions,
   saeLearningRate,

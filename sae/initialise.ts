@@ -4,6 +4,7 @@
  * sample of activations.
  */
 import type { Rng } from "../src/engine/index.ts";
+import { architectures } from "./architectures.ts";
 import { setRowNorms } from "./kernels/row-norms.ts";
 import { transposeInto } from "./kernels/transpose.ts";
 import type { Sae, SaeConfig } from "./sae.ts";
@@ -11,6 +12,7 @@ import type { Sae, SaeConfig } from "./sae.ts";
 /** An untrained SAE for activations like `sample` [n, d_in] (n ≥ 1); thresholds are zero. */
 export function initialiseSae(cfg: SaeConfig, sample: Float32Array, rng: Rng): Sae {
   const { d_in, d_sae } = cfg;
+  const { selects } = architectures[cfg.architecture];
   const W_dec = new Float32Array(d_sae * d_in);
   for (let at = 0; at < W_dec.length; at++) W_dec[at] = rng.normal();
   setRowNorms(W_dec, new Float32Array(d_sae).fill(1));
@@ -22,7 +24,10 @@ export function initialiseSae(cfg: SaeConfig, sample: Float32Array, rng: Rng): S
     b_enc: new Float32Array(d_sae),
     W_dec,
     b_dec: columnMeans(sample, d_in),
-    threshold: cfg.architecture === "batchtopk" ? new Float32Array(d_sae) : null,
+    threshold: selects === "above threshold" ? new Float32Array(d_sae) : null,
+    ...(selects === "gate" && {
+      gate: { r_mag: new Float32Array(d_sae), b_mag: new Float32Array(d_sae) },
+    }),
   };
 }
 

@@ -1,13 +1,10 @@
 // What a sparse autoencoder is here: its configuration, its weights on the host, and sparse codes.
 // Field names and layouts are SAELens's. Latent i of a row x has the pre-activation
-//   pre_i = W_enc[:, i] · (x − b_dec) + b_enc_i,
-// and the reconstruction is Σ f_i W_dec[i, :] + b_dec. The two architectures differ in which pre_i
-// survive: topk keeps the k largest of a row and then ReLU; batchtopk keeps, in inference, those
-// above the latent's threshold (JumpReLU), which training estimates so that k survive on average.
+//   pre_i = W_enc[:, i] · (x − b_dec) + b_enc_i   (x itself where apply_b_dec_to_input is false),
+// and the reconstruction is Σ f_i W_dec[i, :] + b_dec. The architectures differ in which pre_i survive
+// as f_i, and how (architectures.ts).
 import { UsageError } from "../src/io/index.ts";
-
-/** How latents are selected; see Bussmann et al. 2024 (batchtopk) and Gao et al. 2024 (topk). */
-export type SaeArchitecture = "topk" | "batchtopk";
+import { architectureNames, architectures, type SaeArchitecture } from "./architectures.ts";
 
 /** What one needs to know to use or to train on an SAE; stored beside its weights. */
 export interface SaeConfig {
@@ -16,8 +13,12 @@ export interface SaeConfig {
   readonly d_in: number;
   /** Number of latents. */
   readonly d_sae: number;
-  /** Latents per token: exactly (topk) or on average over a batch (batchtopk). */
-  readonly k: number;
+  /** Latents per token: exactly (topk) or on average over a batch (batchtopk); null where nothing asks for a number. */
+  readonly k: number | null;
+  /** Widths of the nested prefixes that reconstruct by themselves, ascending to d_sae; null unless matryoshka_batchtopk. */
+  readonly matryoshka_widths: readonly number[] | null;
+  /** Whether the encoder reads x − b_dec or x itself. */
+  readonly apply_b_dec_to_input: boolean;
   /** TransformerLens name of the activations, such as blocks.1.hook_resid_post. */
   readonly hook_name: string;
   readonly model_name: string;
@@ -36,8 +37,16 @@ export interface Sae {
   readonly b_enc: Float32Array; // [d_sae]
   readonly W_dec: Float32Array; // [d_sae, d_in]
   readonly b_dec: Float32Array; // [d_in]
-  /** JumpReLU threshold of each latent for batchtopk; null for topk. */
+  /** What a latent's pre-activation must exceed; zeros for standard, null for topk and gated. */
   readonly threshold: Float32Array | null; // [d_sae]
+  /** How a gated SAE's values come from its gates' pre-activations; the others have none. */
+  readonly gate?: Gate;
+}
+
+/** The magnitude path of a gated SAE, which shares the gate's directions: f = ReLU(e^{r_mag} (pre − b_enc) + b_mag). */
+export interface Gate {
+  readonly r_mag: Float32Array; // [d_sae]
+  readonly b_mag: Float32Array; // [d_sae]
 }
 
 /** The nonzero latents of nTokens rows in CSR form; latents ascend within a row, values are > 0. */
@@ -50,11 +59,14 @@ export interface SparseCodes {
 }
 
 /** The configuration fields without which an SAE has no shape. */
-export type SaeShape = Pick<SaeConfig, "architecture" | "d_in" | "d_sae" | "k" | "hook_name">;
+export type SaeShape = Pick<SaeConfig, "architecture" | "d_in" | "d_sae" | "hook_name">;
 
 /** Completes a configuration with the defaults. */
 export function saeConfig(shape: SaeShape & Partial<SaeConfig>): SaeConfig {
   return {
+    k: null,
+    matryoshka_widths: null,
+    apply_b_dec_to_input: true,
     model_name: "unknown",
     context_size: 0,
     first_tokens_excluded: 1,
@@ -72,29 +84,52 @@ export function validateSae(sae: Sae, where: string): void {
   const fail = (field: string, expected: string, got: string): never => {
     throw new UsageError({ code: "sae-invalid", where: `${where}: ${field}`, expected, got });
   };
-  if (architecture !== "topk" && architecture !== "batchtopk") {
-    fail("architecture", "topk or batchtopk", String(architecture));
+  if (!architectureNames.includes(architecture)) {
+    fail("architecture", architectureNames.join(", "), String(architecture));
   }
+  const traits = architectures[architecture];
   for (const [field, value] of Object.entries({ d_in, d_sae })) {
     if (!Number.isSafeInteger(value) || value < 1) fail(field, "a positive integer", String(value));
   }
-  if (!(k > 0 && k <= d_sae)) fail("k", `a number in (0, d_sae = ${d_sae}]`, String(k));
-  if (architecture === "topk" && !Number.isInteger(k)) fail("k", "an integer for topk", String(k));
+  if (k === null ? traits.k !== "none" : !(k > 0 && k <= d_sae)) {
+    fail("k", `a number in (0, d_sae = ${d_sae}]`, String(k));
+  }
+  if (traits.k === "exact" && !Number.isInteger(k)) fail("k", "an integer for topk", String(k));
+  checkWidths(sae.cfg, fail);
   if (!Number.isSafeInteger(skipped) || skipped < 0) {
     fail("first_tokens_excluded", "a whole number from 0", String(skipped));
   }
-  const sizes: [keyof Sae, number][] = [
+  const sizes: [keyof Sae | keyof Gate, number][] = [
     ["W_enc", d_in * d_sae],
     ["b_enc", d_sae],
     ["W_dec", d_sae * d_in],
     ["b_dec", d_in],
   ];
-  if (architecture === "batchtopk") sizes.push(["threshold", d_sae]);
-  else if (sae.threshold !== null) fail("threshold", "none for topk", "a tensor");
+  if (traits.selects === "above threshold") sizes.push(["threshold", d_sae]);
+  else if (sae.threshold !== null) fail("threshold", `none for ${architecture}`, "a tensor");
+  if (traits.selects === "gate") sizes.push(["r_mag", d_sae], ["b_mag", d_sae]);
+  else if (sae.gate) fail("r_mag", `none for ${architecture}`, "a tensor");
+  const arrays = { ...sae, ...sae.gate };
   for (const [field, size] of sizes) {
-    const data = sae[field] as Float32Array | null;
+    const data = arrays[field as keyof typeof arrays] as Float32Array | null | undefined;
     if (data?.length !== size) fail(field, `${size} numbers`, `${data?.length ?? 0}`);
     const bad = data!.findIndex((value) => !Number.isFinite(value));
     if (bad >= 0) fail(field, "finite numbers", `${data![bad]} at index ${bad}`);
   }
+}
+
+function checkWidths(
+  { architecture, d_sae, matryoshka_widths: widths }: SaeConfig,
+  fail: (field: string, expected: string, got: string) => never,
+): void {
+  const isNested = architecture === "matryoshka_batchtopk";
+  const isRight =
+    widths === null
+      ? !isNested
+      : isNested &&
+        widths.at(-1) === d_sae &&
+        widths.every((w, i) => Number.isSafeInteger(w) && w > (widths[i - 1] ?? 0));
+  if (isRight) return;
+  const expected = isNested ? `ascending widths that end at d_sae = ${d_sae}` : "none";
+  fail("matryoshka_widths", expected, JSON.stringify(widths));
 }

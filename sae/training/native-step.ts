@@ -13,7 +13,8 @@ export function nativeStepKernels(addon: SaeAddon): StepKernels {
   return {
     codes,
     async select(sae, rows, aux) {
-      const { architecture, k, d_in } = sae.cfg;
+      const { architecture, d_in } = sae.cfg;
+      const k = sae.cfg.k as number; // both architectures have one
       const { W_enc, b_enc, b_dec } = sae.weights;
       const n = rows.length / d_in;
       work.center(rows, b_dec);

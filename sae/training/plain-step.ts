@@ -44,10 +44,11 @@ export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
       center(rows, sae.weights.b_dec, x);
       const tensor = preActivations(sae, x, uploaded);
       const pre = hostView(tensor) ?? ((await tensor.data()) as Float32Array);
+      const k = sae.cfg.k as number; // both architectures have one
       let least = 0;
-      if (sae.cfg.architecture === "topk") selectTopK(pre, n, d_sae, sae.cfg.k, main.codes);
+      if (sae.cfg.architecture === "topk") selectTopK(pre, n, d_sae, k, main.codes);
       else {
-        const total = Math.round(sae.cfg.k * n);
+        const total = Math.round(k * n);
         least = selectBatchTopK(pre, n, d_sae, total, 0.7 * sae.threshold, main.codes, batchTopK);
       }
       hasAux = wanted !== null;

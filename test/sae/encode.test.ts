@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
-import { decode, encode, encodeAsync, type Sae, saeConfig } from "../../sae/index.ts";
+import {
+  architectureNames,
+  decode,
+  encode,
+  encodeAsync,
+  type Sae,
+  saeConfig,
+} from "../../sae/index.ts";
 import { tf, useBackend } from "../../src/engine/index.ts";
 import { testBackend } from "../support/backend.ts";
 import { dense, draw, naiveDecode, naiveEncode, randomSae } from "./support/random-sae.ts";
@@ -39,7 +46,7 @@ test("a threshold of exactly the pre-activation silences its latent", () => {
 test("codes and reconstructions equal an f64 reference at any size, and no tensor is left behind", () => {
   fc.assert(
     fc.property(
-      fc.constantFrom("topk" as const, "batchtopk" as const),
+      fc.constantFrom(...architectureNames),
       fc.integer({ min: 1, max: 9 }),
       fc.integer({ min: 1, max: 11 }),
       fc.integer({ min: 0, max: 6 }),
@@ -73,5 +80,42 @@ test("encoding asynchronously gives the same codes", async () => {
 test("activations of another width are refused", () => {
   const x = tf.zeros<tf.Rank.R2>([2, 3]);
   expect(() => encode(hand, x)).toThrow(/width 1, got 3/);
+  x.dispose();
+});
+
+// W_enc = [1, 1, 1], b_enc = [0, −1, 1], b_dec = 0: x = 2 opens the gates π = 2, 1, 3; with r_mag = [0, ln 2, 0] and
+// b_mag = [−1, 0.5, −9] the magnitudes are 2 − 1, 2·2 + .5 and 2 − 9.
+test("a gated SAE fires where its gate is open and its magnitude positive, with the magnitude as value", () => {
+  const cfg = saeConfig({ architecture: "gated", d_in: 1, d_sae: 3, hook_name: "hook_embed" });
+  const sae: Sae = {
+    cfg,
+    W_enc: Float32Array.of(1, 1, 1),
+    b_enc: Float32Array.of(0, -1, 1),
+    W_dec: Float32Array.of(1, 1, 1),
+    b_dec: Float32Array.of(0),
+    threshold: null,
+    gate: { r_mag: Float32Array.of(0, Math.LN2, 0), b_mag: Float32Array.of(-1, 0.5, -9) },
+  };
+  const codesAt = (at: number): [number, number][] => {
+    const x = tf.tensor2d([at], [1, 1]);
+    const { latent, value } = encode(sae, x);
+    x.dispose();
+    return [...latent].map((i, p) => [i, value[p]]);
+  };
+  expect(codesAt(2)).toEqual([
+    [0, 1],
+    [1, expect.closeTo(4.5, 6)],
+  ]);
+  expect(codesAt(0.5)).toEqual([]); // gate 0 is open, but .5 − 1 < 0; gate 1 is shut
+});
+
+test("an SAE that reads x itself leaves b_dec out of its encoder", () => {
+  const cfg = { ...hand.cfg, architecture: "standard" as const, k: null };
+  const x = tf.tensor2d([3], [1, 1]);
+  const threshold = new Float32Array(3);
+  const centred = encode({ ...hand, cfg, threshold }, x);
+  const raw = encode({ ...hand, cfg: { ...cfg, apply_b_dec_to_input: false }, threshold }, x);
+  expect([...centred.value]).toEqual([2, 3]);
+  expect([...raw.value]).toEqual([3, 5]);
   x.dispose();
 });

@@ -2,18 +2,21 @@ import fc from "fast-check";
 import { beforeAll, expect, test } from "vitest";
 import {
   activationScale,
+  architectureNames,
+  architectures,
   decode,
   encode,
   equaliseThresholds,
   fold,
   foldDecoderNorms,
+  foldRescaling,
   type Sae,
   scaleFrame,
 } from "../../sae/index.ts";
 import { rowNorms } from "../../sae/kernels/row-norms.ts";
 import { tf, useBackend } from "../../src/engine/index.ts";
 import { testBackend } from "../support/backend.ts";
-import { dense, draw, randomSae } from "./support/random-sae.ts";
+import { dense, draw, naiveEncode, randomSae } from "./support/random-sae.ts";
 
 beforeAll(async () => {
   await useBackend(testBackend);
@@ -30,6 +33,9 @@ function behaviour(sae: Sae, x: Float32Array = rows) {
   return { latents: [...codes.latent], f: dense(codes), xHat: decode(sae, codes) };
 }
 
+/** All but topk, whose latents are compared with one another. */
+const foldable = architectureNames.filter((name) => architectures[name].selects !== "largest");
+
 const factors = fc.array(fc.double({ min: 0.01, max: 100, noNaN: true }), {
   minLength: d_sae,
   maxLength: d_sae,
@@ -37,19 +43,24 @@ const factors = fc.array(fc.double({ min: 0.01, max: 100, noNaN: true }), {
 
 test("folding any scale per latent keeps the firing latents and the reconstruction, and scales the codes", () => {
   fc.assert(
-    fc.property(factors, fc.integer(), (scales, seed) => {
-      const sae = randomSae({ architecture: "batchtopk", d_in, d_sae, k: 3 }, seed);
-      const before = behaviour(sae);
-      const after = behaviour(fold(sae, scales));
-      expect(after.latents).toEqual(before.latents);
-      expect(after.xHat).toBeAllclose(before.xHat, { rtol: 1e-4, atol: 1e-4 });
-      expect(after.f).toBeAllclose(
-        before.f.map((f, at) => f * scales[at % d_sae]),
-        { rtol: 1e-4, atol: 1e-4 },
-      );
-    }),
+    fc.property(
+      fc.constantFrom(...foldable),
+      factors,
+      fc.integer(),
+      (architecture, scales, seed) => {
+        const sae = randomSae({ architecture, d_in, d_sae, k: 3 }, seed);
+        const before = behaviour(sae);
+        const after = behaviour(fold(sae, scales));
+        expect(after.latents).toEqual(before.latents);
+        expect(after.xHat).toBeAllclose(before.xHat, { rtol: 1e-4, atol: 1e-4 });
+        expect(after.f).toBeAllclose(
+          before.f.map((f, at) => f * scales[at % d_sae]),
+          { rtol: 1e-4, atol: 1e-4 },
+        );
+      },
+    ),
     // seeded: a pre-activation within rounding of its threshold may go either way
-    { numRuns: 40, seed: 1 },
+    { numRuns: 80, seed: 1 },
   );
 });
 
@@ -87,7 +98,7 @@ test("a TopK SAE folds by a common factor and refuses unequal ones, which would 
 test("an SAE taken into a scaled frame does there what it did, and comes back unchanged", () => {
   fc.assert(
     fc.property(
-      fc.constantFrom("topk" as const, "batchtopk" as const),
+      fc.constantFrom(...architectureNames),
       fc.double({ min: 0.05, max: 20, noNaN: true }),
       fc.integer(),
       (architecture, s, seed) => {
@@ -108,11 +119,27 @@ test("an SAE taken into a scaled frame does there what it did, and comes back un
       },
     ),
     // seeded: a pre-activation within rounding of its threshold may go either way
-    { numRuns: 40, seed: 1 },
+    { numRuns: 80, seed: 1 },
   );
 });
 
 test("the scale makes the mean norm the root of the width", () => {
   expect(activationScale(Float32Array.of(3, 4, 0, 15), 2)).toBeCloseTo(Math.SQRT2 / 10, 12);
   expect(() => activationScale(new Float32Array(4), 2)).toThrow(/can't be scaled/);
+});
+
+test("a TopK SAE that selects by pre · ‖W_dec‖ is the one with its norms in the encoder", () => {
+  const sae = randomSae({ architecture: "topk", d_in, d_sae, k: 3 });
+  const norms = rowNorms(sae.W_dec, d_in);
+  const folded = foldRescaling(sae);
+  expect(rowNorms(folded.W_dec, d_in)).toBeAllclose(new Float32Array(d_sae).fill(1));
+  const want = naiveEncode({ ...sae, cfg: { ...sae.cfg, k: d_sae } }, rows); // ReLU of every pre-activation
+  const { f } = behaviour(folded);
+  for (let t = 0; t < 50; t++) {
+    const scaled = Array.from(norms, (norm, i) => want[t * d_sae + i] * norm);
+    const kth = [...scaled].sort((a, b) => b - a)[2];
+    const kept = scaled.map((value) => (value >= kth ? value : 0));
+    expect(f.subarray(t * d_sae, (t + 1) * d_sae)).toBeAllclose(kept, { rtol: 1e-4, atol: 1e-4 });
+  }
+  expect(foldRescaling(folded)).toBe(folded);
 });

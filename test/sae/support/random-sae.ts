@@ -1,5 +1,11 @@
 // Random SAEs and rows, and an f64 encoder written for clarity, for tests.
-import { type Sae, type SaeArchitecture, type SparseCodes, saeConfig } from "../../../sae/index.ts";
+import {
+  architectures,
+  type Sae,
+  type SaeArchitecture,
+  type SparseCodes,
+  saeConfig,
+} from "../../../sae/index.ts";
 import { createRng } from "../../../src/engine/index.ts";
 
 export interface SaeSizes {
@@ -15,19 +21,38 @@ export function draw(label: string | number, n: number): Float32Array {
   return Float32Array.from({ length: n }, () => rng.normal());
 }
 
-/** An SAE with unequal decoder norms and, for batchtopk, unequal positive thresholds. */
-export function randomSae(sizes: SaeSizes, seed: string | number = 0): Sae {
+/**
+ * An SAE with unequal decoder norms and, where its architecture has them, unequal thresholds or gates. A width that
+ * matters to none of it is ignored, so that one set of sizes makes every architecture.
+ */
+export function randomSae({ k, ...sizes }: SaeSizes, seed: string | number = 0): Sae {
   const { d_in, d_sae, architecture } = sizes;
+  const traits = architectures[architecture];
+  const thresholds =
+    architecture === "standard"
+      ? new Float32Array(d_sae)
+      : draw(`${seed} threshold`, d_sae).map((t) => 0.2 + Math.abs(t));
   return {
-    cfg: saeConfig({ ...sizes, hook_name: "blocks.0.hook_resid_post" }),
+    cfg: saeConfig({
+      ...sizes,
+      k: traits.k === "none" ? null : k,
+      matryoshka_widths:
+        architecture === "matryoshka_batchtopk"
+          ? [...(d_sae > 1 ? [Math.ceil(d_sae / 2)] : []), d_sae]
+          : null,
+      hook_name: "blocks.0.hook_resid_post",
+    }),
     W_enc: draw(`${seed} W_enc`, d_in * d_sae),
     b_enc: draw(`${seed} b_enc`, d_sae),
     W_dec: draw(`${seed} W_dec`, d_sae * d_in),
     b_dec: draw(`${seed} b_dec`, d_in),
-    threshold:
-      architecture === "batchtopk"
-        ? draw(`${seed} threshold`, d_sae).map((t) => 0.2 + Math.abs(t))
-        : null,
+    threshold: traits.selects === "above threshold" ? thresholds : null,
+    ...(traits.selects === "gate" && {
+      gate: {
+        r_mag: draw(`${seed} r_mag`, d_sae).map((r) => r / 3),
+        b_mag: draw(`${seed} b_mag`, d_sae),
+      },
+    }),
   };
 }
 
@@ -40,23 +65,29 @@ export function dense({ nTokens, dSae, rowStart, latent, value }: SparseCodes): 
   return out;
 }
 
+/** A latent's code from its pre-activation, before the last ReLU: each architecture as its paper has it. */
+function codeOf({ threshold, gate, b_enc }: Sae, i: number, pre: number, kth: number): number {
+  if (gate) return pre > 0 ? Math.exp(gate.r_mag[i]) * (pre - b_enc[i]) + gate.b_mag[i] : 0;
+  return (threshold ? pre > threshold[i] : pre >= kth) ? pre : 0;
+}
+
 /** The inference encoder in f64: dense codes [n, d_sae]. */
 export function naiveEncode(sae: Sae, x: Float32Array): Float64Array {
-  const { d_in, d_sae, k } = sae.cfg;
+  const { d_in, d_sae, k, apply_b_dec_to_input } = sae.cfg;
   const n = x.length / d_in;
   const out = new Float64Array(n * d_sae);
   for (let t = 0; t < n; t++) {
     const pre = Array.from({ length: d_sae }, (_, i) => {
       let sum = sae.b_enc[i];
       for (let j = 0; j < d_in; j++) {
-        sum += (x[t * d_in + j] - sae.b_dec[j]) * sae.W_enc[j * d_sae + i];
+        const read = x[t * d_in + j] - (apply_b_dec_to_input ? sae.b_dec[j] : 0);
+        sum += read * sae.W_enc[j * d_sae + i];
       }
       return sum;
     });
-    const kth = [...pre].sort((a, b) => b - a)[Math.min(k, d_sae) - 1];
+    const kth = [...pre].sort((a, b) => b - a)[Math.min(k ?? d_sae, d_sae) - 1];
     pre.forEach((value, i) => {
-      const kept = sae.threshold ? value > sae.threshold[i] : value >= kth;
-      if (kept && value > 0) out[t * d_sae + i] = value;
+      out[t * d_sae + i] = Math.max(0, codeOf(sae, i, value, kth));
     });
   }
   return out;

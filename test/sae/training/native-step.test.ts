@@ -2,8 +2,9 @@
 // every array after several steps, at odd sizes and with what is special (ties, NaN, no codes, a wrong guess).
 import { createHash } from "node:crypto";
 import { afterAll, expect } from "vitest";
+import type { SaeArchitecture } from "../../../sae/architectures.ts";
 import { initialiseSae } from "../../../sae/initialise.ts";
-import { type SaeArchitecture, saeConfig } from "../../../sae/sae.ts";
+import { saeConfig } from "../../../sae/sae.ts";
 import { nativeStepKernels } from "../../../sae/training/native-step.ts";
 import { type SaeTrainOptions, saeTrainDefaults } from "../../../sae/training/options.ts";
 import { plainStepKernels } from "../../../sae/training/plain-step.ts";

@@ -3,23 +3,25 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import {
+  architectureNames,
+  architectures,
   decode,
   encode,
   loadSae,
   type Sae,
-  type SparseCodes,
-  saeConfig,
+  type SaeArchitecture,
   saveSae,
-} from "../../sae/index.ts";
-import { createRng, tf, useBackend } from "../../src/engine/index.ts";
+} from "../../../sae/index.ts";
+import { createRng, tf, useBackend } from "../../../src/engine/index.ts";
 import {
   type HostTensor,
   readSafetensors,
   UsageError,
   writeSafetensors,
-} from "../../src/io/index.ts";
-import { testBackend } from "../support/backend.ts";
-import { python } from "../support/python.ts";
+} from "../../../src/io/index.ts";
+import { testBackend } from "../../support/backend.ts";
+import { python } from "../../support/python.ts";
+import { randomSae as anySae, dense } from "../support/random-sae.ts";
 
 beforeAll(async () => {
   await useBackend(testBackend);
@@ -27,29 +29,13 @@ beforeAll(async () => {
 
 const folder = () => mkdtempSync(join(tmpdir(), "sae-carry-saelens-"));
 
-/** A random SAE with decoder norms and thresholds that differ between latents. */
-function randomSae(architecture: "topk" | "batchtopk", d_in = 5, d_sae = 12): Sae {
-  const rng = createRng("saelens");
-  const draw = (n: number) => Float32Array.from({ length: n }, () => rng.normal());
-  return {
-    cfg: saeConfig({
-      architecture,
-      d_in,
-      d_sae,
-      k: 3,
-      hook_name: "blocks.0.hook_resid_post",
-      model_name: "gpt2",
-      context_size: 16,
-    }),
-    W_enc: draw(d_in * d_sae),
-    b_enc: draw(d_sae),
-    W_dec: draw(d_sae * d_in),
-    b_dec: draw(d_in),
-    threshold: architecture === "batchtopk" ? draw(d_sae).map((t) => Math.abs(t)) : null,
-  };
+/** A random SAE with decoder norms, thresholds and gates that differ between latents. */
+function randomSae(architecture: SaeArchitecture, d_in = 5, d_sae = 12): Sae {
+  const sae = anySae({ architecture, d_in, d_sae, k: 3 }, "saelens");
+  return { ...sae, cfg: { ...sae.cfg, model_name: "gpt2", context_size: 16 } };
 }
 
-for (const architecture of ["topk", "batchtopk"] as const) {
+for (const architecture of architectureNames) {
   test(`a ${architecture} SAE comes back as it was stored, and storing it again gives the same bytes`, () => {
     const dir = folder();
     const sae = randomSae(architecture);
@@ -64,15 +50,15 @@ for (const architecture of ["topk", "batchtopk"] as const) {
 }
 
 python.test(
-  "SAELens loads both architectures and gives the same latents and reconstructions",
+  "SAELens loads every architecture and gives the same latents and reconstructions",
   async (run) => {
     const rng = createRng("rows");
     const x = Float32Array.from({ length: 40 * 7 }, () => 2 * rng.normal());
-    const saes = (["topk", "batchtopk"] as const).map((architecture) => {
+    const saes = architectureNames.map((architecture) => {
       const dir = folder();
       const sae = randomSae(architecture, 7, 24);
       saveSae(dir, sae);
-      return { dir, sae, expected: architecture === "topk" ? "topk" : "jumprelu" };
+      return { dir, sae, expected: architectures[architecture].stored };
     });
     const script = `
 import json, sys, torch
@@ -93,7 +79,7 @@ print(json.dumps(out))`;
     for (const [i, { sae, expected }] of saes.entries()) {
       const got = all[i];
       expect(got.architecture).toBe(expected);
-      expect(got.named).toEqual(["blocks.0.hook_resid_post", "gpt2", 3]);
+      expect(got.named).toEqual(["blocks.0.hook_resid_post", "gpt2", sae.cfg.k]);
       const tensor = tf.tensor2d(x, [40, 7]);
       const codes = encode(sae, tensor);
       tensor.dispose();
@@ -117,14 +103,27 @@ test("a folder whose cfg.json SAELens itself wrote is read", () => {
   expect(loadSae(dir)).toEqual(sae);
 });
 
+test("a JumpReLU SAE of others, which says nothing of a number of latents, is one", () => {
+  const dir = folder();
+  saveSae(dir, randomSae("batchtopk"));
+  editCfg(dir, ["metadata", "sae_carry"], undefined);
+  expect(loadSae(dir).cfg).toMatchObject({ architecture: "jumprelu", k: null });
+});
+
 test.each<[string, string[], unknown, RegExp]>([
-  ["an unknown architecture", ["architecture"], "gated", /cfg\.json: architecture/],
+  ["an unknown architecture", ["architecture"], "temporal", /cfg\.json: architecture/],
+  ["another architecture", ["architecture"], "jumprelu", /cfg\.json.*architecture/],
   ["a missing width", ["d_in"], undefined, /cfg\.json: d_in/],
   ["another width", ["d_in"], 6, /W_enc/],
   ["a missing version", ["metadata", "sae_lens_version"], undefined, /sae_lens_version/],
   ["an old version", ["metadata", "sae_lens_version"], "5.9.0", /sae_lens_version/],
   ["activation scaling", ["normalize_activations"], "layer_norm", /normalize_activations/],
-  ["rescaling", ["rescale_acts_by_decoder_norm"], true, /rescale_acts_by_decoder_norm/],
+  [
+    "rescaling that is neither on nor off",
+    ["rescale_acts_by_decoder_norm"],
+    1,
+    /rescale_acts_by_decoder_norm/,
+  ],
   ["a k of zero", ["k"], 0, /k/],
   ["our next format", ["metadata", "sae_carry", "format_version"], 2, /format_version/],
   ["no metadata", ["metadata"], [], /metadata/],
@@ -174,12 +173,4 @@ function editCfg(dir: string, path: readonly string[], value: unknown): void {
   for (const key of path.slice(0, -1)) at = at[key];
   at[path[path.length - 1]] = value;
   writeFileSync(file, JSON.stringify(cfg));
-}
-
-function dense({ nTokens, dSae, rowStart, latent, value }: SparseCodes): Float32Array {
-  const out = new Float32Array(nTokens * dSae);
-  for (let t = 0; t < nTokens; t++) {
-    for (let p = rowStart[t]; p < rowStart[t + 1]; p++) out[t * dSae + latent[p]] = value[p];
-  }
-  return out;
 }
