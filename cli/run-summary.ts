@@ -119,6 +119,8 @@ export function summaryRows(summary: RunSummary): Row[] {
       stage.stage,
       `${n_layer} layers × ${d_model}, ${formatNumber(params)} parameters; held-out loss ${shown(stage.held_out_loss)} (unigram ${shown(stage.unigram_entropy)})`,
     ]);
+    const growth = rightAfterGrowth(stage.exactness);
+    if (growth) rows.push(["  right after growth", growth]);
     for (const sae of stage.saes.filter(({ arm }) => arm === "carried" || arm === "base")) {
       rows.push([`  sae ${sae.sae}`, `L0 ${shown(sae.l0)}, FVU ${shown(sae.fvu)}`]);
     }
@@ -132,6 +134,13 @@ export function summaryRows(summary: RunSummary): Row[] {
   }
   rows.push(["report", summary.report]);
   return rows;
+}
+
+/** Both models on the same tokens at the moment of growth. */
+function rightAfterGrowth(exactness: unknown): string | null {
+  const { loss_parent, loss_child, max_abs_dlogit } = (exactness ?? {}) as Fields;
+  if (typeof loss_parent !== "number" || typeof loss_child !== "number") return null;
+  return `loss ${shown(loss_parent)} → ${shown(loss_child)}, largest difference of a logit ${shown(max_abs_dlogit)}`;
 }
 
 function shown(value: unknown): string {

@@ -26,6 +26,8 @@ export interface ModelSize {
 export interface Exactness {
   readonly max_abs_dlogit: number | null;
   readonly kl: number | null;
+  readonly loss_parent: number | null;
+  readonly loss_child: number | null;
   readonly boundaries: readonly {
     readonly hook_from: string;
     readonly hook_to: string;
@@ -82,6 +84,7 @@ export interface MapSummary {
   readonly parent: ModelSize;
   readonly child: ModelSize;
   readonly fresh: readonly string[];
+  readonly hooks: readonly { readonly r2: number | null }[];
   readonly exactness: Exactness | null;
 }
 

@@ -42,6 +42,8 @@ const beforeAfter: z.ZodType<BeforeAfter> = z.object({
 const exactness: z.ZodType<Exactness> = z.object({
   max_abs_dlogit: measured,
   kl: measured,
+  loss_parent: measured,
+  loss_child: measured,
   boundaries: z.array(z.object({ hook_from: text, hook_to: text, rel_err: measured })).default([]),
 });
 
@@ -99,6 +101,7 @@ export const mapSchema: z.ZodType<MapSummary> = z.object({
   parent: modelSize,
   child: modelSize,
   fresh: z.array(text).default([]),
+  hooks: z.array(z.object({ r2: measured })).default([]),
   exactness: exactness.nullable().default(null),
 });
 

@@ -11,6 +11,10 @@ export interface ExactnessRow {
   readonly parameters: string;
   readonly maxDifference: string;
   readonly kl: string;
+  /** "4.120 → 4.310": both models on the same tokens, nats. */
+  readonly losses: string;
+  /** The lowest R² of the maps fitted where the method is not exact. */
+  readonly fitR2: string;
   readonly worstBoundary: string;
   /** Whether both figures are within the limits; null where not measured. */
   readonly isExact: boolean | null;
@@ -35,6 +39,7 @@ export function exactnessRows(run: RunData): ExactnessRow[] {
     if (index === 0 || (map === null && exactness === null)) return [];
     const worst = Math.max(0, ...(exactness?.boundaries ?? []).map(({ rel_err }) => rel_err ?? 0));
     const { max_abs_dlogit: difference = null, kl = null } = exactness ?? {};
+    const r2 = map?.hooks.flatMap((hook) => hook.r2 ?? []) ?? [];
     const parameters = map
       ? `${compact(map.parent.params)} → ${compact(map.child.params)}`
       : compact(evaluation?.model.params ?? null);
@@ -52,6 +57,8 @@ export function exactnessRows(run: RunData): ExactnessRow[] {
         parameters,
         maxDifference: small(difference),
         kl: small(kl === null ? null : Math.max(0, kl)),
+        losses: `${decimal(exactness?.loss_parent, 3)} → ${decimal(exactness?.loss_child, 3)}`,
+        fitR2: decimal(r2.length === 0 ? null : Math.min(...r2), 3),
         worstBoundary: exactness === null || exactness.boundaries.length === 0 ? "–" : small(worst),
         isExact:
           difference === null || exactness === null

@@ -18,6 +18,7 @@ export {
   type ArmRole,
   type Dictionary,
   type Frame,
+  type InexactGrowth,
   identityFrame,
   type LatentLineage,
   type PersistenceInput,

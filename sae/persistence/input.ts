@@ -71,6 +71,19 @@ export interface ProbeInput {
   readonly random: ActivationStream | null;
 }
 
+/** A growth that changed the function, and how the SAE came through it. */
+export interface InexactGrowth {
+  /** As in map.json. */
+  readonly method: string;
+  /** The map at the SAE's hook: exact there all the same, the method's own, fitted on text, or none but the copied coordinates. */
+  readonly through: "exact" | "published" | "fitted" | "copied";
+  /** Of that map on held-out tokens; null where it was not measured. */
+  readonly r2: number | null;
+  /** Right after growth, nats; null where not measured. */
+  readonly loss_parent: number | null;
+  readonly loss_child: number | null;
+}
+
 /** The input of {@link comparePersistence}. */
 export interface PersistenceInput {
   readonly stage: string;
@@ -89,6 +102,8 @@ export interface PersistenceInput {
   /** Share of the trained child's energy off the image of E, and the spread among copies; passed on. */
   readonly off_image: number | null;
   readonly copy_spread: number | null;
+  /** What the growth did to the parent's function, where it was not exact; null or absent where it was. */
+  readonly inexact?: InexactGrowth | null;
   readonly rng: Rng;
   readonly options?: Partial<PersistenceOptions>;
   /** Awaited between arms: a chance for other work, or to stop by throwing. */

@@ -21,7 +21,13 @@ import {
 } from "./evaluate.ts";
 import type { Side } from "./function-matches.ts";
 import { histogram, unitEdges } from "./histogram.ts";
-import type { ArmInput, ArmRole, PersistenceInput, PersistenceOptions } from "./input.ts";
+import type {
+  ArmInput,
+  ArmRole,
+  InexactGrowth,
+  PersistenceInput,
+  PersistenceOptions,
+} from "./input.ts";
 import type { Thresholds } from "./thresholds.ts";
 import { tokensRatio } from "./tokens-ratio.ts";
 import type { ChildVerdict, Verdict } from "./verdicts.ts";
@@ -167,7 +173,7 @@ export function summarise(measured: Measured): PersistenceDocument {
 
 function warningsOn(
   document: Omit<PersistenceDocument, "warnings">,
-  { arms, probes }: PersistenceInput,
+  { arms, probes, inexact = null }: PersistenceInput,
   { matchedWithin, minFirings }: PersistenceOptions,
 ): string[] {
   const warnings: string[] = [];
@@ -202,8 +208,36 @@ function warningsOn(
       "more than 5% persist in a model with random weights: the verdicts can't be trusted",
     );
   }
-  if ((document.start_kept.value ?? 1) < 0.99) {
+  if (inexact !== null) warnings.push(...growthWarnings(inexact, document.start_kept.value));
+  const isExactHere = inexact === null || inexact.through === "exact";
+  if (isExactHere && (document.start_kept.value ?? 1) < 0.99) {
     warnings.push("less than 99% are kept before any training: the verdicts can't be trusted");
+  }
+  return warnings;
+}
+
+/** What growth itself changed, which the verdicts can't tell from what training changed. */
+function growthWarnings(
+  { method, through, r2, loss_parent, loss_child }: InexactGrowth,
+  kept: number | null,
+): string[] {
+  const loss =
+    loss_parent === null || loss_child === null
+      ? ""
+      : `: the loss went from ${loss_parent.toFixed(3)} to ${loss_child.toFixed(3)} nats at once`;
+  const explained =
+    r2 === null ? "" : `, which explains ${(100 * r2).toFixed(1)}% of the variance there`;
+  const way = {
+    exact: "at this SAE's hook the map is exact all the same",
+    published: `at this SAE's hook the method's own map is only near${explained}`,
+    fitted: `the method has no map at this SAE's hook: one fitted on text took its place${explained}`,
+    copied: `the method has no map at this SAE's hook and none was fitted: coordinates were copied${explained}`,
+  };
+  const warnings = [`growth by ${method} is not exact${loss}; ${way[through]}`];
+  if (through !== "exact" && kept !== null) {
+    warnings.push(
+      `${(100 * kept).toFixed(1)}% are kept before any training: what growth itself lost counts as lost`,
+    );
   }
   return warnings;
 }

@@ -9,6 +9,7 @@ import {
   type CurvePoint,
   comparePersistence,
   type Frame,
+  type InexactGrowth,
   identityFrame,
   type PersistenceDocument,
   type PersistenceInput,
@@ -136,6 +137,7 @@ async function persistenceInput(
     curves: trainingCurves(context, stage, name),
     off_image: evaluation.off_image?.after_training ?? null,
     copy_spread: evaluation.copy_spread?.after_training ?? null,
+    inexact: inexactGrowth(map, parent.cfg.hook_name),
     rng: context.rng(`compare ${stage} ${name}`),
     options: { minFirings: plan.eval.min_firings, replicates: plan.eval.bootstrap },
     pause: () => context.pause(),
@@ -177,6 +179,22 @@ function startDecoder(context: TaskContext, sae: Sae, name: string): Float32Arra
   const start = Float32Array.from(sae.W_dec);
   start.set(loadSae(context.path(carriedDir(context.plan, context.task.stage, name))).W_dec);
   return start;
+}
+
+/** What is to be said of a growth that changed the function; null for one that did not. */
+function inexactGrowth(map: ExpansionMap, hook: string): InexactGrowth | null {
+  if (map.exact) return null;
+  const entry = hookEntry(map, hook);
+  if (!entry) throw new Error(`internal: the map has no hook ${hook}`);
+  const { exact, published, tensor, fit, r2, r2_unfitted } = entry;
+  const { method, exactness } = map;
+  return {
+    method,
+    through: exact ? "exact" : published ? "published" : tensor === fit ? "fitted" : "copied",
+    r2: exact ? null : tensor === fit ? r2 : r2_unfitted,
+    loss_parent: exactness?.loss_parent ?? null,
+    loss_child: exactness?.loss_child ?? null,
+  };
 }
 
 /** How the parent's directions look in an arm's activations. */

@@ -61,9 +61,12 @@ test("exactness rows judge by the limits of exact methods", () => {
     parent: size,
     child: { ...size, d_model: 96, params: 326_000 },
     fresh: [],
+    hooks: [{ r2: 0.91234 }, { r2: null }, { r2: 0.95 }],
     exactness: {
       max_abs_dlogit: max,
       kl: -1e-12,
+      loss_parent: 4.12,
+      loss_child: 4.3456,
       boundaries: [{ hook_from: "a", hook_to: "a", rel_err: rel }],
     },
   });
@@ -74,6 +77,8 @@ test("exactness rows judge by the limits of exact methods", () => {
     parameters: "168k → 326k",
     maxDifference: "6.0·10⁻⁶",
     kl: "0",
+    losses: "4.120 → 4.346",
+    fitR2: "0.912",
     isExact: true,
     sameLatents: "–",
   });

@@ -293,6 +293,42 @@ describe("comparePersistence with all arms", () => {
     ]);
     expect(document.warnings.filter((text) => text.endsWith("can't be trusted"))).toHaveLength(2);
   });
+
+  it("says of a growth that is not exact what it changed, and blames no check for it", async () => {
+    const inexact = {
+      method: "stack",
+      through: "fitted",
+      r2: 0.8721,
+      loss_parent: 4.1,
+      loss_child: 4.612,
+    } as const;
+    const start = smallArm("carried-start", "carried-start", 0.2);
+    const { document } = await run([all[0], all[1], start], { inexact });
+    const kept = (100 * (document.start_kept.value as number)).toFixed(1);
+    expect(document.warnings).toContain(
+      "growth by stack is not exact: the loss went from 4.100 to 4.612 nats at once; the method has no map at this SAE's hook: one fitted on text took its place, which explains 87.2% of the variance there",
+    );
+    expect(document.warnings).toContain(
+      `${kept}% are kept before any training: what growth itself lost counts as lost`,
+    );
+    expect(document.warnings.join()).not.toContain("can't be trusted");
+  });
+
+  it("holds the check against a hook that is exact under such a growth", async () => {
+    const inexact = {
+      method: "stack",
+      through: "exact",
+      r2: null,
+      loss_parent: null,
+      loss_child: null,
+    } as const;
+    const start = smallArm("carried-start", "carried-start", 0.2);
+    const { document } = await run([all[0], all[1], start], { inexact });
+    expect(document.warnings).toContain(
+      "growth by stack is not exact; at this SAE's hook the map is exact all the same",
+    );
+    expect(document.warnings.join()).toContain("can't be trusted");
+  });
 });
 
 describe("comparePersistence at the edges", () => {
