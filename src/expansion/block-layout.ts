@@ -4,22 +4,24 @@
  * `query_key_value` has its rows by head, q, k and v of one head together; keys and values of a Llama have heads of their own.
  */
 import { type ModelConfig, modelSizes } from "../models/index.ts";
-import { type AxisMap, blockAxis, repeatAxis } from "./plan/axis-map.ts";
+import type { HeadDims } from "./head-dims.ts";
+import { type AxisMap, blockAxis, concatAxes } from "./plan/axis-map.ts";
 
-/** Axes of heads and neurons, as outputs of what reads the stream. */
+/** Axes of heads, of the numbers within one, and of neurons, as outputs of what reads the stream. */
 export interface UnitAxes {
   readonly heads: AxisMap;
   readonly kvHeads: AxisMap;
+  readonly dims: HeadDims;
   readonly neurons: AxisMap;
 }
 
 /** What the outputs of a matrix that reads the stream are. */
 export type ReadUnits = "queries" | "keys" | "values" | "neurons";
 
-/** One part of a block: a norm, a matrix that reads the normed stream or writes into it, or what growth leaves alone. */
+/** One part of a block: a norm, a matrix that reads the normed stream or writes into it, or the gain of the norm of each head. */
 export type BlockPart =
   | { readonly kind: "norm"; readonly name: string }
-  | { readonly kind: "kept"; readonly name: string }
+  | { readonly kind: "head-norm"; readonly name: string; readonly gain: "queryGain" | "keyGain" }
   | {
       readonly kind: "read";
       readonly name: string;
@@ -49,10 +51,13 @@ export interface FamilyLayout {
 }
 
 const headDim = (config: ModelConfig): number => modelSizes(config).headDim;
-const byHead = (units: AxisMap, config: ModelConfig): AxisMap => blockAxis(units, headDim(config));
 const neurons = ({ neurons }: UnitAxes): AxisMap => neurons;
-const queries = ({ heads }: UnitAxes, config: ModelConfig): AxisMap => byHead(heads, config);
-const keys = ({ kvHeads }: UnitAxes, config: ModelConfig): AxisMap => byHead(kvHeads, config);
+const queries = ({ heads, dims }: UnitAxes, config: ModelConfig): AxisMap =>
+  blockAxis(heads, headDim(config), dims.query);
+const keys = ({ kvHeads, dims }: UnitAxes, config: ModelConfig): AxisMap =>
+  blockAxis(kvHeads, headDim(config), dims.key);
+const values = ({ kvHeads, dims }: UnitAxes, config: ModelConfig): AxisMap =>
+  blockAxis(kvHeads, headDim(config), dims.value);
 
 const gpt2: FamilyLayout = {
   outputsFirst: false,
@@ -66,8 +71,11 @@ const gpt2: FamilyLayout = {
     {
       kind: "read",
       name: "attn.c_attn",
-      output: ({ heads }, config) =>
-        repeatAxis(byHead(heads, config), modelSizes(config).nHead * headDim(config), 3),
+      output: (axes, config) =>
+        concatAxes(
+          [queries, keys, values].map((part) => part(axes, config)),
+          modelSizes(config).nHead * headDim(config),
+        ),
       holds: ["queries", "keys", "values"],
     },
     { kind: "write", name: "attn.c_proj", units: "heads" },
@@ -90,7 +98,10 @@ const neox: FamilyLayout = {
     {
       kind: "read",
       name: "attention.query_key_value",
-      output: ({ heads }, config) => blockAxis(heads, 3 * headDim(config)),
+      output: ({ heads, dims: { query, key, value } }, config) => {
+        const size = headDim(config);
+        return blockAxis(heads, 3 * size, concatAxes([query, key, value], size));
+      },
       holds: ["queries", "keys", "values"],
       byHead: true,
     },
@@ -123,9 +134,9 @@ const llama: FamilyLayout = {
       holds: ["keys"],
       normedBy: "self_attn.k_norm.weight",
     },
-    { kind: "read", name: "self_attn.v_proj", output: keys, holds: ["values"] },
-    { kind: "kept", name: "self_attn.q_norm.weight" },
-    { kind: "kept", name: "self_attn.k_norm.weight" },
+    { kind: "read", name: "self_attn.v_proj", output: values, holds: ["values"] },
+    { kind: "head-norm", name: "self_attn.q_norm.weight", gain: "queryGain" },
+    { kind: "head-norm", name: "self_attn.k_norm.weight", gain: "keyGain" },
     { kind: "write", name: "self_attn.o_proj", units: "heads" },
     { kind: "norm", name: "post_attention_layernorm" },
     { kind: "read", name: "mlp.gate_proj", output: neurons, holds: ["neurons"] },

@@ -1,7 +1,7 @@
 /**
  * @file The configuration of the child: which sizes a model can grow to, and the errors that name the nearest ones it
- * can. Head dimension stays fixed and heads are added: in GPT-2 and GPT-NeoX as the width asks, in the Llama family in
- * whole groups that share a key head.
+ * can. Unless another head dimension is asked for it stays and heads are added: in GPT-2 and GPT-NeoX as the width asks, in
+ * the Llama family in whole groups that share a key head, or as the numbers of heads and key heads say.
  */
 import { UsageError } from "../io/index.ts";
 import {
@@ -12,6 +12,8 @@ import {
   resizedConfig,
 } from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
+import { checkHeadSize, headRope } from "./head-dims.ts";
+import { holdsEveryQuery } from "./head-groups.ts";
 import type { SizeInfo } from "./map/expansion-map.ts";
 import type { WidthMethodName } from "./width/width-growth.ts";
 import { widthMethods } from "./width/width-methods.ts";
@@ -20,8 +22,14 @@ import { widthMethods } from "./width/width-methods.ts";
 export interface ChildSizes {
   readonly width?: number;
   readonly heads?: number;
+  /** Heads of keys and values. */
+  readonly kvHeads?: number;
+  /** Numbers a head. */
+  readonly headDim?: number;
   readonly layers?: number;
   readonly mlp?: number;
+  /** Tokens. */
+  readonly vocab?: number;
 }
 
 /** Sizes and the method that widens to them; without one, LEMON. */
@@ -53,26 +61,29 @@ export function widthStep(config: ModelConfig, method: WidthMethodName): number 
  */
 export function childConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth): C {
   const parent = modelSizes(config);
-  const { headDim } = parent;
+  const headDim = sizes.headDim ?? parent.headDim;
+  checkHeadSize(config, headDim);
   const bound = isBound(config);
   const group = parent.nHead / parent.nKvHead;
   const dModel = sizes.width ?? (bound ? (sizes.heads ?? parent.nHead) * headDim : parent.dModel);
+  const fitting = dModel / headDim;
   const follows =
-    bound || (parent.nHead * headDim === parent.dModel && dModel % (headDim * group) === 0);
-  const nHead = bound
-    ? dModel / headDim
-    : (sizes.heads ?? (follows ? dModel / headDim : parent.nHead));
+    bound ||
+    (parent.nHead * parent.headDim === parent.dModel &&
+      fitting >= parent.nHead &&
+      fitting % (sizes.kvHeads ?? group) === 0);
+  const nHead = bound ? fitting : (sizes.heads ?? (follows ? fitting : parent.nHead));
   const nLayer = sizes.layers ?? parent.nLayer;
   const dMlp = sizes.mlp ?? Math.round((parent.dMlp * dModel) / parent.dModel);
   atLeast("--heads", sizes.heads, parent.nHead);
   atLeast("--width", dModel, parent.dModel);
-  if (!Number.isInteger(nHead)) {
-    const below = Math.max(Math.floor(nHead) * headDim, parent.dModel);
-    const above = Math.ceil(nHead) * headDim;
+  if (!Number.isInteger(nHead) || nHead < parent.nHead) {
+    const below = Math.max(Math.floor(nHead), parent.nHead) * headDim;
+    const above = Math.max(Math.ceil(nHead), parent.nHead + 1) * headDim;
     throw new UsageError({
       code: "width-not-divisible",
       where: "--width",
-      expected: `a multiple of the head dimension ${headDim}: heads are added, their size stays`,
+      expected: `a multiple of the head dimension ${headDim}, for at least the parent's ${parent.nHead} heads: in this family they make up the width`,
       got: String(dModel),
       hint: `The nearest valid widths are ${below} and ${above}.`,
     });
@@ -86,16 +97,18 @@ export function childConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth
       hint: "Give one of --width and --heads; the other follows.",
     });
   }
-  if (nHead % group !== 0) {
+  const nKvHead = sizes.kvHeads ?? nHead / group;
+  if (!Number.isInteger(nKvHead)) {
     const below = Math.floor(nHead / group) * group;
     throw new UsageError({
       code: "heads-not-grouped",
       where: "--heads",
       expected: `a multiple of ${group}, the query heads that share a key head`,
       got: String(nHead),
-      hint: `The nearest valid numbers are ${below} and ${below + group}.`,
+      hint: `The nearest valid numbers are ${below} and ${below + group}; with --kv-heads groups get another size.`,
     });
   }
+  checkKeyHeads(config, { nHead, nKvHead });
   if (config.model_type === "llama" && dModel % nHead !== 0) {
     const below = Math.max(Math.floor(dModel / nHead) * nHead, parent.dModel);
     throw new UsageError({
@@ -108,27 +121,33 @@ export function childConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth
   }
   atLeast("--layers", nLayer, parent.nLayer);
   atLeast("--mlp", dMlp, parent.dMlp);
-  const nKvHead = nHead / group;
-  const now = { dModel, nLayer, nHead, nKvHead, dMlp };
+  const vocabSize = sizes.vocab ?? parent.vocabSize;
+  atLeast("--vocab", vocabSize, parent.vocabSize);
+  const now = { dModel, nLayer, nHead, nKvHead, headDim, dMlp, vocabSize };
   if (Object.entries(now).every(([name, size]) => size === parent[name as keyof typeof now])) {
     throw new UsageError({
       code: "nothing-to-grow",
       where: "expand",
-      expected: "at least one of --width, --heads, --layers, --mlp above the parent's size",
+      expected:
+        "at least one of --width, --heads, --kv-heads, --head-dim, --layers, --mlp, --vocab above the parent's size",
       got: `the parent's sizes: width ${dModel}, ${nLayer} layers, MLP ${dMlp}`,
     });
   }
   const name = sizes.method ?? "lemon";
   checkMethod(name, config, now);
   const epsFactor = widthMethods[name].epsFactor(parent.dModel, dModel);
-  return resizedConfig(config, { ...now, normEps: parent.normEps * epsFactor });
+  return resizedConfig(config, {
+    ...now,
+    normEps: parent.normEps * epsFactor,
+    rope: headRope(config, headDim),
+  });
 }
 
 /** Errors: UsageError where the method doesn't grow to these sizes, or not under the model's norms. */
 function checkMethod(
   name: WidthMethodName,
   config: ModelConfig,
-  child: Pick<ModelSizes, "dModel" | "nHead" | "dMlp">,
+  child: Pick<ModelSizes, "dModel" | "nHead" | "nKvHead" | "dMlp">,
 ): void {
   const parent = modelSizes(config);
   const { wholeMultiples, norms } = widthMethods[name];
@@ -145,6 +164,7 @@ function checkMethod(
   const sizes = [
     ["--width", child.dModel, parent.dModel],
     ["--heads", child.nHead, parent.nHead],
+    ["--kv-heads", child.nKvHead, parent.nKvHead],
     ["--mlp", child.dMlp, parent.dMlp],
   ] as const;
   for (const [where, size, was] of sizes) {
@@ -160,15 +180,57 @@ function checkMethod(
   }
 }
 
+/** Errors: UsageError for key heads that don't divide the heads, or whose copies can't hold every query of the parent. */
+function checkKeyHeads(
+  config: ModelConfig,
+  child: { readonly nHead: number; readonly nKvHead: number },
+): void {
+  const parent = modelSizes(config);
+  const where = "--kv-heads";
+  const { nHead, nKvHead } = child;
+  if (isBound(config)) {
+    if (nKvHead === nHead) return;
+    throw new UsageError({
+      code: "kv-heads",
+      where,
+      expected: `${nHead}, or no --kv-heads: in this family every head has a key head of its own`,
+      got: String(nKvHead),
+    });
+  }
+  atLeast(where, nKvHead, parent.nKvHead);
+  const holds = (count: number): boolean =>
+    nHead % count === 0 && holdsEveryQuery(parent, { nHead, nKvHead: count });
+  if (holds(nKvHead)) return;
+  const valid = Array.from({ length: nHead }, (_, i) => i + 1).filter(
+    (count) => count >= parent.nKvHead && holds(count),
+  );
+  const nearest = valid
+    .sort((a, b) => Math.abs(a - nKvHead) - Math.abs(b - nKvHead))
+    .slice(0, 2)
+    .sort((a, b) => a - b);
+  throw new UsageError({
+    code: "kv-heads",
+    where,
+    expected: `a divisor of the ${nHead} heads whose groups have room for the parent's queries, ${parent.nHead / parent.nKvHead} to a key head`,
+    got: String(nKvHead),
+    hint:
+      nearest.length === 0
+        ? "With --heads there is room for more."
+        : `The nearest valid: ${nearest.join(" and ")}.`,
+  });
+}
+
 /** The sizes that the map and the JSON documents state. */
 export function sizeInfo(config: ModelConfig): SizeInfo {
-  const { dModel, nLayer, nHead, headDim, dMlp } = modelSizes(config);
+  const { dModel, nLayer, nHead, nKvHead, headDim, dMlp, vocabSize } = modelSizes(config);
   return {
     d_model: dModel,
     n_layer: nLayer,
     n_head: nHead,
+    ...(nKvHead === nHead ? {} : { n_kv_head: nKvHead }),
     ...(nHead * headDim === dModel ? {} : { d_head: headDim }),
     d_mlp: dMlp,
+    vocab_size: vocabSize,
     params: parameterCount(config),
   };
 }

@@ -63,12 +63,14 @@ export function planExpansion<C extends ModelConfig>(
   );
   const layers = childLayers(options.depth_method, small.nLayer, big.nLayer, options.positions);
   const growth = familyGrowth(parent, config, { method, stream }, layers, options.noise_db, plan);
-  const grows = {
-    width: big.dModel > small.dModel || big.nHead > small.nHead || big.dMlp > small.dMlp,
-    depth: big.nLayer > small.nLayer,
-  };
-  const exactWidth = !grows.width || method.whyInexact(small.dModel, big.dModel) === null;
-  const names = [grows.width ? options.method : null, grows.depth ? options.depth_method : null];
+  const inWidth = ["dModel", "nHead", "nKvHead", "headDim", "dMlp"] as const;
+  const widens = inWidth.some((size) => big[size] > small[size]);
+  const exactWidth = !widens || method.whyInexact(small.dModel, big.dModel) === null;
+  const names = [
+    widens ? options.method : null,
+    big.nLayer > small.nLayer ? options.depth_method : null,
+    big.vocabSize > small.vocabSize ? "vocabulary" : null,
+  ];
   const map: ExpansionMap = {
     format: "sae-carry/map",
     version: 1,
@@ -126,6 +128,8 @@ function hookMaps(
     exact: isInOrder && (isBelow || widthClaims.exact),
     published: isInOrder && (isBelow || widthClaims.published),
   });
+  const ofHeads = ["nHead", "nKvHead", "headDim"] as const;
+  const growsHeads = ofHeads.some((size) => big[size] > small[size]);
   const maps: HookMap[] = [];
   for (const hook of hookNames(parent)) {
     const match = /^blocks\.(\d+)\.(.+)$/.exec(hook);
@@ -147,7 +151,7 @@ function hookMaps(
         : [layers.findIndex((l) => l.source === layer && !l.inserted)];
     const tensor =
       point === "attn.hook_z"
-        ? big.nHead > small.nHead
+        ? growsHeads
           ? `head_map:${last}`
           : "identity"
         : point === "mlp.hook_post"

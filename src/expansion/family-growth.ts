@@ -8,10 +8,13 @@ import { blockName, type ModelConfig, modelSizes, parameterShapes } from "../mod
 import { layoutOf } from "./block-layout.ts";
 import { requireCopies } from "./depth/cancel.ts";
 import type { ChildLayer } from "./depth/child-layer.ts";
-import { type AxisMap, blockAxis, FRESH, identityAxis } from "./plan/axis-map.ts";
+import { headDims } from "./head-dims.ts";
+import { headUnits } from "./head-groups.ts";
+import { type AxisMap, blockAxis, FRESH, identityAxis, ZERO } from "./plan/axis-map.ts";
 import { donatedFrom } from "./plan/donated.ts";
-import { type FanOut, freshUnits, groupedFanOut } from "./plan/fan-out.ts";
+import { type FanOut, freshUnits } from "./plan/fan-out.ts";
 import type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";
+import { tokenRows, tokenSpread } from "./vocabulary.ts";
 import type { WidthGrowth, WidthMethod } from "./width/width-growth.ts";
 
 /** A plan and what the expansion map needs to know beyond the width method's own maps. */
@@ -47,7 +50,7 @@ export function familyGrowth<C extends ModelConfig>(
   const shapes = parameterShapes(config);
   const layout = layoutOf(config);
   const [small, big] = [modelSizes(parent), modelSizes(config)];
-  const { headDim } = small;
+  const dims = headDims(parent, big.headDim);
   const parameters: ParameterPlan[] = [];
   const add = (name: string, shape: Shape) => {
     const size = shapes.get(name);
@@ -79,19 +82,20 @@ export function familyGrowth<C extends ModelConfig>(
     ...(layout.outputsFirst ? { inputAxis: 1 as const } : {}),
   };
 
-  const table = (name: string, rows: number) =>
-    add(name, { from: name, axes: [identityAxis(rows), width.write] });
-  table(layout.embedding, small.vocabSize);
-  if (layout.positions) table(layout.positions, small.context);
+  const { embedding, positions, unembedding } = layout;
+  const tokens = tokenRows(small.vocabSize, big.vocabSize);
+  add(embedding, { from: embedding, axes: [tokens, width.write], rowSpread: tokenSpread });
+  if (positions) {
+    add(positions, { from: positions, axes: [identityAxis(small.context), width.write] });
+  }
 
   const heads: FanOut[] = [];
   const neurons: FanOut[] = [];
   layers.forEach(({ source, inserted }, layer) => {
     const stream = rng.fork(`layer ${layer}`);
-    // whole groups of queries are copied, each with the key head it shares
-    const groups = method.units(small.nKvHead, big.nKvHead, stream.fork("heads"));
+    const grown = headUnits(small, big, method.units, stream.fork("heads"));
     const copies = {
-      heads: groupedFanOut(groups, small.nHead / small.nKvHead),
+      heads: grown.queries,
       neurons: method.units(small.dMlp, big.dMlp, stream.fork("neurons")),
     };
     if (inserted === "cancelling") requireCopies(copies);
@@ -103,47 +107,51 @@ export function familyGrowth<C extends ModelConfig>(
     const donor = (name: string) => (next === null ? null : `${blockName(parent, next)}.${name}`);
     /** The axis of a matrix's outputs, whose first n entries are this layer's. */
     const output = (axis: AxisMap, n: number) => (next === null ? axis : donatedFrom(axis, n));
-    const unitsOut = ({ source }: FanOut, n: number): AxisMap =>
-      output({ source: sources(source), weight: null }, n);
+    const unitsOut = (source: Int32Array, n: number): AxisMap =>
+      output({ source: indices(source, FRESH), weight: null }, n);
+    // fresh units read at random and write nothing
     const unitsIn = ({ source, alpha }: FanOut): AxisMap => ({
-      source: sources(source),
+      source: indices(source, ZERO),
       weight: alpha,
     });
     const axes = {
-      heads: unitsOut(copies.heads, small.nHead),
-      kvHeads: unitsOut(groups, small.nKvHead),
-      neurons: unitsOut(copies.neurons, small.dMlp),
+      heads: unitsOut(copies.heads.source, small.nHead),
+      kvHeads: unitsOut(grown.keys, small.nKvHead),
+      // what no one reads yet is drawn
+      dims: inserted === "zero" ? { ...dims, value: dims.out } : dims,
+      neurons: unitsOut(copies.neurons.source, small.dMlp),
     };
     const at = blockName(config, layer);
     const from = blockName(parent, source);
     const write = (name: string, input: AxisMap) => {
-      const axes = matrix(input, width.write);
+      const fill = "parent-scale"; // of what reads the new numbers of a head
+      const written = withoutFresh(width.write);
+      const copied: Shape = { from: `${from}.${name}.weight`, axes: matrix(input, written), fill };
       if (inserted) {
-        const cancelling = { from: `${from}.${name}.weight`, axes, scale: 0, noise: cancellation };
-        const zero = { from: null, axes: [] };
+        const zero: Shape = { from: null, axes: [] };
+        const cancelling = { ...copied, scale: 0, noise: cancellation };
         add(`${at}.${name}.weight`, inserted === "cancelling" ? cancelling : zero);
         addIfThere(`${at}.${name}.bias`, zero);
         return;
       }
-      const written = output(width.write, small.dModel);
+      const mixed = output(written, small.dModel);
       add(`${at}.${name}.weight`, {
-        from: `${from}.${name}.weight`,
+        ...copied,
         donor: donor(`${name}.weight`),
-        axes: matrix(input, written),
+        axes: matrix(input, mixed),
         noise: noise(true),
       });
       addIfThere(`${at}.${name}.bias`, {
         from: `${from}.${name}.bias`,
         donor: donor(`${name}.bias`),
-        axes: [written],
+        axes: [mixed],
       });
     };
     for (const part of layout.parts) {
       const { name } = part;
       if (part.kind === "norm") norm(`${at}.${name}`, `${from}.${name}`, width.norm);
-      else if (part.kind === "kept") {
-        const [n] = shapes.get(`${at}.${name}`) ?? [0];
-        addIfThere(`${at}.${name}`, { from: `${from}.${name}`, axes: [identityAxis(n)] });
+      else if (part.kind === "head-norm") {
+        addIfThere(`${at}.${name}`, { from: `${from}.${name}`, axes: [dims[part.gain]] });
       } else if (part.kind === "read") {
         const made = part.output(axes, parent);
         const scale = shapes.has(`${at}.${part.normedBy}`) ? normedScale : 1;
@@ -162,14 +170,16 @@ export function familyGrowth<C extends ModelConfig>(
           axes: [made],
           scale,
         });
-      } else if (part.units === "heads") write(name, blockAxis(unitsIn(copies.heads), headDim));
-      else write(name, unitsIn(copies.neurons));
+      } else if (part.units === "heads") {
+        write(name, blockAxis(unitsIn(copies.heads), small.headDim, dims.out));
+      } else write(name, unitsIn(copies.neurons));
     }
   });
   norm(layout.finalNorm, layout.finalNorm, width.finalNorm);
-  addIfThere(layout.unembedding, {
-    from: layout.unembedding,
-    axes: [identityAxis(small.vocabSize), width.read],
+  addIfThere(unembedding, {
+    from: unembedding,
+    axes: [tokens, width.read],
+    rowSpread: tokenSpread,
     fill: "parent-scale",
     noise: noiseDb === null ? null : { snrDb: noiseDb, balanced: true, inputAxis: 1 },
   });
@@ -186,7 +196,12 @@ export function familyGrowth<C extends ModelConfig>(
   };
 }
 
-/** Units as a plan's indices: −1, no unit of the parent, is a fresh entry. */
-function sources(units: Int32Array): Int32Array {
-  return units.map((from) => (from < 0 ? FRESH : from));
+/** Units as a plan's indices, `rest` in place of −1, no unit of the parent. */
+function indices(units: Int32Array, rest: number): Int32Array {
+  return units.map((from) => (from < 0 ? rest : from));
+}
+
+/** The axis with 0 in place of fresh entries: a matrix that writes into the stream leaves them alone. */
+function withoutFresh({ source, weight }: AxisMap): AxisMap {
+  return { source: source.map((from) => (from === FRESH ? ZERO : from)), weight };
 }

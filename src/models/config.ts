@@ -2,15 +2,19 @@
 import type { Gpt2Config } from "./gpt2-config.ts";
 import type { LlamaConfig } from "./llama-config.ts";
 import type { NeoxConfig } from "./neox-config.ts";
+import type { Rope } from "./rope.ts";
 
 /** A model's configuration: the fields of its family's `config.json` that decide the computation. */
 export type ModelConfig = Gpt2Config | NeoxConfig | LlamaConfig;
 
-/** Sizes that growth changes. */
-export type GrownSizes = Pick<
-  ModelSizes,
-  "dModel" | "nLayer" | "nHead" | "nKvHead" | "dMlp" | "normEps"
->;
+/** Sizes that growth changes, and the rotary settings where heads of another size need others. */
+export interface GrownSizes
+  extends Pick<
+    ModelSizes,
+    "dModel" | "nLayer" | "nHead" | "nKvHead" | "headDim" | "dMlp" | "vocabSize" | "normEps"
+  > {
+  readonly rope?: Rope;
+}
 
 /** Sizes of a model to train from scratch; everything else has its family's usual value. */
 export interface NewModelSizes

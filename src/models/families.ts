@@ -35,7 +35,7 @@ export function newConfig(type: string, sizes: NewModelSizes, where = "model"): 
   return (families.get(known) as Family).sized(known, sizes, where);
 }
 
-/** A configuration with other sizes; the width of a head and all settings stay. */
+/** A configuration with other sizes; all other settings stay. */
 export function resizedConfig<C extends ModelConfig>(config: C, sizes: GrownSizes): C {
   return familyOf(config).resized(config, sizes);
 }

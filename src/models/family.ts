@@ -35,7 +35,7 @@ export interface Family<C extends ModelConfig = ModelConfig> {
   /** What is written to `config.json`, but for the type of the stored numbers. */
   json(config: C): Record<string, unknown>;
   sizes(config: C): ModelSizes;
-  /** The configuration with other sizes; the width of a head stays. */
+  /** The configuration with other sizes. Where heads make up the width, their size follows from it. */
   resized(config: C, sizes: GrownSizes): C;
   /** Every parameter's shape by its name, in the order they are stored. */
   shapes(config: C): Map<string, readonly number[]>;

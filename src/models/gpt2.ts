@@ -76,6 +76,7 @@ export const gpt2: Family<Gpt2Config> = {
   }),
   resized: (config, sizes) => ({
     ...config,
+    vocab_size: sizes.vocabSize,
     n_embd: sizes.dModel,
     n_head: sizes.nHead,
     n_layer: sizes.nLayer,

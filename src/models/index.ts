@@ -51,7 +51,7 @@ export {
   neoxConfigJson,
   parseNeoxConfig,
 } from "./neox-config.ts";
-export type { Rope, RopeScaling } from "./rope.ts";
+export { type Rope, type RopeScaling, rotaryDims } from "./rope.ts";
 export {
   createLmTrainer,
   type LmBatch,

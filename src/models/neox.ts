@@ -92,11 +92,13 @@ export const neox: Family<NeoxConfig> = {
   }),
   resized: (config, sizes) => ({
     ...config,
+    vocab_size: sizes.vocabSize,
     hidden_size: sizes.dModel,
     num_attention_heads: sizes.nHead,
     num_hidden_layers: sizes.nLayer,
     intermediate_size: sizes.dMlp,
     layer_norm_eps: sizes.normEps,
+    rope: sizes.rope ?? config.rope,
   }),
   shapes: neoxShapes,
   blockName,

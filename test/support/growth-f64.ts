@@ -4,7 +4,7 @@
  */
 import { createRng, type Rng } from "../../src/engine/index.ts";
 import type { GrowthPlan, ParameterPlan } from "../../src/expansion/index.ts";
-import { FRESH, MEAN } from "../../src/expansion/plan/axis-map.ts";
+import { FRESH, MEAN, ZERO } from "../../src/expansion/plan/axis-map.ts";
 import { perturbation } from "../../src/expansion/plan/perturbation.ts";
 import type { HostTensor } from "../../src/io/index.ts";
 import type { Gpt2Config, HostModel } from "../../src/models/index.ts";
@@ -52,7 +52,7 @@ function entries(plan: ParameterPlan, parent: HostTensor, rng: Rng): Float64Arra
     columnAxis.source.forEach((column, j) => {
       const at = i * columnAxis.source.length + j;
       out[at] = added?.[at] ?? 0;
-      if (row === FRESH || column === FRESH) return;
+      if ([FRESH, ZERO].includes(row) || [FRESH, ZERO].includes(column)) return;
       const fromRows = row === MEAN ? [...Array(rows).keys()] : [row];
       const fromColumns = column === MEAN ? [...Array(columns).keys()] : [column];
       let total = 0;

@@ -22,7 +22,7 @@ import {
 
 /** `first` then `second`. Exactness is measured, not composed: null. Errors: internal where the two don't meet. */
 export function composeMaps(first: ExpansionMap, second: ExpansionMap): ExpansionMap {
-  const meet = ["d_model", "n_layer", "n_head", "d_mlp"] as const;
+  const meet = ["d_model", "n_layer", "n_head", "d_head", "d_mlp"] as const;
   if (meet.some((size) => first.child[size] !== second.parent[size])) {
     throw new Error("internal: the second expansion does not start at the first one's child");
   }

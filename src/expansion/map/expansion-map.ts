@@ -18,9 +18,13 @@ export interface SizeInfo {
   readonly d_model: number;
   readonly n_layer: number;
   readonly n_head: number;
+  /** Heads of keys and values where they are fewer. */
+  readonly n_kv_head?: number;
   /** Width of a head where it isn't d_model / n_head. */
   readonly d_head?: number;
   readonly d_mlp: number;
+  /** Tokens; absent in maps of versions that could not add any. */
+  readonly vocab_size?: number;
   readonly params: number;
 }
 
@@ -115,10 +119,16 @@ export function vectorMap(map: ExpansionMap, tensor: string): VectorMap {
   if ((kind !== "head_map" && kind !== "neuron_map") || units === undefined) {
     throw new Error(`internal: the expansion map has no tensor ${tensor}`);
   }
-  const { d_model, n_head, d_head = d_model / n_head, d_mlp } = map.parent;
-  return kind === "head_map"
-    ? { kind: "selection", source: units.source, size: d_head, nParent: n_head }
-    : { kind: "selection", source: units.source, size: 1, nParent: d_mlp };
+  const { source } = units;
+  if (kind === "neuron_map") {
+    return { kind: "selection", source, size: 1, nParent: map.parent.d_mlp };
+  }
+  const [size, childSize] = [headSize(map.parent), headSize(map.child)];
+  return { kind: "selection", source, size, childSize, nParent: map.parent.n_head };
+}
+
+function headSize({ d_model, n_head, d_head = d_model / n_head }: SizeInfo): number {
+  return d_head;
 }
 
 /** Directions through E, one a row (a decoder's, a difference of activations): [n, d] → [n, D]. */

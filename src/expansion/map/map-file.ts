@@ -194,8 +194,10 @@ function sizes(value: unknown, where: string): SizeInfo {
     d_model: size("d_model"),
     n_layer: size("n_layer"),
     n_head: size("n_head"),
+    ...(json.n_kv_head === undefined ? {} : { n_kv_head: size("n_kv_head") }),
     ...(json.d_head === undefined ? {} : { d_head: size("d_head") }),
     d_mlp: size("d_mlp"),
+    ...(json.vocab_size === undefined ? {} : { vocab_size: size("vocab_size") }),
     params: size("params"),
   };
 }

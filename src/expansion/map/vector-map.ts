@@ -19,10 +19,12 @@ export interface DenseMap {
   };
 }
 
-/** Child block j of `size` entries is parent block `source[j]`; −1 = fresh, zero under E. */
+/** Child block j begins with the `size` entries of parent block `source[j]`; −1 = fresh, zero under E. */
 export interface SelectionMap {
   readonly source: Int32Array;
   readonly size: number;
+  /** Entries of a child's block, where there are more: those behind the parent's are zero under E. Default size. */
+  readonly childSize?: number;
   /** Blocks of the parent. */
   readonly nParent: number;
 }
@@ -80,7 +82,7 @@ export function applyReadout<T extends Rows>(map: VectorMap, rows: T): T {
 /** Width on the child's side of vectors that are `d` wide in the parent. */
 export function grownWidth(map: VectorMap, d: number): number {
   if (map.kind === "dense") return map.D;
-  return map.kind === "selection" ? map.source.length * map.size : d;
+  return map.kind === "selection" ? map.source.length * childSizeOf(map) : d;
 }
 
 /** Width on the parent's side; null for the identity, which takes any. */
@@ -100,9 +102,11 @@ export function equalCoordinates(map: VectorMap): number[][] {
   if (map.kind === "dense") {
     for (let i = 0; i < map.D; i++) add(map.E.subarray(i * map.d, (i + 1) * map.d).join(), i);
   } else if (map.kind === "selection") {
-    for (let i = 0; i < map.source.length * map.size; i++) {
-      if (map.source[Math.floor(i / map.size)] < 0) continue;
-      add(`${map.source[Math.floor(i / map.size)]}:${i % map.size}`, i);
+    const childSize = childSizeOf(map);
+    for (let i = 0; i < map.source.length * childSize; i++) {
+      const [from, at] = [map.source[Math.floor(i / childSize)], i % childSize];
+      if (from < 0) continue;
+      add(at < map.size ? `${from}:${at}` : "zero", i);
     }
   }
   return [...groups.values()].filter((group) => group.length > 1);
@@ -136,13 +140,14 @@ function multiply<T extends Rows>(rows: T, M: Float64Array, nIn: number, nOut: n
 
 function select<T extends Rows>(rows: T, map: SelectionMap, weight: (block: number) => number): T {
   const { source, size, nParent } = map;
+  const childSize = childSizeOf(map);
   const n = rows.length / (nParent * size);
-  const out = likewise(rows, n * source.length * size);
+  const out = likewise(rows, n * source.length * childSize);
   for (let row = 0; row < n; row++) {
     for (let j = 0; j < source.length; j++) {
       if (source[j] < 0) continue;
       const from = (row * nParent + source[j]) * size;
-      const to = (row * source.length + j) * size;
+      const to = (row * source.length + j) * childSize;
       for (let i = 0; i < size; i++) out[to + i] = weight(source[j]) * rows[from + i];
     }
   }
@@ -152,14 +157,15 @@ function select<T extends Rows>(rows: T, map: SelectionMap, weight: (block: numb
 function averageCopies<T extends Rows>(rows: T, map: SelectionMap): T {
   const { source, size, nParent } = map;
   const copies = countCopies(map);
-  const n = rows.length / (source.length * size);
+  const childSize = childSizeOf(map);
+  const n = rows.length / (source.length * childSize);
   const out = likewise(rows, n * nParent * size);
   const total = new Float64Array(nParent * size);
   for (let row = 0; row < n; row++) {
     total.fill(0);
     for (let j = 0; j < source.length; j++) {
       if (source[j] < 0) continue;
-      const from = (row * source.length + j) * size;
+      const from = (row * source.length + j) * childSize;
       for (let i = 0; i < size; i++) {
         total[source[j] * size + i] += rows[from + i] / copies[source[j]];
       }
@@ -167,6 +173,10 @@ function averageCopies<T extends Rows>(rows: T, map: SelectionMap): T {
     out.set(total, row * nParent * size);
   }
   return out;
+}
+
+function childSizeOf({ size, childSize = size }: SelectionMap): number {
+  return childSize;
 }
 
 function countCopies({ source, nParent }: SelectionMap): Int32Array {

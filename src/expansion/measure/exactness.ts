@@ -18,7 +18,8 @@ const logitsPerPass = 2 ** 22;
 
 /**
  * Compares parent and child on `batch` sequences, ids [batch · T]. The boundary error is
- * ‖h_big − E h_small‖ / ‖E h_small‖ on the worst token.
+ * ‖h_big − E h_small‖ / ‖E h_small‖ on the worst token. A child with more tokens than its parent is compared on the
+ * parent's, and the KL is between the two softmaxes over those.
  */
 export async function measureExactness(
   parent: Model,
@@ -29,6 +30,7 @@ export async function measureExactness(
 ): Promise<Exactness> {
   const context = ids.length / batch;
   const vocabulary = modelSizes(parent.config).vocabSize;
+  const bigVocabulary = modelSizes(child.config).vocabSize;
   const boundaries = map.hooks
     .filter(({ from }) => /hook_resid_(pre|mid|post)$/.test(from))
     .flatMap(({ from, to, tensor }) => to.map((hook) => ({ from, to: hook, tensor })));
@@ -36,7 +38,7 @@ export async function measureExactness(
   let maxDifference = 0;
   let kl = 0;
   const losses = { parent: 0, child: 0 };
-  const perPass = Math.max(1, Math.floor(logitsPerPass / (context * vocabulary)));
+  const perPass = Math.max(1, Math.floor(logitsPerPass / (context * bigVocabulary)));
   for (let start = 0; start < batch; start += perPass) {
     const count = Math.min(perPass, batch - start);
     const part = ids.subarray(start * context, (start + count) * context);
@@ -57,11 +59,15 @@ export async function measureExactness(
       const got = big.hooks.get(to) as Float32Array;
       errors[i] = Math.max(errors[i], worstRowError(got, want, modelSizes(child.config).dModel));
     });
-    const pass = compareLogits(small.logits, big.logits, vocabulary);
+    const pass = compareLogits(
+      small.logits,
+      firstColumns(big.logits, bigVocabulary, vocabulary),
+      vocabulary,
+    );
     maxDifference = Math.max(maxDifference, pass.maxDifference);
     kl += pass.kl;
     losses.parent += totalLoss(small.logits, part, context, vocabulary);
-    losses.child += totalLoss(big.logits, part, context, vocabulary);
+    losses.child += totalLoss(big.logits, part, context, bigVocabulary);
   }
   const predicted = batch * (context - 1);
   return {
@@ -111,6 +117,17 @@ function worstRowError(got: Float32Array, want: Float32Array, width: number): nu
     if (difference > 0) worst = Math.max(worst, Math.sqrt(difference / norm));
   }
   return worst;
+}
+
+/** The first `count` of each row's `width` numbers. */
+function firstColumns(values: Float32Array, width: number, count: number): Float32Array {
+  if (width === count) return values;
+  const rows = values.length / width;
+  const out = new Float32Array(rows * count);
+  for (let row = 0; row < rows; row++) {
+    out.set(values.subarray(row * width, row * width + count), row * count);
+  }
+  return out;
 }
 
 /** The largest |difference|, and KL(p ‖ q) summed over rows, in f64. */

@@ -4,7 +4,7 @@
  */
 import type { tf } from "../../engine/index.ts";
 import { type ExpansionMap, mapVectors, pullBack, vectorMap } from "../map/expansion-map.ts";
-import { equalCoordinates, isFitted, type Rows } from "../map/vector-map.ts";
+import { equalCoordinates, grownWidth, isFitted, type Rows } from "../map/vector-map.ts";
 
 /** Activations of the child, one row a token: a tensor [n, D] or its numbers. */
 export type ChildActivations = tf.Tensor2D | Rows;
@@ -45,7 +45,7 @@ export async function copySpread(
   const groups = equalCoordinates(linear);
   if (groups.length === 0 || isFitted(linear)) return null;
   const H = await rowsOf(activations);
-  const width = linear.kind === "dense" ? linear.D : childWidth(linear);
+  const width = grownWidth(linear, 0);
   let spread = 0;
   for (let start = 0; start < H.length; start += width) {
     for (const group of groups) {
@@ -58,10 +58,6 @@ export async function copySpread(
   for (const value of H) total += value * value;
   const shared = groups.reduce((sum, group) => sum + group.length, 0);
   return spread / shared / (total / width);
-}
-
-function childWidth(linear: ReturnType<typeof vectorMap>): number {
-  return linear.kind === "selection" ? linear.source.length * linear.size : 0;
 }
 
 async function rowsOf(activations: ChildActivations): Promise<Rows> {

@@ -10,6 +10,9 @@ export const MEAN = -1;
 /** In place of an index: an entry without a parent; the parameter's `fill` says what it holds. */
 export const FRESH = -2;
 
+/** In place of an index: an entry without a parent that is 0, whatever the parameter's `fill`; where the other axis is fresh, that fills. */
+export const ZERO = -3;
+
 /** Entry i of the child's axis is `weight[i]` (1 without weights) times entry `source[i]` of the parent's. */
 export interface AxisMap {
   readonly source: Int32Array; // [nChild]
@@ -28,39 +31,53 @@ export function isIdentityAxis({ source, weight }: AxisMap, n: number): boolean 
   return source.length === n && weight === null && source.every((from, i) => from === i);
 }
 
-/** The map on blocks of `size` entries (a head's dimensions) that moves whole blocks as `axis` says. */
-export function blockAxis({ source, weight, donated }: AxisMap, size: number): AxisMap {
-  const blocks = new Int32Array(source.length * size);
-  const weights = weight && new Float64Array(blocks.length);
-  for (let i = 0; i < blocks.length; i++) {
-    const block = Math.floor(i / size);
-    blocks[i] = source[block] < 0 ? source[block] : source[block] * size + (i % size);
-    if (weights && weight) weights[i] = weight[block];
-  }
-  if (!donated) return { source: blocks, weight: weights };
-  const given = Uint8Array.from(blocks, (_, i) => donated[Math.floor(i / size)]);
-  return { source: blocks, weight: weights, donated: given };
+/**
+ * The map on blocks of `size` parent entries (a head's dimensions) that moves blocks as `axis` says and,
+ * within each, entries as `inner` says: without it, as they are.
+ */
+export function blockAxis(
+  { source, weight, donated }: AxisMap,
+  size: number,
+  inner: AxisMap = identityAxis(size),
+): AxisMap {
+  const n = inner.source.length;
+  const entries = new Int32Array(source.length * n);
+  const isWeighted = weight !== null || inner.weight !== null;
+  const weights = isWeighted ? new Float64Array(entries.length) : null;
+  source.forEach((block, b) => {
+    for (let i = 0; i < n; i++) {
+      const from = inner.source[i];
+      entries[b * n + i] = block < 0 ? block : from < 0 ? from : block * size + from;
+      if (weights) weights[b * n + i] = (weight?.[b] ?? 1) * (inner.weight?.[i] ?? 1);
+    }
+  });
+  if (!donated) return { source: entries, weight: weights };
+  const given = Uint8Array.from(entries, (_, i) => donated[Math.floor(i / n)]);
+  return { source: entries, weight: weights, donated: given };
 }
 
 /**
- * `count` repetitions of an axis whose parent has n entries, laid end to end, as in GPT-2's fused
- * q|k|v projection. Indices of the parent and fresh entries only: a mean over the fused axis would mix its parts.
+ * Axes laid end to end, as q|k|v in a fused projection; each has `n` entries in the parent. A mean over
+ * the fused axis would mix its parts, so there is none.
  */
-export function repeatAxis(
-  { source, weight, donated }: AxisMap,
-  n: number,
-  count: number,
-): AxisMap {
-  if (source.includes(MEAN)) throw new Error("internal: a fused axis has no mean");
-  const repeated = new Int32Array(source.length * count);
-  for (let i = 0; i < repeated.length; i++) {
-    const from = source[i % source.length];
-    repeated[i] = from < 0 ? from : Math.floor(i / source.length) * n + from;
+export function concatAxes(axes: readonly AxisMap[], n: number): AxisMap {
+  if (axes.some(({ source }) => source.includes(MEAN))) {
+    throw new Error("internal: a fused axis has no mean");
   }
-  const weights = weight && Float64Array.from(repeated, (_, i) => weight[i % source.length]);
-  if (!donated) return { source: repeated, weight: weights };
-  const given = Uint8Array.from(repeated, (_, i) => donated[i % source.length]);
-  return { source: repeated, weight: weights, donated: given };
+  const source = axes.flatMap((axis, part) =>
+    Array.from(axis.source, (from) => (from < 0 ? from : part * n + from)),
+  );
+  const weights = axes.flatMap(({ source, weight }) =>
+    Array.from(weight ?? new Float64Array(source.length).fill(1)),
+  );
+  const donated = axes.flatMap(({ source, donated }) =>
+    Array.from(donated ?? new Uint8Array(source.length)),
+  );
+  return {
+    source: Int32Array.from(source),
+    weight: axes.every(({ weight }) => weight === null) ? null : Float64Array.from(weights),
+    ...(donated.includes(1) ? { donated: Uint8Array.from(donated) } : {}),
+  };
 }
 
 /** The child's indices that share a parent index, for each parent index that was copied more than once. */

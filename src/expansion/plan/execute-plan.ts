@@ -7,7 +7,7 @@
 import type { Rng } from "../../engine/index.ts";
 import { type HostTensor, sizeOf } from "../../io/index.ts";
 import type { HostModel, ModelConfig } from "../../models/index.ts";
-import { type AxisMap, FRESH, identityAxis, MEAN } from "./axis-map.ts";
+import { type AxisMap, FRESH, identityAxis, MEAN, ZERO } from "./axis-map.ts";
 import { donorPlan, takeDonated } from "./donated.ts";
 import type { GrowthPlan, ParameterPlan } from "./growth-plan.ts";
 import { perturbation } from "./perturbation.ts";
@@ -57,7 +57,7 @@ function grow(plan: ParameterPlan, parent: HostTensor, rng: Rng): Float32Array {
   return out;
 }
 
-/** scale · w0[i] · w1[j] · parent[s0[i], s1[j]], and 0 on fresh indices; a mean is over the parent's axis. */
+/** scale · w0[i] · w1[j] · parent[s0[i], s1[j]], and 0 on fresh and zero indices; a mean is over the parent's axis. */
 function growRows(
   parent: Float32Array, // [nRows, nColumns]
   nColumns: number,
@@ -72,12 +72,12 @@ function growRows(
   const line = new Float64Array(nColumns + 2); // a row of the parent, its mean, and 0
   const rounded = new Float32Array(nColumns + 2);
   const place = columns.source.map((from) =>
-    from === MEAN ? nColumns : from === FRESH ? nColumns + 1 : from,
+    from === MEAN ? nColumns : from < 0 ? nColumns + 1 : from,
   );
   const runs = columns.weight === null ? runsOf(place) : [];
   const made = new Map<number, { readonly at: number; readonly weight: number }>();
   rows.source.forEach((from, row) => {
-    if (from === FRESH) return;
+    if (from === FRESH || from === ZERO) return;
     const at = row * width;
     const weight = scale * (rows.weight?.[row] ?? 1);
     const same = made.get(from);

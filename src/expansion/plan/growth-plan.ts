@@ -36,6 +36,11 @@ export interface ParameterPlan {
   readonly scale: number;
   readonly fill: Fill;
   readonly noise: Noise | null;
+  /**
+   * Normal draws around rows that are the mean over the parent's rows (tokens of a vocabulary), with this share of the
+   * rows' deviation from it. They are drawn in the parent's width and take the columns' map. Default 0.
+   */
+  readonly rowSpread?: number;
 }
 
 /** The whole child. */

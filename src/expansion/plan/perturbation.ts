@@ -4,7 +4,7 @@
  * here for any number of copies). Computed in f64, shared by every executor of a plan.
  */
 import type { Rng } from "../../engine/index.ts";
-import { type AxisMap, copyGroups, FRESH, identityAxis } from "./axis-map.ts";
+import { type AxisMap, copyGroups, FRESH, identityAxis, MEAN } from "./axis-map.ts";
 import type { ParameterPlan } from "./growth-plan.ts";
 
 type Numbers = Float32Array | Float64Array;
@@ -24,7 +24,8 @@ export function perturbation(
   const isFresh = (row: number, column: number) =>
     rows.source[row] === FRESH || columns.source[column] === FRESH;
   const anyFresh = rows.source.includes(FRESH) || columns.source.includes(FRESH);
-  if (plan.noise === null && !anyFresh) return null;
+  const spread = rows.source.includes(MEAN) ? (plan.rowSpread ?? 0) : 0;
+  if (plan.noise === null && !anyFresh && spread === 0) return null;
 
   const nRow = rows.source.length;
   const nColumn = columns.source.length;
@@ -42,6 +43,7 @@ export function perturbation(
       : (input: number, output: number) => input * nColumn + output;
     addNoise(added, isTurned ? nRow : nColumn, place, groups, deviation, rng.fork("noise"));
   }
+  if (spread > 0) addRowSpread(added, plan, parent, parentColumns, spread, rng.fork("rows"));
   if (anyFresh) {
     const stream = rng.fork("fresh");
     const scale = plan.fill === "parent-scale" ? rootMeanSquare(parent) : null;
@@ -76,6 +78,41 @@ function addNoise(
       });
     }
   }
+}
+
+/** Draws around each row that is the mean of rows, in the parent's width, taken to the child's as its columns are. */
+function addRowSpread(
+  out: Float64Array,
+  plan: ParameterPlan,
+  parent: Numbers,
+  parentColumns: number,
+  spread: number,
+  rng: Rng,
+): void {
+  const [rows, columns] = matrixAxes(plan);
+  const deviation = spread * deviationOfRows(parent, parentColumns);
+  const draw = new Float64Array(parentColumns);
+  rows.source.forEach((from, row) => {
+    if (from !== MEAN) return;
+    for (let j = 0; j < parentColumns; j++) draw[j] = deviation * rng.normal();
+    const mean = draw.reduce((sum, value) => sum + value, 0) / parentColumns;
+    const weight = plan.scale * (rows.weight?.[row] ?? 1);
+    columns.source.forEach((source, column) => {
+      if (source < 0 && source !== MEAN) return;
+      const value = source === MEAN ? mean : draw[source];
+      out[row * columns.source.length + column] += weight * (columns.weight?.[column] ?? 1) * value;
+    });
+  });
+}
+
+/** √ of the mean square of rows about their mean. */
+function deviationOfRows(values: Numbers, nColumns: number): number {
+  const nRows = values.length / nColumns;
+  const means = new Float64Array(nColumns);
+  for (let i = 0; i < values.length; i++) means[i % nColumns] += values[i] / nRows;
+  let total = 0;
+  for (let i = 0; i < values.length; i++) total += (values[i] - means[i % nColumns]) ** 2;
+  return Math.sqrt(total / values.length);
 }
 
 /**
