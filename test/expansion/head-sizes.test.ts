@@ -1,0 +1,332 @@
+// Sizes that grow by themselves: numbers a head, key heads, query heads inside their groups, tokens; and all at once.
+// The same function in f64 and f32, gradients on both sides of what is new, and what can't be is refused.
+import { beforeAll, describe, expect, test } from "vitest";
+import { createRng, useBackend } from "../../src/engine/index.ts";
+import {
+  childConfig,
+  type ExpandOptions,
+  expandModel,
+  mapVectors,
+  measureExactness,
+  planExpansion,
+} from "../../src/expansion/index.ts";
+import { UsageError } from "../../src/io/index.ts";
+import {
+  createLmTrainer,
+  type HostModel,
+  lmTrainDefaults,
+  type ModelConfig,
+  modelSizes,
+  placeModel,
+} from "../../src/models/index.ts";
+import { testBackend } from "../support/backend.ts";
+import { forwardF64 } from "../support/forward-f64.ts";
+import { executePlanF64 } from "../support/growth-f64.ts";
+import { everyFamily } from "../support/method-growths.ts";
+import { roughModel, roughVocabulary } from "../support/rough-models.ts";
+
+const defaults: ExpandOptions = {
+  method: "lemon",
+  depth_method: "identity",
+  positions: "interleaved",
+  noise_db: 0,
+};
+const tokens = createRng("tokens");
+const ids = Int32Array.from({ length: 15 }, () => tokens.int(roughVocabulary));
+
+type Growths = Readonly<Record<string, Partial<ExpandOptions>>>;
+
+/** Each new size alone and all together, as far as the family has them. */
+function growths(config: ModelConfig): Growths {
+  const { dModel, nHead, nKvHead, headDim, dMlp, vocabSize } = modelSizes(config);
+  const isBound = config.model_type === "gpt2" || config.model_type === "gpt_neox";
+  const isNormed = config.model_type === "qwen3";
+  const vocab = { vocab: vocabSize + 7 };
+  const together = { mlp: dMlp + 9, layers: 3, ...vocab };
+  if (isBound) {
+    return {
+      "three more numbers a head": { headDim: headDim + 3 },
+      "double heads": { headDim: 2 * headDim },
+      tokens: vocab,
+      together: { headDim: headDim + 1, heads: nHead + 1, ...together },
+    };
+  }
+  const group = nHead / nKvHead;
+  // a Llama's width is a multiple of its heads
+  const width = config.model_type === "llama" ? Math.ceil(dModel / nHead + 0.5) * 2 * nHead : 47;
+  return {
+    ...(isNormed ? {} : { "two more numbers a head": { headDim: headDim + 2 } }),
+    "double heads": { headDim: 2 * headDim },
+    "triple heads": { headDim: 3 * headDim },
+    ...(group > 1 ? { "a key head for each query": { kvHeads: nHead } } : {}),
+    "larger groups": { width, heads: 2 * nHead, kvHeads: nKvHead },
+    tokens: vocab,
+    together: {
+      width,
+      headDim: 2 * headDim,
+      heads: 2 * nHead,
+      kvHeads: 2 * nHead,
+      ...together,
+    },
+  };
+}
+
+const cases = Object.entries(everyFamily).flatMap(([family, config]) =>
+  Object.entries(growths(config)).map(([what, growth]) => [family, what, growth] as const),
+);
+
+beforeAll(async () => {
+  await useBackend(testBackend);
+});
+
+test.each(cases)("%s, %s: the same function in f64, and E h at every hook", (family, _, growth) => {
+  const parent = roughModel(everyFamily[family], family);
+  const { growth: planned, map } = planExpansion(
+    parent.config,
+    { ...defaults, ...growth },
+    createRng(family),
+  );
+  expect(map.exact).toBe(true);
+  const child = executePlanF64(planned.plan, parent, createRng(family).fork("weights"));
+  const [small, big] = [forwardF64(parent, ids), forwardF64(child, ids)];
+  const vocabulary = modelSizes(child.config).vocabSize;
+  for (let t = 0; t < ids.length; t++) {
+    for (let token = 0; token < roughVocabulary; token++) {
+      const difference =
+        big.logits[t * vocabulary + token] - small.logits[t * roughVocabulary + token];
+      expect(Math.abs(difference)).toBeLessThanOrEqual(1e-10);
+    }
+  }
+  for (const { from, to, tensor } of map.hooks) {
+    const value = small.hooks.get(from);
+    if (value === undefined) continue;
+    const want = mapVectors(map, tensor, value);
+    for (const hook of to) {
+      expect(big.hooks.get(hook), `${from} → ${hook}`).toBeAllclose(want, {
+        rtol: 1e-9,
+        atol: 1e-10,
+      });
+    }
+  }
+});
+
+async function exactness(parent: HostModel, growth: Partial<ExpandOptions>) {
+  const { child, map } = await expandModel(parent, { ...defaults, ...growth }, createRng("f32"));
+  const [small, big] = [placeModel(parent), placeModel(child)];
+  const found = await measureExactness(small, big, map, ids, 1);
+  small.dispose();
+  big.dispose();
+  return { child, map, found };
+}
+
+test.each(cases)("%s, %s: the same function in f32", async (family, _, growth) => {
+  const { found } = await exactness(roughModel(everyFamily[family], family), growth);
+  expect(found.max_abs_dlogit).toBeLessThanOrEqual(1e-4);
+  expect(found.kl).toBeLessThanOrEqual(1e-6);
+  for (const { rel_err, hook_to } of found.boundaries) {
+    expect(rel_err, hook_to).toBeLessThanOrEqual(1e-5);
+  }
+});
+
+describe("what is new in a head", () => {
+  const step = async (family: string, growth: Partial<ExpandOptions>, steps: number) => {
+    const { child } = await exactness(roughModel(everyFamily[family], family), {
+      noise_db: null,
+      ...growth,
+    });
+    const trainer = createLmTrainer(child, { ...lmTrainDefaults, steps: 20, weightDecay: 0 });
+    for (let i = 0; i < steps; i++) await trainer.step({ ids, context: 15 });
+    const trained = (await trainer.model()).weights;
+    trainer.dispose();
+    return { child: child.weights, trained };
+  };
+  const unchanged = (
+    { child, trained }: Awaited<ReturnType<typeof step>>,
+    name: string,
+    rows: (row: number) => boolean,
+  ): number => {
+    const [rowCount, width] = child.get(name)?.shape as number[];
+    const [a, b] = [child, trained].map((weights) => weights.get(name)?.data as Float32Array);
+    let still = 0;
+    for (let row = 0; row < rowCount; row++) {
+      if (!rows(row)) continue;
+      const same = a
+        .subarray(row * width, (row + 1) * width)
+        .every((x, j) => x === b[row * width + j]);
+      if (same) still++;
+    }
+    return still;
+  };
+
+  test("keys and values learn at once where they begin at 0, queries after the first step, also in new layers", async () => {
+    const isNew = (row: number) => (row % 12) % 6 >= 3 || row % 2 === 1; // pair i of 3 is at 2i of 6
+    const isNewValue = (row: number) => row % 12 >= 6;
+    const growth = { headDim: 12, layers: 3, positions: [0] as const };
+    const at = (layer: number, name: string) =>
+      `model.layers.${layer}.self_attn.${name}_proj.weight`;
+    const once = await step("llama", growth, 1);
+    const keys = once.child.get(at(0, "k"))?.data as Float32Array;
+    expect(keys.subarray(28, 2 * 28).every((x) => x === 0)).toBe(true);
+    expect(unchanged(once, at(0, "k"), isNew)).toBe(0);
+    expect(unchanged(once, at(0, "v"), isNewValue)).toBe(0);
+    const thrice = await step("llama", growth, 3);
+    for (const layer of [0, 1, 2]) {
+      expect(unchanged(thrice, at(layer, "q"), isNew), `q ${layer}`).toBe(0);
+      expect(unchanged(thrice, at(layer, "k"), isNew), `k ${layer}`).toBe(0);
+      expect(unchanged(thrice, at(layer, "v"), isNewValue), `v ${layer}`).toBe(0);
+      expect(
+        unchanged(thrice, at(layer, "o"), () => true),
+        `o ${layer}`,
+      ).toBe(0);
+    }
+  });
+
+  test("where heads have norms, the gain of what was copied begins at 0 and learns at once", async () => {
+    const once = await step("qwen3", { headDim: 20 }, 1);
+    const name = "model.layers.1.self_attn.k_norm.weight";
+    const [was, is] = [once.child, once.trained].map((w) => w.get(name)?.data as Float32Array);
+    expect([...was].filter((x) => x === 0)).toHaveLength(10);
+    expect(is.every((x) => x !== 0)).toBe(true);
+  });
+});
+
+describe("the traps", () => {
+  const family = "llama";
+  const parent = roughModel(everyFamily[family], family);
+  const broken = async (
+    growth: Partial<ExpandOptions>,
+    spoil: (child: HostModel) => HostModel,
+  ): Promise<number> => {
+    const { child, map } = await expandModel(parent, { ...defaults, ...growth }, createRng(1));
+    const [small, big] = [placeModel(parent), placeModel(spoil(child))];
+    const found = await measureExactness(small, big, map, ids, 1);
+    small.dispose();
+    big.dispose();
+    return found.max_abs_dlogit;
+  };
+
+  test("pairs that stay where they were turn by other angles", async () => {
+    const apart = await broken({ headDim: 12 }, (child) => {
+      const weights = new Map(child.weights);
+      for (const layer of [0, 1]) {
+        for (const kind of ["q", "k"]) {
+          const name = `model.layers.${layer}.self_attn.${kind}_proj.weight`;
+          const { shape, data } = weights.get(name)!;
+          const moved = new Float32Array(data.length);
+          // number i of a half goes from 2i to i, the new ones behind
+          for (let row = 0; row < shape[0]; row++) {
+            const [half, i] = [Math.floor((row % 12) / 6), row % 6];
+            const to =
+              Math.floor(row / 12) * 12 + half * 6 + (i % 2 === 0 ? i / 2 : 3 + (i - 1) / 2);
+            moved.set((data as Float32Array).subarray(row * 28, (row + 1) * 28), to * 28);
+          }
+          weights.set(name, { shape, data: moved });
+        }
+      }
+      return { ...child, weights };
+    });
+    expect(apart).toBeGreaterThan(1e-3);
+  });
+
+  test("at sizes that are no multiple theta changes, and the old one shows", async () => {
+    const config = childConfig(parent.config, { headDim: 8 });
+    expect("rope" in config && config.rope.theta).toBeCloseTo(500 ** (8 / 6), 9);
+    const apart = await broken({ headDim: 8 }, (child) => ({
+      ...child,
+      config: { ...child.config, rope: { theta: 500, share: 1, scaling: null } } as ModelConfig,
+    }));
+    expect(apart).toBeGreaterThan(1e-3);
+  });
+
+  test("GPT-NeoX turns as many numbers as before, through whatever share gives that number", () => {
+    const config = everyFamily.neox; // 10 numbers a head, .4 of them turn
+    for (let headDim = 10; headDim <= 200; headDim++) {
+      const child = childConfig(config, { headDim, mlp: 50 });
+      expect("rope" in child && Math.floor(headDim * child.rope.share), `${headDim}`).toBe(4);
+    }
+  });
+});
+
+test("key heads that split stay with their queries, larger groups take turns", () => {
+  const { map } = planExpansion(
+    everyFamily.mistral,
+    { ...defaults, heads: 4, kvHeads: 4 },
+    createRng(1),
+  );
+  expect([...map.heads[0].source]).toEqual([0, 1, 2, 3]);
+  expect(map.child).toMatchObject({ n_head: 4 });
+  expect(map.child).not.toHaveProperty("n_kv_head");
+  expect(map.parent).toMatchObject({ n_kv_head: 2 });
+  const larger = planExpansion(
+    everyFamily.mistral,
+    { ...defaults, heads: 6, kvHeads: 2 },
+    createRng(1),
+  ).map;
+  expect([...larger.heads[0].source]).toEqual([0, 1, 0, 2, 3, 2]);
+  expect(larger.child).toMatchObject({ n_head: 6, n_kv_head: 2 });
+});
+
+test("new tokens get the mean of the old logits but for small draws, so the old ones lose little", async () => {
+  for (const family of ["gpt2", "neox", "llama"]) {
+    const parent = roughModel(everyFamily[family], family);
+    const { child } = await exactness(parent, { vocab: 71, noise_db: null });
+    const { logits } = forwardF64(child, ids);
+    for (let t = 0; t < ids.length; t++) {
+      const row = logits.subarray(t * 71, (t + 1) * 71);
+      const old = row.subarray(0, 61);
+      const mean = old.reduce((sum, x) => sum + x / 61, 0);
+      const deviation = Math.sqrt(old.reduce((sum, x) => sum + (x - mean) ** 2 / 61, 0));
+      const fresh = [...row.subarray(61)];
+      expect(new Set(fresh).size).toBe(10);
+      for (const logit of fresh) expect(Math.abs(logit - mean)).toBeLessThan(0.1 * deviation);
+      const mass = (values: Iterable<number>) =>
+        [...values].reduce((sum, x) => sum + Math.exp(x), 0);
+      expect(mass(fresh) / (mass(fresh) + mass(old))).toBeLessThan(10 / 71 + 0.01);
+    }
+  }
+});
+
+describe("what can't be is refused, with the nearest that can", () => {
+  const problems: readonly [string, Parameters<typeof childConfig>[1], object][] = [
+    ["llama", { headDim: 9 }, { code: "head-dim", hint: "The nearest valid sizes are 8 and 10." }],
+    [
+      "qwen3",
+      { headDim: 24 },
+      { code: "head-dim", hint: "The nearest valid sizes are 20 and 30." },
+    ],
+    ["llama", { headDim: 4 }, { code: "child-too-small", where: "--head-dim" }],
+    ["llama", { vocab: 60 }, { code: "child-too-small", where: "--vocab" }],
+    ["llama", { kvHeads: 1 }, { code: "child-too-small", where: "--kv-heads" }],
+    ["llama", { kvHeads: 3 }, { code: "kv-heads", hint: "The nearest valid: 2 and 4." }],
+    ["gpt2", { kvHeads: 1 }, { code: "kv-heads", where: "--kv-heads" }],
+    [
+      "gpt2",
+      { headDim: 15, width: 30 },
+      { code: "width-not-divisible", hint: "The nearest valid widths are 45 and 60." },
+    ],
+    [
+      "neox",
+      { headDim: 12, width: 40 },
+      { code: "width-not-divisible", hint: "The nearest valid widths are 36 and 48." },
+    ],
+    ["gpt2", { headDim: 12, width: 48, heads: 3 }, { code: "heads-width-mismatch" }],
+    ["mistral", { vocab: 61, headDim: 6, kvHeads: 2 }, { code: "nothing-to-grow" }],
+  ];
+
+  test.each(problems)("%s to %o", (family, sizes, expected) => {
+    let problem: unknown;
+    try {
+      childConfig(everyFamily[family], sizes);
+    } catch (error) {
+      problem = error;
+    }
+    expect(problem).toBeInstanceOf(UsageError);
+    expect(problem).toMatchObject(expected);
+  });
+
+  test("six queries in two groups of three have no room in three groups of two", () => {
+    const config = { ...everyFamily.mistral, num_attention_heads: 6 } as ModelConfig;
+    expect(() => childConfig(config, { kvHeads: 3 })).toThrow(/room for the parent's queries, 3/);
+    expect(modelSizes(childConfig(config, { kvHeads: 6 }))).toMatchObject({ nHead: 6, nKvHead: 6 });
+  });
+});
