@@ -23,8 +23,10 @@ const sizes = z.strictObject({
   d_model: count,
   n_layer: count,
   n_head: count,
+  n_kv_head: count.optional().describe("heads of keys and values where they are fewer"),
   d_head: count.optional().describe("width of a head where it isn't d_model / n_head"),
   d_mlp: count,
+  vocab_size: count.optional().describe("tokens; absent in old expansion maps"),
   params: count,
 });
 

@@ -174,7 +174,19 @@ function addExpand(program: Command, act: Act): void {
   addFlag(command, "--width <size>", "new width: 96, 1.5x or +32");
   addFlag(command, "--layers <size>", "new number of layers: 4, 2x or +2");
   addFlag(command, "--heads <size>", "new number of heads");
+  addFlag(
+    command,
+    "--kv-heads <size>",
+    "new number of key and value heads, where heads share them",
+  );
+  addFlag(command, "--head-dim <size>", "new numbers a head");
   addFlag(command, "--mlp <size>", "new number of neurons in an MLP layer: 512 or 2x");
+  addFlag(command, "--vocab <size>", "new number of tokens: 50304 or +3");
+  addFlag(
+    command,
+    "--add-tokens <file>",
+    "tokens to add to tokenizer.json and the model, one a line",
+  );
   addFlag(command, "--method <name>", "how width grows (lemon)", {
     parse: choice("--method", widthMethodNames),
     choices: widthMethodNames,

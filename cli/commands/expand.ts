@@ -1,6 +1,7 @@
 /** @file `expand`: grows a Hugging Face checkpoint, measures how exact that came out, writes child and map. */
 import { copyFileSync, existsSync } from "node:fs";
 import { join } from "node:path";
+import { addTokens, type GrownTokenizer, readTokenNames } from "../../src/data/index.ts";
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
 import {
   copySpread,
@@ -17,6 +18,7 @@ import {
   type SizeInfo,
   writeMap,
 } from "../../src/expansion/index.ts";
+import { readJson, UsageError, writeJsonAtomic } from "../../src/io/index.ts";
 import {
   activationsAt,
   blockHook,
@@ -36,7 +38,12 @@ export interface ExpandFlags {
   readonly width?: string;
   readonly layers?: string;
   readonly heads?: string;
+  readonly kvHeads?: string;
+  readonly headDim?: string;
   readonly mlp?: string;
+  readonly vocab?: string;
+  /** A file of tokens. */
+  readonly addTokens?: string;
   readonly method?: string;
   readonly depthMethod?: string;
   readonly positions?: string;
@@ -55,12 +62,19 @@ const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
 export async function expand(dir: string, flags: ExpandFlags, context: Context): Promise<void> {
   const { width, layers, heads, mlp, method, depthMethod, positions, noiseDb, noise } = flags;
   const parent = loadModel(dir);
+  const tokens = modelSizes(parent.config).vocabSize;
+  const added = flags.addTokens === undefined ? null : grownTokenizer(dir, flags.addTokens);
+  // a model with spare rows keeps its own
+  const needed = added && added.vocabSize > tokens ? `${added.vocabSize}` : undefined;
   const { options, notes } = parseGrowth(
     {
       width,
       layers,
       heads,
+      "kv-heads": flags.kvHeads,
+      "head-dim": flags.headDim,
       mlp,
+      vocab: flags.vocab ?? needed,
       method,
       "depth-method": depthMethod,
       positions,
@@ -68,6 +82,18 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     },
     parent.config,
   );
+  if (added) {
+    const vocab = options.vocab ?? tokens;
+    if (vocab < added.vocabSize) {
+      throw new UsageError({
+        code: "vocabulary",
+        where: "--vocab",
+        expected: `at least ${added.vocabSize}, for the tokens of ${flags.addTokens}`,
+        got: String(vocab),
+      });
+    }
+    notes.push(`tokenizer.json has ${added.vocabSize} tokens, the model ${vocab} rows for them`);
+  }
   if (context.dryRun) {
     const { map } = planExpansion(parent.config, options, createRng("dry run"));
     print(context, { map, notes, out: context.out ?? "" });
@@ -95,10 +121,17 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     for (const name of tokenizerFiles) {
       if (existsSync(join(dir, name))) copyFileSync(join(dir, name), join(folder, name));
     }
+    if (added) writeJsonAtomic(join(folder, "tokenizer.json"), added.json);
     writeMap(folder, { ...fitted, exactness });
   });
   for (const note of notes) progress.log(note);
   print(context, { map, notes, out, exactness, ...symmetry });
+}
+
+/** The tokenizer at `dir` with the tokens of a file. Errors: UsageError naming file or token. */
+function grownTokenizer(dir: string, source: string): GrownTokenizer {
+  const where = join(dir, "tokenizer.json");
+  return addTokens(readJson(where), readTokenNames(source), { where, source });
 }
 
 interface Answer {
@@ -113,8 +146,13 @@ interface Answer {
 function print(context: Context, { map, notes, out, exactness, ...rest }: Answer): void {
   const { parent, child } = map;
   const { off_image = null, copy_spread = null } = rest;
-  const describe = ({ n_layer, d_model, n_head, d_mlp, params }: SizeInfo): string =>
-    `${n_layer} layers × ${d_model}, ${n_head} heads, ${d_mlp} neurons, ${formatNumber(params)} parameters`;
+  const tokens =
+    parent.vocab_size === child.vocab_size ? () => "" : (n?: number) => `${n} tokens, `;
+  const describe = ({ n_head, n_kv_head, d_head, ...size }: SizeInfo): string => {
+    const shared = n_kv_head === undefined ? "" : ` (${n_kv_head} of keys)`;
+    const heads = `${n_head} heads${shared} of ${d_head ?? size.d_model / n_head}`;
+    return `${size.n_layer} layers × ${size.d_model}, ${heads}, ${size.d_mlp} neurons, ${tokens(size.vocab_size)}${formatNumber(size.params)} parameters`;
+  };
   const r2 = map?.hooks.flatMap((hook) => hook.r2 ?? []) ?? [];
   const fit_r2 = r2.length === 0 ? null : Math.min(...r2);
   const rows: Row[] = [

@@ -89,7 +89,10 @@ export const expandDefaults: ExpandPlan = {
   width: null,
   layers: null,
   heads: null,
+  kv_heads: null,
+  head_dim: null,
   mlp: null,
+  vocab: null,
   method: "lemon",
   depth_method: "identity",
   positions: "interleaved",
@@ -142,11 +145,16 @@ export const reportDefaults: ReportPlan = {
 /** `report.title` of a plan without SAEs. */
 export const growthTitle = "What did growing buy?";
 
-/** A stage's name from what it changes: `wider`, `deeper`, or `bigger`. */
+/** A stage's name from what it changes: `wider`, `deeper`, `bigger`, or what of the width alone. */
 export function defaultStageName(expand: ExpandPlan): string {
-  const { width, layers, heads, mlp, positions } = expand;
+  const { width, layers, heads, kv_heads, head_dim, mlp, vocab, positions } = expand;
+  const grows = (...sizes: readonly ExpandPlan["width"][]) => sizes.some((size) => size !== null);
+  const widens = grows(width, heads, kv_heads, head_dim);
   // a list of positions adds as many layers
-  if (layers === null && typeof positions === "string")
-    return width === null && heads === null && mlp !== null ? "more-neurons" : "wider";
-  return width === null && heads === null && mlp === null ? "deeper" : "bigger";
+  if (layers !== null || typeof positions !== "string") {
+    return widens || grows(mlp, vocab) ? "bigger" : "deeper";
+  }
+  if (widens || !grows(mlp, vocab)) return "wider";
+  if (mlp === null) return "more-tokens";
+  return vocab === null ? "more-neurons" : "wider";
 }

@@ -211,9 +211,14 @@ function resolveStages(
   const stages: StagePlan[] = [];
   for (const [i, input] of inputs.entries()) {
     const expand = { ...expandDefaults, ...defined(input.expand) };
-    const sizes = [expand.width, expand.layers, expand.heads, expand.mlp];
+    const { width, layers, heads, kv_heads, head_dim, mlp, vocab } = expand;
+    const sizes = [width, layers, heads, kv_heads, head_dim, mlp, vocab];
     if (sizes.every((size) => size === null) && typeof expand.positions === "string") {
-      fail(`stages[${i}].expand`, "width, layers, heads or mlp", "nothing that grows");
+      fail(
+        `stages[${i}].expand`,
+        "width, layers, heads, kv_heads, head_dim, mlp or vocab",
+        "nothing that grows",
+      );
     }
     const taken = new Set(["base", ...stages.map((stage) => folded(stage.name))]);
     if (input.name !== undefined && taken.has(folded(input.name))) {

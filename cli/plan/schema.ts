@@ -117,10 +117,24 @@ const expand = z.strictObject({
     .nullable()
     .describe("new number of layers: 4, 2x or +2"),
   heads: z.union([absolute, factor, increment]).nullable().describe("new number of heads"),
+  kv_heads: z
+    .union([absolute, factor, increment])
+    .nullable()
+    .describe(
+      "new number of key and value heads, where heads share them; default: as many as keep the groups' size",
+    ),
+  head_dim: z
+    .union([absolute, factor, increment])
+    .nullable()
+    .describe("new numbers a head; in gpt2 and gpt_neox the width follows"),
   mlp: z
     .union([absolute, factor, increment])
     .nullable()
     .describe("new number of neurons in an MLP layer"),
+  vocab: z
+    .union([absolute, factor, increment])
+    .nullable()
+    .describe("new number of tokens; the tokenizer stays"),
   method: z.enum(widthMethodNames).describe("how width grows"),
   depth_method: z
     .enum(depthMethodNames)

@@ -93,7 +93,10 @@ export interface ExpandPlan {
   readonly width: Growth | null;
   readonly layers: Growth | null;
   readonly heads: Growth | null;
+  readonly kv_heads: Growth | null;
+  readonly head_dim: Growth | null;
   readonly mlp: Growth | null;
+  readonly vocab: Growth | null;
   readonly method: WidthMethodName;
   readonly depth_method: DepthMethodName;
   readonly positions: "interleaved" | "top" | "bottom" | readonly number[];

@@ -1,4 +1,5 @@
 /** Corpora, the tokenizer, token sets and batches. */
+export { addTokens, type GrownTokenizer, readTokenNames } from "./added-tokens.ts";
 export type { Corpus, CorpusOrder, CorpusSpec, Document } from "./corpus.ts";
 export { corpusSpecOf, openCorpus } from "./open-corpus.ts";
 export { printableToken } from "./printable-token.ts";

@@ -47,10 +47,15 @@ function isBound({ model_type }: ModelConfig): boolean {
  * queries that share a key head. Where heads don't make up the width it is 1, or what transformers asks of a Llama.
  * Methods that only multiply step by the whole width.
  */
-export function widthStep(config: ModelConfig, method: WidthMethodName): number {
-  const { dModel, nHead, nKvHead, headDim } = modelSizes(config);
+export function widthStep(
+  config: ModelConfig,
+  method: WidthMethodName,
+  headDim: number = modelSizes(config).headDim,
+): number {
+  const parent = modelSizes(config);
+  const { dModel, nHead, nKvHead } = parent;
   if (widthMethods[method].wholeMultiples) return dModel;
-  if (isBound(config) || nHead * headDim === dModel) return headDim * (nHead / nKvHead);
+  if (isBound(config) || nHead * parent.headDim === dModel) return headDim * (nHead / nKvHead);
   return config.model_type === "llama" ? nHead : 1;
 }
 

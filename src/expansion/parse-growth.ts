@@ -20,6 +20,7 @@ export interface GrowthFlags {
   readonly mlp?: string | number;
   readonly "kv-heads"?: string | number;
   readonly "head-dim"?: string | number;
+  readonly vocab?: string | number;
   readonly experts?: string | number;
   readonly method?: string;
   readonly "depth-method"?: string;
@@ -45,15 +46,13 @@ export function parseGrowth(
 ): { options: ExpandOptions; notes: string[] } {
   const parent = modelSizes(config);
   const notes: string[] = [];
-  for (const key of ["kv-heads", "head-dim", "experts"] as const) {
-    if (flags[key] !== undefined) {
-      throw new UsageError({
-        code: "growth-unsupported",
-        where: `--${key}`,
-        expected: "a kind of growth that this version has: width, heads, layers or mlp",
-        got: String(flags[key]),
-      });
-    }
+  if (flags.experts !== undefined) {
+    throw new UsageError({
+      code: "growth-unsupported",
+      where: "--experts",
+      expected: "a kind of growth that this version has",
+      got: String(flags.experts),
+    });
   }
   const method = flags.method ?? "lemon";
   if (!isWidthMethod(method)) {
@@ -65,20 +64,29 @@ export function parseGrowth(
   }
   const positions = parsePositions(flags.positions ?? "interleaved");
   const inserted = typeof positions === "string" ? undefined : parent.nLayer + positions.length;
+  const headDim = parseSize("--head-dim", flags["head-dim"], parent.headDim);
   const options: ExpandOptions = {
-    width: flags.width === undefined ? undefined : parseWidth(flags.width, config, method, notes),
+    width:
+      flags.width === undefined
+        ? undefined
+        : parseWidth(flags.width, config, { method, headDim }, notes),
     heads: parseSize("--heads", flags.heads, parent.nHead),
+    kvHeads: parseSize("--kv-heads", flags["kv-heads"], parent.nKvHead),
+    headDim,
     layers: parseSize("--layers", flags.layers, parent.nLayer) ?? inserted,
     mlp: parseSize("--mlp", flags.mlp, parent.dMlp),
+    vocab: parseSize("--vocab", flags.vocab, parent.vocabSize),
     method,
     depth_method: depthMethod,
     positions,
     noise_db: parseNoise(flags["noise-db"]),
   };
-  const child = modelSizes(childConfig(config, options));
+  const childSettings = childConfig(config, options);
+  const child = modelSizes(childSettings);
   childLayers(depthMethod, parent.nLayer, child.nLayer, positions);
   if (options.width === undefined && child.dModel !== parent.dModel) {
-    notes.push(`width follows the heads: ${child.nHead} heads make ${child.dModel}`);
+    const of = child.headDim === parent.headDim ? "" : ` of ${child.headDim}`;
+    notes.push(`width follows the heads: ${child.nHead} heads${of} make ${child.dModel}`);
   }
   if (options.heads === undefined && child.nHead !== parent.nHead) {
     notes.push(`heads follow the width: ${child.nHead} of ${child.headDim}`);
@@ -94,26 +102,41 @@ export function parseGrowth(
       "rms_norm_eps changes with the width and the norms of the heads share it: queries and keys are scaled to make up for it, exactly",
     );
   }
+  if ("rope" in config && "rope" in childSettings) {
+    const [was, is] = [config.rope, childSettings.rope];
+    if (is.theta !== was.theta) {
+      notes.push(`rope_theta becomes ${is.theta}: heads of ${child.headDim} then turn as before`);
+    }
+    if (is.share !== was.share) {
+      notes.push(`rotary_pct becomes ${is.share}: as many numbers of a head turn as before`);
+    }
+  }
+  if (child.vocabSize > parent.vocabSize) {
+    notes.push(
+      "the logits of the old tokens stay exactly; their probabilities give the new ones a share",
+    );
+  }
   return { options, notes };
 }
 
 function parseWidth(
   value: string | number,
   config: ModelConfig,
-  method: WidthMethodName,
+  { method, headDim }: { readonly method: WidthMethodName; readonly headDim?: number },
   notes: string[],
 ): number {
-  const { dModel, headDim } = modelSizes(config);
-  const step = widthStep(config, method);
+  const sizes = modelSizes(config);
+  const { dModel } = sizes;
+  const step = widthStep(config, method, headDim);
   const exact = parseAmount("--width", value, dModel);
   if (!exact.relative || exact.size % step === 0 || exact.size < dModel) {
     return exact.size;
   }
-  const smallest = dModel + step;
+  const smallest = (Math.floor(dModel / step) + 1) * step;
   const width = Math.max(smallest, Math.round(exact.size / step) * step);
   const reason = widthMethods[method].wholeMultiples
     ? `${method} allows`
-    : `heads of ${headDim} allow`;
+    : `heads of ${headDim ?? sizes.headDim} allow`;
   notes.push(
     `width ${value} of ${dModel} is ${exact.size}; ${width} is the nearest that ${reason}`,
   );

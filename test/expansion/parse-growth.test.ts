@@ -65,7 +65,11 @@ describe("parseGrowth", () => {
     [{ layers: 3, "depth-method": "solar" }, "solar-layers"],
     [{ layers: 4, positions: "middle" }, "positions"],
     [{ layers: 4, "noise-db": "loud" }, "noise-db"],
-    [{ "kv-heads": 2 }, "growth-unsupported"],
+    [{ "kv-heads": 2 }, "kv-heads"],
+    [{ "head-dim": "0.5x" }, "child-too-small"],
+    [{ "head-dim": 18, width: 64 }, "width-not-divisible"],
+    [{ vocab: 7 }, "child-too-small"],
+    [{ experts: 2 }, "growth-unsupported"],
   ] as [GrowthFlags, string][])("refuses %o as %s", (flags, code) => {
     expect(problem(flags).code).toBe(code);
   });

@@ -93,7 +93,7 @@ export function growthFrame(parent: ModelConfig, child: ModelConfig): GrowthFram
     const at = blockName(child, layer);
     for (const part of layout.parts) {
       const [weight, bias] = [`${part.name}.weight`, `${part.name}.bias`];
-      if (part.kind === "kept") {
+      if (part.kind === "head-norm") {
         const [n = 0] = to.get(`${at}.${part.name}`) ?? [];
         add(`${at}.${part.name}`, part.name, layer, whole(all(1), all(n)));
       } else if (part.kind === "norm") {

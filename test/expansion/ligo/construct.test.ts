@@ -40,18 +40,19 @@ const configs: Readonly<Record<string, ModelConfig>> = {
 
 /** A child with odd sizes: half as many groups of heads more, and three layers. */
 function childOf(config: ModelConfig): ModelConfig {
-  const { nHead, nKvHead, headDim, dModel, dMlp, normEps } = modelSizes(config);
+  const parent = modelSizes(config);
+  const { nHead, nKvHead, headDim, dModel, dMlp } = parent;
   const isBound = config.model_type === "gpt2" || config.model_type === "gpt_neox";
   const groups = nKvHead + Math.ceil(nKvHead / 2);
   const heads = (groups * nHead) / nKvHead;
   const width = isBound ? heads * headDim : dModel + heads;
   return resizedConfig(config, {
+    ...parent,
     dModel: width,
     nHead: heads,
     nKvHead: groups,
     nLayer: 3,
     dMlp: dMlp + 5,
-    normEps,
   });
 }
 
