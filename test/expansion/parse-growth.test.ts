@@ -3,6 +3,7 @@ import { identityDepth } from "../../src/expansion/depth/identity.ts";
 import { childConfig, type GrowthFlags, parseGrowth } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import { gpt2Config } from "../../src/models/index.ts";
+import { roughConfigs } from "../support/rough-models.ts";
 
 const parent = gpt2Config({
   vocab_size: 100,
@@ -31,6 +32,26 @@ describe("parseGrowth", () => {
     expect(child({ layers: "+2" })).toMatchObject({ n_embd: 64, n_layer: 4, n_inner: 256 });
     expect(child({ layers: 3, mlp: 300 })).toMatchObject({ n_layer: 3, n_inner: 300 });
     expect(child({ heads: "6" })).toMatchObject({ n_embd: 96, n_head: 6 });
+  });
+
+  it("reads the sizes within and beside the heads, and says what follows", () => {
+    expect(child({ "head-dim": "1.5x" })).toMatchObject({ n_embd: 96, n_head: 4 });
+    expect(child({ "head-dim": 20, heads: 5 })).toMatchObject({ n_embd: 100, n_head: 5 });
+    expect(child({ vocab: "+3" })).toMatchObject({ vocab_size: 103, n_embd: 64 });
+    expect(parseGrowth({ "head-dim": 20 }, parent).notes).toEqual([
+      "width follows the heads: 4 heads of 20 make 80",
+      "the MLP keeps its ratio to the width: 320 neurons",
+    ]);
+    const notes = (name: string, flags: GrowthFlags) =>
+      parseGrowth(flags, roughConfigs[name]).notes.join();
+    expect(notes("llama", { "head-dim": 9 + 1 })).toMatch(
+      /^rope_theta becomes 31498\.\d+: heads of 10/,
+    );
+    expect(notes("llama", { "head-dim": "2x" })).toBe("");
+    expect(notes("neox", { "head-dim": 16 })).toContain("rotary_pct becomes 0.25");
+    expect(notes("qwen3", { vocab: 70 })).toContain("logits of the old tokens stay exactly");
+    const { options } = parseGrowth({ width: "1.3x", "head-dim": 20 }, parent);
+    expect(options.width).toBe(80);
   });
 
   it("rounds a relative width to what heads allow and says so", () => {
