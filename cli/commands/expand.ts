@@ -62,10 +62,10 @@ const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
 export async function expand(dir: string, flags: ExpandFlags, context: Context): Promise<void> {
   const { width, layers, heads, mlp, method, depthMethod, positions, noiseDb, noise } = flags;
   const parent = loadModel(dir);
-  const tokens = modelSizes(parent.config).vocabSize;
+  const { vocabSize } = modelSizes(parent.config);
   const added = flags.addTokens === undefined ? null : grownTokenizer(dir, flags.addTokens);
   // a model with spare rows keeps its own
-  const needed = added && added.vocabSize > tokens ? `${added.vocabSize}` : undefined;
+  const needed = added && added.vocabSize > vocabSize ? `${added.vocabSize}` : undefined;
   const { options, notes } = parseGrowth(
     {
       width,
@@ -83,7 +83,7 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     parent.config,
   );
   if (added) {
-    const vocab = options.vocab ?? tokens;
+    const vocab = options.vocab ?? vocabSize;
     if (vocab < added.vocabSize) {
       throw new UsageError({
         code: "vocabulary",

@@ -80,7 +80,7 @@ export function planExpansion<C extends ModelConfig>(
     child: sizeInfo(config),
     hooks: hookMaps(parent, config, stream, layers, {
       exact: exactWidth,
-      published: !grows.width || !method.fromNextLayer,
+      published: !widens || !method.fromNextLayer,
     }),
     linear: linearMaps(stream),
     layers: layerMap(small.nLayer, layers),

@@ -145,7 +145,7 @@ describe("what is new in a head", () => {
     name: string,
     rows: (row: number) => boolean,
   ): number => {
-    const [rowCount, width] = child.get(name)?.shape as number[];
+    const [rowCount, width] = child.get(name)!.shape;
     const [a, b] = [child, trained].map((weights) => weights.get(name)?.data as Float32Array);
     let still = 0;
     for (let row = 0; row < rowCount; row++) {
