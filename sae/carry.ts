@@ -73,15 +73,15 @@ export function carrySae(
   const W_enc = new Float32Array(grown.length);
   transposeInto(grown, d_sae, D, W_enc);
   const b_dec = mapPoints(map, entry.tensor, sae.b_dec);
-  const b_enc = sae.b_enc.slice();
-  if (isFitted(linear)) {
-    const back = pullBack(map, entry.tensor, b_dec);
-    for (let i = 0; i < d_sae; i++) {
-      let shift = 0;
-      for (let j = 0; j < d_in; j++) shift += sae.W_enc[j * d_sae + i] * (back[j] - sae.b_dec[j]);
-      b_enc[i] += shift;
-    }
-  }
+  const shift = isFitted(linear) ? encoderShift(sae, map, entry.tensor, b_dec) : null;
+  const b_enc = sae.b_enc.map((bias, i) => bias + (shift?.[i] ?? 0));
+  // a gated SAE's values start from the pre-activation without b_enc
+  const gate = sae.gate && {
+    ...sae.gate,
+    b_mag: sae.gate.b_mag.map(
+      (bias, i) => bias + Math.exp(sae.gate?.r_mag[i] ?? 0) * (shift?.[i] ?? 0),
+    ),
+  };
   const [hook_name, ...also] = entry.to;
   return {
     sae: {
@@ -91,11 +91,28 @@ export function carrySae(
       W_dec: mapVectors(map, entry.tensor, sae.W_dec),
       b_dec,
       threshold: sae.threshold?.slice() ?? null,
-      ...(sae.gate && { gate: sae.gate }),
+      ...(gate && { gate }),
     },
     hook_name,
     also,
   };
+}
+
+/** What each latent's bias takes up under a fitted map: w · (R c' + r − c), c being what the encoder takes off its input. */
+function encoderShift(
+  sae: Sae,
+  map: ExpansionMap,
+  tensor: string,
+  b_dec: Float32Array,
+): Float64Array {
+  const { d_in, d_sae, apply_b_dec_to_input } = sae.cfg;
+  const back = pullBack(map, tensor, apply_b_dec_to_input ? b_dec : new Float32Array(b_dec.length));
+  const shift = new Float64Array(d_sae);
+  for (let j = 0; j < d_in; j++) {
+    const missed = back[j] - (apply_b_dec_to_input ? sae.b_dec[j] : 0);
+    for (let i = 0; i < d_sae; i++) shift[i] += sae.W_enc[j * d_sae + i] * missed;
+  }
+  return shift;
 }
 
 function identityWidth({ parent }: ExpansionMap, hook: string): number {

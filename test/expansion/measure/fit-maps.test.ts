@@ -2,7 +2,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { carrySae, checkCarry, preActivations, type Sae, saeConfig } from "../../../sae/index.ts";
+import {
+  carrySae,
+  checkCarry,
+  encode,
+  preActivations,
+  type Sae,
+  saeConfig,
+} from "../../../sae/index.ts";
 import { createRng, tf, useBackend } from "../../../src/engine/index.ts";
 import {
   composeMaps,
@@ -184,16 +191,36 @@ describe("an SAE carried through a fitted map", () => {
     threshold: null,
   };
 
-  test("sees the child's activations as its parent's: R H + r", () => {
-    const carried = carrySae(sae, map);
+  test.each([
+    ["topk", sae],
+    ["without b_dec at its input", { ...sae, cfg: { ...sae.cfg, apply_b_dec_to_input: false } }],
+    [
+      "gated",
+      {
+        ...sae,
+        cfg: saeConfig({ architecture: "gated", d_in: 8, d_sae: 16, hook_name: hook }),
+        gate: { r_mag: draw(16), b_mag: draw(16) },
+      },
+    ],
+  ] as [string, Sae][])("sees the child's activations as its parent's, R H + r: %s", (_, given) => {
+    const carried = carrySae(given, map);
     const H = draw(5 * 8);
     const h = pullBack(map, `fit:${hook}`, H);
     const [got, want] = tf.tidy(() => [
       preActivations(carried.sae, tf.tensor2d(H, [5, 8])).dataSync(),
-      preActivations(sae, tf.tensor2d(h, [5, 8])).dataSync(),
+      preActivations(given, tf.tensor2d(h, [5, 8])).dataSync(),
     ]);
     expect(got).toBeAllclose(want, { atol: 1e-4 });
-    expect(carried.sae.b_dec).toBeAllclose(mapPoints(map, `fit:${hook}`, sae.b_dec));
+    const codesOf = (of: Sae, rows: Float32Array) => {
+      const x = tf.tensor2d(rows, [5, 8]);
+      const codes = encode(of, x);
+      x.dispose();
+      return codes;
+    };
+    const [codes, wanted] = [codesOf(carried.sae, H), codesOf(given, h)];
+    expect(codes.latent).toEqual(wanted.latent);
+    expect(codes.value).toBeAllclose(wanted.value, { atol: 1e-4 });
+    expect(carried.sae.b_dec).toBeAllclose(mapPoints(map, `fit:${hook}`, given.b_dec));
     expect(carried.hook_name).toBe("blocks.3.hook_resid_post");
   });
 
