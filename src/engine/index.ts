@@ -41,6 +41,7 @@ export {
   causalAttention,
   type Projections,
 } from "./ops/causal-attention.ts";
+export { combineRows, combineRowsComposite, type ExpertRows } from "./ops/combine-rows.ts";
 export { crossEntropy, tokenLoss, tokenLossComposite } from "./ops/cross-entropy.ts";
 export { embedding, embeddingComposite } from "./ops/embedding.ts";
 export { gelu, geluComposite } from "./ops/gelu.ts";
@@ -49,6 +50,7 @@ export { layerNorm, layerNormComposite } from "./ops/layer-norm.ts";
 export { type LinearOptions, linear } from "./ops/linear.ts";
 export { rmsNorm, rmsNormComposite } from "./ops/rms-norm.ts";
 export { swiglu, swigluComposite } from "./ops/swiglu.ts";
+export { topKGates, topKMask, topKMaskComposite } from "./ops/top-k-gates.ts";
 export { createRng, type Rng } from "./random.ts";
 export { tf } from "./tf.ts";
 export { valueAndGrads } from "./value-and-grads.ts";

@@ -18,13 +18,16 @@ export interface UnitAxes {
 /** What the outputs of a matrix that reads the stream are. */
 export type ReadUnits = "queries" | "keys" | "values" | "neurons";
 
-/** One part of a block: a norm, a matrix that reads the normed stream or writes into it, or the gain of the norm of each head. */
-export type BlockPart =
-  | { readonly kind: "norm"; readonly name: string }
-  | { readonly kind: "head-norm"; readonly name: string; readonly gain: "queryGain" | "keyGain" }
+/**
+ * One part of a block: a norm, a matrix that reads the normed stream or writes into it, the gain of the norm of each
+ * head, or a router [experts, d], which the parent may lack. `from` is the part's name in the parent where that is another.
+ */
+export type BlockPart = (
+  | { readonly kind: "norm" }
+  | { readonly kind: "head-norm"; readonly gain: "queryGain" | "keyGain" }
+  | { readonly kind: "router" }
   | {
       readonly kind: "read";
-      readonly name: string;
       readonly output: (axes: UnitAxes, config: ModelConfig) => AxisMap;
       /** The norm of each head that its output goes through, where the model has one. */
       readonly normedBy?: string;
@@ -33,7 +36,8 @@ export type BlockPart =
       /** Whether that order is kept within each head, and not over the whole axis. Default false. */
       readonly byHead?: boolean;
     }
-  | { readonly kind: "write"; readonly name: string; readonly units: "heads" | "neurons" };
+  | { readonly kind: "write"; readonly units: "heads" | "neurons" }
+) & { readonly name: string; readonly from?: string };
 
 /** A family's layout. */
 export interface FamilyLayout {
@@ -145,16 +149,39 @@ const llama: FamilyLayout = {
   ],
 };
 
-const layouts: Readonly<Record<ModelConfig["model_type"], FamilyLayout>> = {
+const layouts = {
   gpt2,
   gpt_neox: neox,
   llama,
   mistral: llama,
   qwen2: llama,
   qwen3: llama,
-};
+} as const;
 
-/** The layout of a configuration's family. */
-export function layoutOf(config: ModelConfig): FamilyLayout {
-  return layouts[config.model_type];
+/** The parts of a Llama's MLP in the order in which Mixtral stores them, and their names in an expert. */
+const expertParts = [
+  ["w1", "mlp.gate_proj"],
+  ["w2", "mlp.down_proj"],
+  ["w3", "mlp.up_proj"],
+] as const;
+
+/** A Mixtral's layout: a Llama's with a router and, for each expert, the parts of an MLP. */
+function mixtral(count: number, isUpcycled: boolean): FamilyLayout {
+  const router: BlockPart = { kind: "router", name: "block_sparse_moe.gate" };
+  const experts = Array.from({ length: count }, (_, e) =>
+    expertParts.map(([own, from]): BlockPart => {
+      const part = llama.parts.find((dense) => dense.name === from) as BlockPart;
+      const named = { ...part, name: `block_sparse_moe.experts.${e}.${own}` };
+      return isUpcycled ? { ...named, from } : named;
+    }),
+  );
+  const others = llama.parts.filter((part) => !part.name.startsWith("mlp."));
+  return { ...llama, parts: [...others, router, ...experts.flat()] };
+}
+
+/** The layout of a configuration's family, of a child that comes from `parent`. */
+export function layoutOf(config: ModelConfig, parent: ModelConfig = config): FamilyLayout {
+  return config.model_type === "mixtral"
+    ? mixtral(config.num_local_experts, parent.model_type !== "mixtral")
+    : layouts[config.model_type];
 }

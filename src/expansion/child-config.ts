@@ -5,6 +5,8 @@
  */
 import { UsageError } from "../io/index.ts";
 import {
+  type LlamaConfig,
+  type MixtralConfig,
   type ModelConfig,
   type ModelSizes,
   modelSizes,
@@ -12,6 +14,7 @@ import {
   resizedConfig,
 } from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
+import { type ExpertSizes, upcycledConfig } from "./experts/moe-upcycle.ts";
 import { checkHeadSize, headRope } from "./head-dims.ts";
 import { holdsEveryQuery } from "./head-groups.ts";
 import type { SizeInfo } from "./map/expansion-map.ts";
@@ -19,7 +22,7 @@ import type { WidthMethodName } from "./width/width-growth.ts";
 import { widthMethods } from "./width/width-methods.ts";
 
 /** Absolute sizes of the child; what is left out stays, except that the MLP keeps its ratio to the width. */
-export interface ChildSizes {
+export interface ChildSizes extends Partial<ExpertSizes> {
   readonly width?: number;
   readonly heads?: number;
   /** Heads of keys and values. */
@@ -36,6 +39,8 @@ export interface ChildSizes {
 export interface ChildGrowth extends ChildSizes {
   readonly method?: WidthMethodName;
 }
+/** What a model of a configuration can become: Llamas and Mistrals also a Mixtral. */
+export type ChildConfig<C extends ModelConfig> = C extends LlamaConfig ? C | MixtralConfig : C;
 
 /** Whether the heads always make up the width. */
 function isBound({ model_type }: ModelConfig): boolean {
@@ -64,7 +69,36 @@ export function widthStep(
  * parent's, when width and heads disagree, when the width is no multiple of the head dimension, when the width
  * method can't grow to them, or when nothing grows.
  */
-export function childConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth): C {
+export function childConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth): ChildConfig<C> {
+  const { experts, expertsPerToken } = sizes;
+  if (experts === undefined) {
+    if (expertsPerToken !== undefined) {
+      throw new UsageError({
+        code: "experts-per-token",
+        where: "--experts-per-token",
+        expected: "--experts beside it: how many experts there are to choose from",
+        got: String(expertsPerToken),
+      });
+    }
+    return denseConfig(config, sizes) as ChildConfig<C>;
+  }
+  const upcycled = upcycledConfig(config, { experts, expertsPerToken });
+  if (!isGrown(config, sizes)) return upcycled as ChildConfig<C>;
+  const dense = denseConfig<ModelConfig>(config, sizes);
+  return upcycledConfig(dense, { experts, expertsPerToken }) as ChildConfig<C>;
+}
+
+/** Whether a size is given that isn't the parent's. */
+function isGrown(config: ModelConfig, sizes: ChildSizes): boolean {
+  const { dModel, nHead, nKvHead, headDim, nLayer, dMlp, vocabSize } = modelSizes(config);
+  const { width, heads, kvHeads, layers, mlp, vocab } = sizes;
+  const given = [width, heads, kvHeads, sizes.headDim, layers, mlp, vocab];
+  const were = [dModel, nHead, nKvHead, headDim, nLayer, dMlp, vocabSize];
+  return given.some((size, i) => size !== undefined && size !== were[i]);
+}
+
+/** The child's configuration but for its experts. */
+function denseConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth): C {
   const parent = modelSizes(config);
   const headDim = sizes.headDim ?? parent.headDim;
   checkHeadSize(config, headDim);
@@ -134,7 +168,7 @@ export function childConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth
       code: "nothing-to-grow",
       where: "expand",
       expected:
-        "at least one of --width, --heads, --kv-heads, --head-dim, --layers, --mlp, --vocab above the parent's size",
+        "at least one of --width, --heads, --kv-heads, --head-dim, --layers, --mlp, --vocab above the parent's size, or --experts",
       got: `the parent's sizes: width ${dModel}, ${nLayer} layers, MLP ${dMlp}`,
     });
   }
@@ -227,7 +261,7 @@ function checkKeyHeads(
 
 /** The sizes that the map and the JSON documents state. */
 export function sizeInfo(config: ModelConfig): SizeInfo {
-  const { dModel, nLayer, nHead, nKvHead, headDim, dMlp, vocabSize } = modelSizes(config);
+  const { dModel, nLayer, nHead, nKvHead, headDim, dMlp, experts, vocabSize } = modelSizes(config);
   return {
     d_model: dModel,
     n_layer: nLayer,
@@ -235,6 +269,7 @@ export function sizeInfo(config: ModelConfig): SizeInfo {
     ...(nKvHead === nHead ? {} : { n_kv_head: nKvHead }),
     ...(nHead * headDim === dModel ? {} : { d_head: headDim }),
     d_mlp: dMlp,
+    ...(experts && { n_expert: experts.count, n_expert_per_token: experts.perToken }),
     vocab_size: vocabSize,
     params: parameterCount(config),
   };

@@ -3,9 +3,15 @@
  * from its parent.
  */
 import type { Rng } from "../engine/index.ts";
-import { type HostModel, hookNames, type ModelConfig, modelSizes } from "../models/index.ts";
+import {
+  type HostModel,
+  hookNames,
+  type ModelConfig,
+  type ModelSizes,
+  modelSizes,
+} from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
-import { type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
+import { type ChildConfig, type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
 import { type ChildLayer, type DepthMethodName, exactPrefix } from "./depth/child-layer.ts";
 import { childLayers } from "./depth/depth-methods.ts";
 import type { Positions } from "./depth/identity.ts";
@@ -39,7 +45,7 @@ export async function expandModel<C extends ModelConfig>(
   parent: HostModel<C>,
   options: ExpandOptions,
   rng: Rng,
-): Promise<{ child: HostModel<C>; map: ExpansionMap }> {
+): Promise<{ child: HostModel<ChildConfig<C>>; map: ExpansionMap }> {
   const { growth, map } = planExpansion(parent.config, options, rng);
   return { child: await executePlan(growth.plan, parent, rng.fork("weights")), map };
 }
@@ -49,7 +55,7 @@ export function planExpansion<C extends ModelConfig>(
   parent: C,
   options: ExpandOptions,
   rng: Rng,
-): PlannedExpansion<C> {
+): PlannedExpansion<ChildConfig<C>> {
   const config = childConfig(parent, options);
   const [small, big] = [modelSizes(parent), modelSizes(config)];
   const method = widthMethods[options.method];
@@ -70,6 +76,7 @@ export function planExpansion<C extends ModelConfig>(
     widens ? options.method : null,
     big.nLayer > small.nLayer ? options.depth_method : null,
     big.vocabSize > small.vocabSize ? "vocabulary" : null,
+    big.experts && !small.experts ? "moe-upcycle" : null,
   ];
   const map: ExpansionMap = {
     format: "sae-carry/map",
@@ -86,7 +93,7 @@ export function planExpansion<C extends ModelConfig>(
     layers: layerMap(small.nLayer, layers),
     heads: growth.heads,
     neurons: growth.neurons,
-    experts: null,
+    experts: expertMap(small, big, layers),
     fresh: growth.fresh,
     exactness: null,
   };
@@ -106,6 +113,19 @@ function layerMap(nParent: number, layers: readonly ChildLayer[]): number[][] {
     if (!inserted) map[source].push(layer);
   });
   return map;
+}
+
+/** By layer of the child, the parent's expert behind each; a dense MLP counts as expert 0. */
+function expertMap(
+  { experts: were }: ModelSizes,
+  { experts }: ModelSizes,
+  layers: readonly ChildLayer[],
+): Int32Array[] | null {
+  if (!experts) return null;
+  const source = (expert: number): number => (were ? expert : 0);
+  return layers.map(({ inserted }) =>
+    Int32Array.from({ length: experts.count }, (_, e) => (inserted ? -1 : source(e))),
+  );
 }
 
 /**
@@ -142,6 +162,8 @@ function hookMaps(
     }
     const [layer, point] = [Number(match[1]), match[2]];
     if (point === "attn.hook_pattern") continue; // one matrix a head: the head map says it all
+    // neurons of an MLP that became several: which of them hold a token's depends on the token
+    if (point === "mlp.hook_post" && big.experts) continue;
     const equal = equalLayers(point, layer, layers, applied);
     const isBottom = layer === 0 && point === "hook_resid_pre";
     const claims = claimed(isBottom, equal.length > 0);
@@ -154,11 +176,13 @@ function hookMaps(
         ? growsHeads
           ? `head_map:${last}`
           : "identity"
-        : point === "mlp.hook_post"
-          ? big.dMlp > small.dMlp
-            ? `neuron_map:${last}`
-            : "identity"
-          : residual;
+        : point === "mlp.hook_expert_weights"
+          ? "identity"
+          : point.endsWith(".hook_post")
+            ? big.dMlp > small.dMlp
+              ? `neuron_map:${last}`
+              : "identity"
+            : residual;
     const to = [last, ...others].map((at) => `blocks.${at}.${point}`);
     maps.push(hookMap(hook, to, tensor, claims));
   }

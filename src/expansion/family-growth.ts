@@ -8,6 +8,7 @@ import { blockName, type ModelConfig, modelSizes, parameterShapes } from "../mod
 import { layoutOf } from "./block-layout.ts";
 import { requireCopies } from "./depth/cancel.ts";
 import type { ChildLayer } from "./depth/child-layer.ts";
+import { routerDeviation } from "./experts/moe-upcycle.ts";
 import { headDims } from "./head-dims.ts";
 import { headUnits } from "./head-groups.ts";
 import { type AxisMap, blockAxis, FRESH, identityAxis, ZERO } from "./plan/axis-map.ts";
@@ -23,7 +24,7 @@ export interface FamilyGrowth<C extends ModelConfig = ModelConfig> {
   /** By layer of the child. */
   readonly heads: readonly FanOut[];
   readonly neurons: readonly FanOut[];
-  /** Parameters of inserted blocks. */
+  /** Parameters of inserted blocks, and routers that the parent lacks. */
   readonly fresh: readonly string[];
 }
 
@@ -40,7 +41,7 @@ export interface PlannedWidth {
  * is the signal-to-noise ratio of the symmetry-breaking noise, null for none.
  */
 export function familyGrowth<C extends ModelConfig>(
-  parent: C,
+  parent: ModelConfig,
   config: C,
   { method, stream: width }: PlannedWidth,
   layers: readonly ChildLayer[],
@@ -48,7 +49,7 @@ export function familyGrowth<C extends ModelConfig>(
   rng: Rng,
 ): FamilyGrowth<C> {
   const shapes = parameterShapes(config);
-  const layout = layoutOf(config);
+  const layout = layoutOf(config, parent);
   const [small, big] = [modelSizes(parent), modelSizes(config)];
   const dims = headDims(parent, big.headDim);
   const parameters: ParameterPlan[] = [];
@@ -123,10 +124,10 @@ export function familyGrowth<C extends ModelConfig>(
     };
     const at = blockName(config, layer);
     const from = blockName(parent, source);
-    const write = (name: string, input: AxisMap) => {
+    const write = (name: string, was: string, input: AxisMap) => {
       const fill = "parent-scale"; // of what reads the new numbers of a head
       const written = withoutFresh(width.write);
-      const copied: Shape = { from: `${from}.${name}.weight`, axes: matrix(input, written), fill };
+      const copied: Shape = { from: `${from}.${was}.weight`, axes: matrix(input, written), fill };
       if (inserted) {
         const zero: Shape = { from: null, axes: [] };
         const cancelling = { ...copied, scale: 0, noise: cancellation };
@@ -137,27 +138,36 @@ export function familyGrowth<C extends ModelConfig>(
       const mixed = output(written, small.dModel);
       add(`${at}.${name}.weight`, {
         ...copied,
-        donor: donor(`${name}.weight`),
+        donor: donor(`${was}.weight`),
         axes: matrix(input, mixed),
         noise: noise(true),
       });
       addIfThere(`${at}.${name}.bias`, {
-        from: `${from}.${name}.bias`,
-        donor: donor(`${name}.bias`),
+        from: `${from}.${was}.bias`,
+        donor: donor(`${was}.bias`),
         axes: [mixed],
       });
     };
     for (const part of layout.parts) {
-      const { name } = part;
-      if (part.kind === "norm") norm(`${at}.${name}`, `${from}.${name}`, width.norm);
-      else if (part.kind === "head-norm") {
-        addIfThere(`${at}.${name}`, { from: `${from}.${name}`, axes: [dims[part.gain]] });
+      const { name, from: was = name } = part;
+      if (part.kind === "norm") norm(`${at}.${name}`, `${from}.${was}`, width.norm);
+      else if (part.kind === "router") {
+        const copied: Shape = {
+          from: `${from}.${was}.weight`,
+          axes: matrix(width.read, identityAxis(small.experts?.count ?? 0)),
+          fill: "parent-scale",
+          noise: noise(true),
+        };
+        const fresh: Shape = { from: null, axes: [], fill: { normal: routerDeviation } };
+        add(`${at}.${name}.weight`, small.experts ? copied : fresh);
+      } else if (part.kind === "head-norm") {
+        addIfThere(`${at}.${name}`, { from: `${from}.${was}`, axes: [dims[part.gain]] });
       } else if (part.kind === "read") {
         const made = part.output(axes, parent);
         const scale = shapes.has(`${at}.${part.normedBy}`) ? normedScale : 1;
         add(`${at}.${name}.weight`, {
-          from: `${from}.${name}.weight`,
-          donor: donor(`${name}.weight`),
+          from: `${from}.${was}.weight`,
+          donor: donor(`${was}.weight`),
           axes: matrix(width.read, made),
           scale,
           fill: "parent-scale",
@@ -165,14 +175,14 @@ export function familyGrowth<C extends ModelConfig>(
           noise: noise(inserted !== "zero"),
         });
         addIfThere(`${at}.${name}.bias`, {
-          from: `${from}.${name}.bias`,
-          donor: donor(`${name}.bias`),
+          from: `${from}.${was}.bias`,
+          donor: donor(`${was}.bias`),
           axes: [made],
           scale,
         });
       } else if (part.units === "heads") {
-        write(name, blockAxis(unitsIn(copies.heads), small.headDim, dims.out));
-      } else write(name, unitsIn(copies.neurons));
+        write(name, was, blockAxis(unitsIn(copies.heads), small.headDim, dims.out));
+      } else write(name, was, unitsIn(copies.neurons));
     }
   });
   norm(layout.finalNorm, layout.finalNorm, width.finalNorm);
@@ -184,7 +194,8 @@ export function familyGrowth<C extends ModelConfig>(
     noise: noiseDb === null ? null : { snrDb: noiseDb, balanced: true, inputAxis: 1 },
   });
 
-  const isFresh = (name: string) =>
+  const isFresh = ({ name, fill }: ParameterPlan) =>
+    typeof fill === "object" ||
     layers.some(
       ({ inserted }, layer) => inserted && name.startsWith(`${blockName(config, layer)}.`),
     );
@@ -192,7 +203,7 @@ export function familyGrowth<C extends ModelConfig>(
     plan: { config, parameters },
     heads,
     neurons,
-    fresh: parameters.map(({ name }) => name).filter(isFresh),
+    fresh: parameters.filter(isFresh).map(({ name }) => name),
   };
 }
 

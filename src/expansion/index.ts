@@ -1,6 +1,12 @@
 /** Growing a model, the map from the parent to the child, and how exact it came out. */
 
-export { type ChildGrowth, type ChildSizes, childConfig, sizeInfo } from "./child-config.ts";
+export {
+  type ChildConfig,
+  type ChildGrowth,
+  type ChildSizes,
+  childConfig,
+  sizeInfo,
+} from "./child-config.ts";
 export type { ChildLayer, DepthMethodName, Silence } from "./depth/child-layer.ts";
 export type { Positions } from "./depth/identity.ts";
 export {

@@ -22,6 +22,7 @@ export interface GrowthFlags {
   readonly "head-dim"?: string | number;
   readonly vocab?: string | number;
   readonly experts?: string | number;
+  readonly "experts-per-token"?: string | number;
   readonly method?: string;
   readonly "depth-method"?: string;
   readonly positions?: string | readonly number[];
@@ -46,14 +47,6 @@ export function parseGrowth(
 ): { options: ExpandOptions; notes: string[] } {
   const parent = modelSizes(config);
   const notes: string[] = [];
-  if (flags.experts !== undefined) {
-    throw new UsageError({
-      code: "growth-unsupported",
-      where: "--experts",
-      expected: "a kind of growth that this version has",
-      got: String(flags.experts),
-    });
-  }
   const method = flags.method ?? "lemon";
   if (!isWidthMethod(method)) {
     throw unknownMethod("--method", method, Object.keys(widthMethods), laterWidthMethods);
@@ -76,6 +69,8 @@ export function parseGrowth(
     layers: parseSize("--layers", flags.layers, parent.nLayer) ?? inserted,
     mlp: parseSize("--mlp", flags.mlp, parent.dMlp),
     vocab: parseSize("--vocab", flags.vocab, parent.vocabSize),
+    experts: parseCount("--experts", flags.experts),
+    expertsPerToken: parseCount("--experts-per-token", flags["experts-per-token"]),
     method,
     depth_method: depthMethod,
     positions,
@@ -149,6 +144,18 @@ function parseSize(
   parent: number,
 ): number | undefined {
   return value === undefined ? undefined : Math.round(parseAmount(where, value, parent).size);
+}
+
+/** A plain number. */
+function parseCount(where: string, value: string | number | undefined): number | undefined {
+  if (value === undefined) return undefined;
+  if (/^\d{1,9}$/.test(String(value).trim())) return Number(value);
+  throw new UsageError({
+    code: "growth-size",
+    where,
+    expected: "a number of experts such as 4",
+    got: String(value),
+  });
 }
 
 /** `N`, `1.5x` or `+2`, against the parent's size. Relative sizes may come out fractional. */

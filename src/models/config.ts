@@ -1,11 +1,12 @@
 /** Configurations of all families, and the sizes that they have in common. */
 import type { Gpt2Config } from "./gpt2-config.ts";
 import type { LlamaConfig } from "./llama-config.ts";
+import type { MixtralConfig } from "./mixtral-config.ts";
 import type { NeoxConfig } from "./neox-config.ts";
 import type { Rope } from "./rope.ts";
 
 /** A model's configuration: the fields of its family's `config.json` that decide the computation. */
-export type ModelConfig = Gpt2Config | NeoxConfig | LlamaConfig;
+export type ModelConfig = Gpt2Config | NeoxConfig | LlamaConfig | MixtralConfig;
 
 /** Sizes that growth changes, and the rotary settings where heads of another size need others. */
 export interface GrownSizes
@@ -37,8 +38,10 @@ export interface ModelSizes {
   readonly nKvHead: number;
   /** Numbers a head; nHead · headDim is the width of `attn.hook_z`. */
   readonly headDim: number;
-  /** Neurons in an MLP layer. */
+  /** Neurons in an MLP layer, or in each of its experts. */
   readonly dMlp: number;
+  /** Experts in a layer and how many of them a token uses; null where there is one MLP. */
+  readonly experts: { readonly count: number; readonly perToken: number } | null;
   readonly vocabSize: number;
   /** Longest context in tokens. */
   readonly context: number;

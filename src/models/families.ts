@@ -4,10 +4,11 @@ import { checkModelType, configFields } from "./config-fields.ts";
 import type { Family } from "./family.ts";
 import { gpt2 } from "./gpt2.ts";
 import { llama } from "./llama.ts";
+import { mixtral } from "./mixtral.ts";
 import { neox } from "./neox.ts";
 
 const families = new Map<string, Family>();
-for (const family of [gpt2, neox, llama] as unknown as Family[]) {
+for (const family of [gpt2, neox, llama, mixtral] as unknown as Family[]) {
   for (const type of family.modelTypes) families.set(type, family);
 }
 

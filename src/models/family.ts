@@ -8,16 +8,44 @@ import type { GrownSizes, ModelConfig, ModelSizes, NewModelSizes } from "./confi
 /** Looks up a placed parameter by its Hugging Face name. Errors: internal when there is none. */
 export type Param = <T extends tf.Tensor>(name: string) => T;
 
+/**
+ * A point inside an MLP: the neurons [n, dMlp]; with experts, the router's probabilities [n, N] before the largest are
+ * chosen, and each expert's neurons [n, dMlp], zero for tokens that don't use it.
+ */
+export type MlpPoint =
+  | "mlp.hook_post"
+  | "mlp.hook_expert_weights"
+  | `mlp.experts.${number}.hook_post`;
+
+/** The points inside an MLP without experts. */
+export const densePoints: readonly MlpPoint[] = ["mlp.hook_post"];
+
 /** The pieces of one block; x is the residual stream [n, d]. */
 export interface Block {
   /** Queries, keys and values of the normed stream. */
   projections(x: tf.Tensor2D): Projections;
   /** The heads' outputs [n, H·dh] back into the stream [n, d]. */
   attentionOut(z: tf.Tensor2D): tf.Tensor2D;
-  /** The MLP's neurons [n, dMlp] after their activation, from the stream. */
-  neurons(x: tf.Tensor2D): tf.Tensor2D;
-  /** The neurons back into the stream. */
-  mlpOut(neurons: tf.Tensor2D): tf.Tensor2D;
+  /** The MLP from the stream to what it adds to it [n, d], in steps between which hooks see it. */
+  mlp(x: tf.Tensor2D): MlpSteps;
+}
+
+/** A value inside an MLP, made where it's asked for. */
+export interface MlpValue {
+  readonly point: MlpPoint;
+  readonly value: () => tf.Tensor2D;
+}
+
+/** Yields values in their order, goes on with what it is handed in their place (undefined = its own). */
+export type MlpSteps = Generator<MlpValue, tf.Tensor2D, tf.Tensor2D | undefined>;
+
+/** The steps of an MLP whose neurons [n, dMlp] are all used: from the stream, after their activation, and back. */
+export function* denseMlp(
+  neurons: tf.Tensor2D,
+  out: (neurons: tf.Tensor2D) => tf.Tensor2D,
+): MlpSteps {
+  const given = yield { point: "mlp.hook_post", value: () => neurons };
+  return out(given ?? neurons);
 }
 
 /** How a parameter starts out. */
@@ -58,6 +86,8 @@ export interface Family<C extends ModelConfig = ModelConfig> {
   attention(config: C): Pick<AttentionShape, "kvHeads" | "rotary">;
   /** What is added to the token embeddings for their positions [T of each sequence], or null. */
   positions(param: Param, config: C, positions: Int32Array): tf.Tensor2D | null;
+  /** The hook points inside an MLP, in their order. */
+  mlpPoints(config: C): readonly MlpPoint[];
   block(param: Param, config: C, layer: number): Block;
   finalNorm(param: Param, config: C, x: tf.Tensor2D): tf.Tensor2D;
 }

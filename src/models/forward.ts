@@ -69,7 +69,6 @@ export function forwardHidden(
       z: blockHook(layer, "attn.hook_z"),
       attnOut: blockHook(layer, "hook_attn_out"),
       mid: blockHook(layer, "hook_resid_mid"),
-      post: blockHook(layer, "mlp.hook_post"),
       mlpOut: blockHook(layer, "hook_mlp_out"),
       out: blockHook(layer, "hook_resid_post"),
     };
@@ -96,9 +95,16 @@ export function forwardHidden(
       if (stopAt === names.mid) return x;
     }
 
-    const neurons = at(names.post, block.neurons(isParallel ? entering : x));
-    if (stopAt === names.post) return neurons;
-    const mlpOut = at(names.mlpOut, block.mlpOut(neurons));
+    const mlp = block.mlp(isParallel ? entering : x);
+    let step = mlp.next();
+    while (!step.done) {
+      const name = blockHook(layer, step.value.point);
+      const isWanted = hooks[name] !== undefined || stopAt === name;
+      const value = isWanted ? at(name, step.value.value()) : undefined;
+      if (value && stopAt === name) return value;
+      step = mlp.next(value);
+    }
+    const mlpOut = at(names.mlpOut, step.value);
     if (stopAt === names.mlpOut) return mlpOut;
     x = at(names.out, tf.add(x, mlpOut) as tf.Tensor2D);
     if (stopAt === names.out) return x;

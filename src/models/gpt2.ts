@@ -3,7 +3,7 @@
  * Linear weights are stored [in, out] (transformers' Conv1D); `c_attn` is q | k | v along its columns.
  */
 import { embedding, gelu, layerNorm, linear, type tf } from "../engine/index.ts";
-import type { Block, Family, Param } from "./family.ts";
+import { type Block, denseMlp, densePoints, type Family, type Param } from "./family.ts";
 import { type Gpt2Config, gpt2ConfigJson, newGpt2Config, parseGpt2Config } from "./gpt2-config.ts";
 
 const blockName = (layer: number): string => `transformer.h.${layer}`;
@@ -46,8 +46,10 @@ function block(param: Param, config: Gpt2Config, layer: number): Block {
   return {
     projections: (x) => affine(normed(x, "ln_1"), "attn.c_attn"),
     attentionOut: (z) => affine(z, "attn.c_proj"),
-    neurons: (x) => gelu(affine(normed(x, "ln_2"), "mlp.c_fc")),
-    mlpOut: (neurons) => affine(neurons, "mlp.c_proj"),
+    mlp: (x) =>
+      denseMlp(gelu(affine(normed(x, "ln_2"), "mlp.c_fc")), (neurons) =>
+        affine(neurons, "mlp.c_proj"),
+      ),
   };
 }
 
@@ -72,6 +74,7 @@ export const gpt2: Family<Gpt2Config> = {
     vocabSize: config.vocab_size,
     context: config.n_positions,
     tied: true,
+    experts: null,
     normEps: config.layer_norm_epsilon,
   }),
   resized: (config, sizes) => ({
@@ -98,6 +101,7 @@ export const gpt2: Family<Gpt2Config> = {
   isParallel: () => false,
   attention: () => ({}),
   positions: (param, _, positions) => embedding(param("transformer.wpe.weight"), positions),
+  mlpPoints: () => densePoints,
   block,
   finalNorm: (param, config, x) => norm(param, config, x, "transformer.ln_f"),
 };

@@ -6,6 +6,7 @@ import type { tf } from "../engine/index.ts";
 import { UsageError } from "../io/index.ts";
 import type { ModelConfig } from "./config.ts";
 import { familyOf, modelSizes } from "./families.ts";
+import type { MlpPoint } from "./family.ts";
 
 /** Called with the value at a hook: [B·T, width], or [B, H, T, T] for a pattern. A returned tensor replaces it. */
 export type Hook = (value: tf.Tensor, name: string) => tf.Tensor | undefined;
@@ -13,19 +14,19 @@ export type Hook = (value: tf.Tensor, name: string) => tf.Tensor | undefined;
 /** Hooks by name. */
 export type Hooks = Readonly<Record<string, Hook>>;
 
-const perBlock = [
-  "hook_resid_pre",
-  "attn.hook_pattern",
-  "attn.hook_z",
-  "hook_attn_out",
-  "hook_resid_mid",
-  "mlp.hook_post",
-  "hook_mlp_out",
-  "hook_resid_post",
-] as const;
+const aroundMlp = {
+  before: ["hook_resid_pre", "attn.hook_pattern", "attn.hook_z", "hook_attn_out", "hook_resid_mid"],
+  after: ["hook_mlp_out", "hook_resid_post"],
+} as const;
+
+/** A point in a block. */
+export type BlockPoint =
+  | (typeof aroundMlp)["before"][number]
+  | (typeof aroundMlp)["after"][number]
+  | MlpPoint;
 
 /** The name of a hook in a block: `blocks.{layer}.{point}`. */
-export function blockHook(layer: number, point: (typeof perBlock)[number]): string {
+export function blockHook(layer: number, point: BlockPoint): string {
   return `blocks.${layer}.${point}`;
 }
 
@@ -35,8 +36,13 @@ export function blockHook(layer: number, point: (typeof perBlock)[number]): stri
  */
 export function hookNames(config: ModelConfig): string[] {
   const names = ["hook_embed"];
-  const isParallel = familyOf(config).isParallel(config);
-  const points = perBlock.filter((point) => !(isParallel && point === "hook_resid_mid"));
+  const family = familyOf(config);
+  const isParallel = family.isParallel(config);
+  const points = [
+    ...aroundMlp.before.filter((point) => !(isParallel && point === "hook_resid_mid")),
+    ...family.mlpPoints(config),
+    ...aroundMlp.after,
+  ];
   for (let layer = 0; layer < modelSizes(config).nLayer; layer++) {
     for (const point of points) names.push(blockHook(layer, point));
   }
@@ -46,7 +52,7 @@ export function hookNames(config: ModelConfig): string[] {
 
 /** How many numbers a hook has per token. Errors: UsageError when the model has no such hook (or it isn't per token). */
 export function hookWidth(config: ModelConfig, name: string): number {
-  const { dModel, dMlp, nHead, headDim, nLayer } = modelSizes(config);
+  const { dModel, dMlp, nHead, headDim, nLayer, experts } = modelSizes(config);
   const names = hookNames(config).filter((known) => !known.endsWith("hook_pattern"));
   if (!names.includes(name)) {
     throw new UsageError({
@@ -58,7 +64,8 @@ export function hookWidth(config: ModelConfig, name: string): number {
     });
   }
   if (name.endsWith("attn.hook_z")) return nHead * headDim;
-  return name.endsWith("mlp.hook_post") ? dMlp : dModel;
+  if (experts && name.endsWith("mlp.hook_expert_weights")) return experts.count;
+  return name.endsWith(".hook_post") ? dMlp : dModel;
 }
 
 /** The layer a block hook belongs to; −1 for the embedding and the number of layers for the final norm. */

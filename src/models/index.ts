@@ -30,6 +30,13 @@ export {
   parseLlamaConfig,
 } from "./llama-config.ts";
 export {
+  type MixtralConfig,
+  type MixtralSizes,
+  mixtralConfig,
+  mixtralConfigJson,
+  parseMixtralConfig,
+} from "./mixtral-config.ts";
+export {
   blockName,
   familyTitle,
   fetchModel,

@@ -20,10 +20,8 @@ export type LlamaType = keyof typeof architectures;
 /** Names of the types. */
 export const llamaTypes: readonly LlamaType[] = ["llama", "mistral", "qwen2", "qwen3"];
 
-/** The fields of a Llama-like `config.json` that decide the computation. */
-export interface LlamaConfig {
-  readonly model_type: LlamaType;
-  readonly architectures: readonly [(typeof architectures)[LlamaType]];
+/** What Llama's configuration has in common with Mixtral's. */
+export interface LlamaSharedConfig {
   readonly vocab_size: number;
   /** Longest context. */
   readonly max_position_embeddings: number;
@@ -38,14 +36,20 @@ export interface LlamaConfig {
   /** Of every norm, those of Qwen3's heads included. */
   readonly rms_norm_eps: number;
   readonly hidden_act: "silu";
-  /** Biases of q, k, v and the output; a setting of Llama and Qwen3 (Qwen2 always has those of q, k and v). */
-  readonly attention_bias: boolean;
-  /** Biases of the MLP; a setting of Llama. */
-  readonly mlp_bias: boolean;
   readonly tie_word_embeddings: boolean;
   readonly rope: Rope;
   readonly bos_token_id: TokenIds;
   readonly eos_token_id: TokenIds;
+}
+
+/** The fields of a Llama-like `config.json` that decide the computation. */
+export interface LlamaConfig extends LlamaSharedConfig {
+  readonly model_type: LlamaType;
+  readonly architectures: readonly [(typeof architectures)[LlamaType]];
+  /** Biases of q, k, v and the output; a setting of Llama and Qwen3 (Qwen2 always has those of q, k and v). */
+  readonly attention_bias: boolean;
+  /** Biases of the MLP; a setting of Llama. */
+  readonly mlp_bias: boolean;
 }
 
 /** Sizes that a caller chooses; the rest has Llama's values. */
@@ -95,28 +99,62 @@ export function newLlamaConfig(
 export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
   const fields = configFields(json, where);
   const model_type = checkModelType(fields, where, llamaTypes) as LlamaType;
-  const hidden_size = fields.size("hidden_size");
-  const num_attention_heads = fields.size("num_attention_heads");
-  const num_key_value_heads = fields.size(
-    "num_key_value_heads",
-    model_type === "llama" ? num_attention_heads : undefined,
-  );
-  if (num_attention_heads % num_key_value_heads !== 0) {
-    throw fields.bad("num_key_value_heads", `a divisor of the ${num_attention_heads} heads`);
-  }
-  const max_position_embeddings = fields.size("max_position_embeddings", 2048);
-  const head_dim = fields.size(
-    "head_dim",
-    model_type === "qwen3" ? 128 : Math.floor(hidden_size / num_attention_heads),
-  );
-  if (head_dim % 2 !== 0) throw fields.bad("head_dim", `an even number (here ${head_dim})`);
-  const rope = parseRope(fields, max_position_embeddings, { theta: "rope_theta" });
-  if (rope.share !== 1) throw fields.bad("partial_rotary_factor", "1 (all that this version runs)");
-  refuseWindows(fields, max_position_embeddings, model_type);
-  const vocab_size = fields.size("vocab_size");
+  const hasBias = model_type === "llama" || model_type === "qwen3";
   return {
     model_type,
     architectures: [architectures[model_type]],
+    ...parseSharedFields(fields, {
+      kvHeads: model_type === "llama" ? fields.size("num_attention_heads") : undefined,
+      headDim: model_type === "qwen3" ? 128 : undefined,
+      windowed: model_type !== "llama" && isWindowed(fields, model_type),
+      window: 4096,
+    }),
+    attention_bias: hasBias && fields.flag("attention_bias", false),
+    mlp_bias: model_type === "llama" && fields.flag("mlp_bias", false),
+  };
+}
+
+/** What transformers assumes where a file leaves a field out. */
+export interface SharedDefaults {
+  /** Key heads; without it the field is required. */
+  readonly kvHeads?: number;
+  /** Default: the width over the heads. */
+  readonly headDim?: number;
+  /** Default 2048. */
+  readonly context?: number;
+  /** Default 1e-6. */
+  readonly eps?: number;
+  /** Default 10,000. */
+  readonly theta?: number;
+  /** Whether `sliding_window` counts. */
+  readonly windowed: boolean;
+  /** The window where the field is absent; null = none. */
+  readonly window: number | null;
+}
+
+/** Reads what Llama's and Mixtral's configurations have in common. Errors: UsageError naming the field. */
+export function parseSharedFields(
+  fields: ConfigFields,
+  { kvHeads, headDim, context = 2048, eps = 1e-6, theta, windowed, window }: SharedDefaults,
+): LlamaSharedConfig {
+  const hidden_size = fields.size("hidden_size");
+  const num_attention_heads = fields.size("num_attention_heads");
+  const num_key_value_heads = fields.size("num_key_value_heads", kvHeads);
+  if (num_attention_heads % num_key_value_heads !== 0) {
+    throw fields.bad("num_key_value_heads", `a divisor of the ${num_attention_heads} heads`);
+  }
+  const max_position_embeddings = fields.size("max_position_embeddings", context);
+  const head_dim = fields.size(
+    "head_dim",
+    headDim ?? Math.floor(hidden_size / num_attention_heads),
+  );
+  if (head_dim % 2 !== 0) throw fields.bad("head_dim", `an even number (here ${head_dim})`);
+  const names = { theta: "rope_theta", defaultTheta: theta };
+  const rope = parseRope(fields, max_position_embeddings, names);
+  if (rope.share !== 1) throw fields.bad("partial_rotary_factor", "1 (all that this version runs)");
+  if (windowed) refuseWindows(fields, max_position_embeddings, window);
+  const vocab_size = fields.size("vocab_size");
+  return {
     vocab_size,
     max_position_embeddings,
     hidden_size,
@@ -125,11 +163,8 @@ export function parseLlamaConfig(json: unknown, where: string): LlamaConfig {
     num_key_value_heads,
     head_dim,
     intermediate_size: fields.size("intermediate_size"),
-    rms_norm_eps: fields.positive("rms_norm_eps", 1e-6),
+    rms_norm_eps: fields.positive("rms_norm_eps", eps),
     hidden_act: fields.choice("hidden_act", ["silu"]),
-    attention_bias:
-      (model_type === "llama" || model_type === "qwen3") && fields.flag("attention_bias", false),
-    mlp_bias: model_type === "llama" && fields.flag("mlp_bias", false),
     tie_word_embeddings: fields.flag("tie_word_embeddings", false),
     rope,
     bos_token_id: fields.tokens("bos_token_id", vocab_size),
@@ -149,19 +184,20 @@ export function llamaConfigJson({ rope, ...config }: LlamaConfig): Record<string
   };
 }
 
-function ropeFields({ theta, scaling }: Rope): Record<string, unknown> {
+/** Rotary settings under the names of configurations before transformers 5, which reads them too. */
+export function ropeFields({ theta, scaling }: Rope): Record<string, unknown> {
   return { rope_theta: theta, rope_scaling: scaling };
 }
 
 /** Mistral has a window unless told otherwise, Qwen only where `use_sliding_window` says so. */
-function refuseWindows(fields: ConfigFields, context: number, type: LlamaType): void {
-  if (type === "llama") return;
-  if (type !== "mistral" && !fields.flag("use_sliding_window", false)) {
-    return;
-  }
+function isWindowed(fields: ConfigFields, type: LlamaType): boolean {
+  return type === "mistral" || fields.flag("use_sliding_window", false);
+}
+
+function refuseWindows(fields: ConfigFields, context: number, fallback: number | null): void {
   const given = fields.raw("sliding_window");
-  if (given === null) return;
-  const window = fields.size("sliding_window", 4096);
+  if (given === null || (given === undefined && fallback === null)) return;
+  const window = fields.size("sliding_window", fallback ?? undefined);
   if (window >= context) return;
   throw fields.bad(
     "sliding_window",

@@ -108,14 +108,17 @@ export function parameterCount(config: ModelConfig): number {
 
 /**
  * Floating-point operations to train on one token: 6 per weight that multiplies (forward 2, backward
- * 4; Kaplan et al. 2020), the unembedding included, plus 12·layers·(heads·head width)·context for attention.
+ * 4; Kaplan et al. 2020), the unembedding included and of the experts those that a token uses, plus
+ * 12·layers·(heads·head width)·context for attention.
  */
 export function trainingFlopsPerToken(config: ModelConfig, context: number): number {
-  const { dModel, nLayer, nHead, headDim, vocabSize } = modelSizes(config);
+  const { dModel, nLayer, nHead, headDim, vocabSize, experts } = modelSizes(config);
   const family = familyOf(config);
   let inBlock = 0; // all blocks are alike
   for (const [name, shape] of family.shapes(config)) {
-    if (shape.length === 2 && name.startsWith(`${family.blockName(0)}.`)) inBlock += sizeOf(shape);
+    if (shape.length !== 2 || !name.startsWith(`${family.blockName(0)}.`)) continue;
+    const expert = experts && /\.experts\.(\d+)\./.exec(name);
+    if (!expert || Number(expert[1]) < experts.perToken) inBlock += sizeOf(shape);
   }
   const weights = nLayer * inBlock + vocabSize * dModel;
   return 6 * weights + 12 * nLayer * nHead * headDim * context;

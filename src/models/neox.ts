@@ -4,7 +4,7 @@
  * q, k and v of one head before those of the next.
  */
 import { gelu, geluErf, layerNorm, linear, tf } from "../engine/index.ts";
-import type { Block, Family, Param } from "./family.ts";
+import { type Block, denseMlp, densePoints, type Family, type Param } from "./family.ts";
 import { type NeoxConfig, neoxConfigJson, newNeoxConfig, parseNeoxConfig } from "./neox-config.ts";
 import { ropeRotary } from "./rope.ts";
 
@@ -62,8 +62,11 @@ function block(param: Param, config: NeoxConfig, layer: number): Block {
       return linear(normed(x, "input_layernorm"), weight, bias, { transposed: true });
     },
     attentionOut: (z) => affine(z, "attention.dense", config.attention_bias),
-    neurons: (x) => activation(affine(normed(x, "post_attention_layernorm"), "mlp.dense_h_to_4h")),
-    mlpOut: (neurons) => affine(neurons, "mlp.dense_4h_to_h"),
+    mlp: (x) =>
+      denseMlp(
+        activation(affine(normed(x, "post_attention_layernorm"), "mlp.dense_h_to_4h")),
+        (neurons) => affine(neurons, "mlp.dense_4h_to_h"),
+      ),
   };
 }
 
@@ -88,6 +91,7 @@ export const neox: Family<NeoxConfig> = {
     vocabSize: config.vocab_size,
     context: config.max_position_embeddings,
     tied: config.tie_word_embeddings,
+    experts: null,
     normEps: config.layer_norm_eps,
   }),
   resized: (config, sizes) => ({
@@ -120,6 +124,7 @@ export const neox: Family<NeoxConfig> = {
     rotary: ropeRotary(config.rope, config.hidden_size / config.num_attention_heads),
   }),
   positions: () => null,
+  mlpPoints: () => densePoints,
   block,
   finalNorm: (param, config, x) => norm(param, config, x, "gpt_neox.final_layer_norm"),
 };

@@ -31,6 +31,8 @@ export interface RopeFieldNames {
   readonly share?: string;
   /** The share where no field gives it. Default 1. */
   readonly defaultShare?: number;
+  /** The base of the frequencies where no field gives it. Default 10,000. */
+  readonly defaultTheta?: number;
 }
 
 /** Reads the rotary settings. `context` is the model's longest. Errors: UsageError naming the field. */
@@ -39,7 +41,7 @@ export function parseRope(fields: ConfigFields, context: number, names: RopeFiel
   const scaling = fields.inner("rope_scaling") ?? nested;
   const theta =
     nested?.raw("rope_theta") === undefined
-      ? fields.positive(names.theta, 10_000)
+      ? fields.positive(names.theta, names.defaultTheta ?? 10_000)
       : nested.positive("rope_theta");
   const share =
     nested?.raw("partial_rotary_factor") === undefined

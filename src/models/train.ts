@@ -5,6 +5,7 @@
  */
 import { AdamW, type AdamwState, crossEntropy, tf, valueAndGrads } from "../engine/index.ts";
 import { RunError } from "../io/index.ts";
+import { balanceLoss, routerHooks } from "./balance-loss.ts";
 import { forwardHidden, unembedding } from "./forward.ts";
 import { fetchModel, type HostModel, placeModel } from "./model.ts";
 
@@ -47,6 +48,8 @@ export interface LmStep {
   readonly step: number;
   /** Mean cross-entropy of the batch in nats, before the update. */
   readonly loss: number;
+  /** Load-balancing loss of the routers, where there are experts; it counts `router_aux_loss_coef` times. */
+  readonly balance?: number;
   readonly lr: number;
   readonly gradNorm: number;
 }
@@ -89,10 +92,18 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
   const optimizer = new AdamW(params, options, resumed?.optimizer);
   let taken = resumed?.optimizer.step ?? 0;
 
-  const lossOf = ({ ids, context }: LmBatch): tf.Scalar => {
+  /** What is minimised; its parts are kept for the report: cross-entropy, then the routers' loss. */
+  const lossOf = ({ ids, context }: LmBatch, parts: tf.Scalar[]): tf.Scalar => {
     const { inputs, targets, batch } = shift(ids, context);
     const model = { config, params, dispose: () => {} };
-    return crossEntropy(forwardHidden(model, inputs, batch), unembedding(model), targets);
+    const probabilities: tf.Tensor2D[] = [];
+    const hooks = routerHooks(config, probabilities);
+    const hidden = forwardHidden(model, inputs, batch, { hooks });
+    const loss = crossEntropy(hidden, unembedding(model), targets);
+    if (config.model_type !== "mixtral") return loss;
+    const balance = balanceLoss(probabilities, config.num_experts_per_tok);
+    for (const part of [loss, balance]) parts.push(tf.keep(tf.clone(part)));
+    return tf.add(loss, tf.mul(balance, config.router_aux_loss_coef)) as tf.Scalar;
   };
 
   return {
@@ -100,9 +111,10 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
       return taken;
     },
     async step(batch) {
-      const { value, grads } = valueAndGrads(() => lossOf(batch), [...params.values()]);
-      const [loss] = await value.data();
-      value.dispose();
+      const parts: tf.Scalar[] = [];
+      const { value, grads } = valueAndGrads(() => lossOf(batch, parts), [...params.values()]);
+      const [loss, balance] = await numbers(parts.length > 0 ? parts : [value]);
+      tf.dispose([value, ...parts]);
       if (!Number.isFinite(loss)) {
         tf.dispose(grads);
         throw new RunError({
@@ -118,7 +130,8 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
       const moved = await optimizer.step(params, named, lr);
       params = moved.params;
       taken += 1;
-      return { step: taken, loss, lr, gradNorm: moved.gradNorm };
+      const step = { step: taken, loss, lr, gradNorm: moved.gradNorm };
+      return balance === undefined ? step : { ...step, balance };
     },
     async state() {
       return { model: await fetchModel(config, params), optimizer: await optimizer.state() };
@@ -129,6 +142,10 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
       optimizer.dispose();
     },
   };
+}
+
+async function numbers(scalars: readonly tf.Scalar[]): Promise<number[]> {
+  return (await Promise.all(scalars.map((scalar) => scalar.data()))).map(([number]) => number);
 }
 
 /** Splits sequences of `context` tokens into inputs (all but the last) and targets (all but the first). */

@@ -65,6 +65,7 @@ test("Pythia's and TinyLlama's configurations are read, and their parameters cou
     nKvHead: 8,
     headDim: 64,
     dMlp: 2048,
+    experts: null,
     vocabSize: 50304,
     context: 2048,
     tied: false,
@@ -115,7 +116,7 @@ describe("what the models here don't compute is refused by name", () => {
     expect(error.got).toBe(JSON.stringify(value) ?? "nothing");
   });
 
-  test.each(["bloom", "mixtral", "gemma", undefined])("a model of type %j", (model_type) => {
+  test.each(["bloom", "qwen3_moe", "gemma", undefined])("a model of type %j", (model_type) => {
     expect(problemOf({ ...tinyLlama, model_type })).toMatchObject({
       code: "unsupported-architecture",
       where: "config.json: model_type",

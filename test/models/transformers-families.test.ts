@@ -4,6 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { beforeAll, describe, expect } from "vitest";
 import { createRng, crossEntropy, tf, useBackend } from "../../src/engine/index.ts";
 import { readSafetensors } from "../../src/io/index.ts";
+import { balanceLoss, routerHooks } from "../../src/models/balance-loss.ts";
 import {
   forwardHidden,
   forwardLogits,
@@ -52,6 +53,19 @@ async function ourLogits(host: HostModel): Promise<Float32Array> {
   return values;
 }
 
+async function ourBalance(host: HostModel): Promise<number> {
+  const model = placeModel(host);
+  const loss = tf.tidy(() => {
+    const found: tf.Tensor2D[] = [];
+    forwardHidden(model, ids, batch, { hooks: routerHooks(host.config, found) });
+    return balanceLoss(found, modelSizes(host.config).experts?.perToken as number);
+  });
+  const [value] = await loss.data();
+  loss.dispose();
+  model.dispose();
+  return value;
+}
+
 const readOurs = `
 import sys, json, torch
 from safetensors.torch import save_file
@@ -62,11 +76,28 @@ for name in names:
     model, info = AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, dtype=torch.float32)
     assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], (name, info)
     model = model.eval()
-    out = model(ids, labels=ids)
-    out.loss.backward()
-    saved = {"logits": out.logits.detach().contiguous(), "loss": out.loss.detach().reshape(1)}
+    routed = model.config.model_type == "mixtral"
+    if routed: # its fast products take widths of 16 bytes only
+        model.set_experts_implementation("eager")
+    out = model(ids, labels=ids, **({"output_router_logits": True} if routed else {}))
+    loss = out.loss
+    saved = {}
+    if routed:
+        saved["balance"] = out.aux_loss.detach().reshape(1)
+        loss = loss - model.config.router_aux_loss_coef * out.aux_loss
+    loss.backward()
+    saved.update({"logits": out.logits.detach().contiguous(), "loss": loss.detach().reshape(1)})
     for key, p in model.named_parameters():
-        saved[f"grad/{key}"] = p.grad.contiguous()
+        if ".mlp.experts." in key: # one tensor in memory, one for each expert in the file
+            at = "grad/" + key.split("mlp.experts.")[0] + "block_sparse_moe.experts."
+            for e, grad in enumerate(p.grad):
+                if key.endswith("down_proj"):
+                    saved[f"{at}{e}.w2.weight"] = grad.contiguous()
+                else:
+                    gate, up = grad.chunk(2)
+                    saved[f"{at}{e}.w1.weight"], saved[f"{at}{e}.w3.weight"] = gate.contiguous(), up.contiguous()
+        else:
+            saved["grad/" + key.replace("mlp.gate.", "block_sparse_moe.gate.")] = p.grad.contiguous()
     save_file(saved, f"{folder}/theirs.safetensors")
 `;
 
@@ -84,6 +115,9 @@ describe("a checkpoint of ours, loaded by transformers", () => {
         const host = loadModel(at(folders[i]));
         const logits = await ourLogits(host);
         expect(largestDifference(logits, theirs.get("logits")!), name).toBeLessThan(1e-4);
+        const balance = theirs.get("balance");
+        expect(balance !== undefined, name).toBe(host.config.model_type === "mixtral");
+        if (balance) expect(await ourBalance(host), name).toBeCloseTo(balance[0], 5);
         const { loss, grads } = await gradients(host);
         expect(Math.abs(loss - theirs.get("loss")![0]), name).toBeLessThan(1e-5);
         for (const [parameter, grad] of grads) {
@@ -141,6 +175,7 @@ cases = {
     "mistral": ("mistral", dict(grouped, sliding_window=24)),
     "qwen2": ("qwen2", dict(common, num_attention_heads=6, num_key_value_heads=3)),
     "qwen3": ("qwen3", dict(grouped, head_dim=12)),
+    "mixtral": ("mixtral", dict(grouped, num_local_experts=3, num_experts_per_tok=2)),
     "sharded": ("llama", grouped),
     "bf16": ("gpt_neox", common),
 }

@@ -5,7 +5,7 @@
 import { createRng, type Rng } from "../../src/engine/index.ts";
 import type { GrowthPlan, ParameterPlan } from "../../src/expansion/index.ts";
 import { FRESH, MEAN, ZERO } from "../../src/expansion/plan/axis-map.ts";
-import { perturbation } from "../../src/expansion/plan/perturbation.ts";
+import { fresh, perturbation } from "../../src/expansion/plan/perturbation.ts";
 import type { HostTensor } from "../../src/io/index.ts";
 import type { Gpt2Config, HostModel } from "../../src/models/index.ts";
 import { gpt2Shapes } from "../../src/models/index.ts";
@@ -17,7 +17,11 @@ export function executePlanF64(plan: GrowthPlan, parent: HostModel, rng: Rng): H
     const { name, shape, from } = parameter;
     const data =
       from === null
-        ? new Float64Array(shape.reduce((a, b) => a * b)).fill(parameter.fill as number)
+        ? fresh(
+            shape.reduce((a, b) => a * b),
+            parameter.fill,
+            rng.fork(name),
+          )
         : entries(parameter, parent.weights.get(from)!, rng.fork(name));
     if (from !== null && parameter.donor) {
       const second = entries(

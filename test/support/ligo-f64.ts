@@ -69,6 +69,7 @@ export function constructF64(
       residual: E,
       one: eye(1),
       kept: eye(headDim),
+      experts: eye(small.experts?.count ?? 0),
       queries: heads("queries", small.nHead, big.nHead),
       keys: heads("keys", small.nKvHead, big.nKvHead),
       values: heads("values", small.nKvHead, big.nKvHead),
@@ -160,6 +161,7 @@ const outside: Readonly<Record<ModelConfig["model_type"], readonly string[]>> = 
   mistral: ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"],
   qwen2: ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"],
   qwen3: ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"],
+  mixtral: ["model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"],
 };
 
 /** What isn't fused: a parameter, and what its stored rows and columns are. */
@@ -207,6 +209,16 @@ const blocks: Readonly<Record<string, readonly (readonly [string, string, string
     ["mlp.up_proj.bias", "one", "neurons"],
     ["mlp.down_proj.weight", "residual", "neurons"],
     ["mlp.down_proj.bias", "one", "residual"],
+    ["block_sparse_moe.gate.weight", "experts", "residual"],
+    ...[0, 1, 2, 3, 4].flatMap((e) =>
+      [
+        ["w1", "neurons", "residual"],
+        ["w2", "residual", "neurons"],
+        ["w3", "neurons", "residual"],
+      ].map(([name, rows, columns]) => {
+        return [`block_sparse_moe.experts.${e}.${name}.weight`, rows, columns] as const;
+      }),
+    ),
   ],
 };
 

@@ -6,6 +6,7 @@ import {
   initModel,
   llamaConfig,
   type ModelConfig,
+  mixtralConfig,
   neoxConfig,
 } from "../../src/models/index.ts";
 
@@ -80,6 +81,14 @@ export const roughConfigs: Readonly<Record<string, ModelConfig>> = {
     ...llama,
     model_type: "qwen3",
     attention_bias: true,
+    tie_word_embeddings: true,
+    rope,
+  }),
+  mixtral: mixtralConfig({ ...llama, num_local_experts: 5, num_experts_per_tok: 2, rope }),
+  "mixtral tied, three of three experts": mixtralConfig({
+    ...llama,
+    num_local_experts: 3,
+    num_experts_per_tok: 3,
     tie_word_embeddings: true,
     rope,
   }),

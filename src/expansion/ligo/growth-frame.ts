@@ -58,7 +58,7 @@ export interface LayerAxes {
   readonly neurons: WidthAxis;
 }
 
-/** The frame of the growth from `parent` to `child`. Errors: UsageError where the size or grouping of heads changes. */
+/** The frame of the growth from `parent` to `child`. Errors: UsageError where the size or grouping of heads, or the experts, change. */
 export function growthFrame(parent: ModelConfig, child: ModelConfig): GrowthFrame {
   const [small, big] = [modelSizes(parent), modelSizes(child)];
   refuseOtherHeads(parent, child);
@@ -104,6 +104,8 @@ export function growthFrame(parent: ModelConfig, child: ModelConfig): GrowthFram
         const sides = layout.outputsFirst ? whole(residual, inputs) : whole(inputs, residual);
         add(`${at}.${weight}`, weight, layer, sides);
         add(`${at}.${bias}`, bias, layer, whole(all(1), residual));
+      } else if (part.kind === "router") {
+        add(`${at}.${weight}`, weight, layer, whole(all(small.experts?.count ?? 0), residual));
       } else {
         const outputs = readAxes(part, axes, small.nHead, big.nHead);
         const sides = outputs.map(({ kind, output, groups }): PartAxes => {
@@ -187,6 +189,15 @@ function refuseOtherHeads(parent: ModelConfig, child: ModelConfig): void {
       where: "--kv-heads",
       expected: `${small.nHead / small.nKvHead} queries to a key head, as in the parent: ligo combines whole groups`,
       got: `${big.nHead} query heads and ${big.nKvHead} key heads`,
+    });
+  }
+  if (small.experts?.count !== big.experts?.count) {
+    throw new UsageError({
+      code: "growth-unsupported",
+      where: "--experts",
+      expected: "a model whose MLPs stay as they are: ligo has no operator on experts",
+      got: `${big.experts?.count ?? 1} experts`,
+      hint: "Grow with ligo first, and add experts in a second step.",
     });
   }
   if (small.vocabSize !== big.vocabSize) {

@@ -3,6 +3,7 @@
  * composition is the product of the two R, a left inverse of the product of the two E; for LEMON it
  * is the Moore–Penrose inverse too, because the image of E contains 1 and EᵀE = qI + c·11ᵀ keeps it.
  * Heads and neurons average over all their copies, which differs from averaging twice off the image.
+ * Hooks that the second has no place for are left out.
  * Where one of the two maps was fitted the composition is fitted too, without an R²: two of them don't make one.
  */
 
@@ -37,7 +38,7 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
   const inherited = first.fresh.flatMap((name) =>
     second.layers[blockOf(name)].map((at) => name.replace(/\.(h|layers)\.\d+\./, `.$1.${at}.`)),
   );
-  const hooks = first.hooks.map((entry) => composeHook(entry, first, second, linear));
+  const hooks = first.hooks.flatMap((entry) => composeHook(entry, first, second, linear) ?? []);
   return {
     format: "sae-carry/map",
     version: 1,
@@ -50,7 +51,8 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
     layers: first.layers.map((to) => to.flatMap((layer) => second.layers[layer])),
     heads: units("heads"),
     neurons: units("neurons"),
-    experts: null,
+    experts:
+      second.experts?.map((next, layer) => composeExperts(first, middle.get(layer), next)) ?? null,
     fresh: [...inherited, ...second.fresh],
     exactness: null,
   };
@@ -58,19 +60,17 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
 
 /**
  * Of equal places in the middle model, those count that the second expansion keeps exactly; if it keeps none, the
- * first. A fitted composition is put into `linear`.
+ * first. A fitted composition is put into `linear`. null where the second has no place for the hook, as for neurons of
+ * an MLP that became experts.
  */
 function composeHook(
   entry: HookMap,
   first: ExpansionMap,
   second: ExpansionMap,
   linear: Map<string, DenseMap>,
-): HookMap {
-  const all = entry.to.map((hook) => {
-    const found = hookEntry(second, hook);
-    if (!found) throw new Error(`internal: the second map has no hook ${hook}`);
-    return found;
-  });
+): HookMap | null {
+  const all = entry.to.flatMap((hook) => hookEntry(second, hook) ?? []);
+  if (all.length === 0) return null;
   const kept = all.filter(({ exact }) => exact);
   const next = kept.length > 0 ? kept : all.slice(0, 1);
   const ascending = next
@@ -133,6 +133,17 @@ function composeUnits(first: FanOut | undefined, second: FanOut): FanOut {
       via(second.source[j]) < 0 ? 0 : share * first.alpha[second.source[j]],
     ),
   };
+}
+
+/** A dense MLP counts as expert 0; the experts of a layer that the first expansion inserted are fresh. */
+function composeExperts(
+  first: ExpansionMap,
+  layer: number | undefined,
+  second: Int32Array,
+): Int32Array {
+  const isFresh = layer === undefined || !first.layers.some((to) => to.includes(layer));
+  const before = layer === undefined ? undefined : first.experts?.[layer];
+  return second.map((from) => (isFresh || from < 0 ? -1 : before ? before[from] : from));
 }
 
 function transpose(M: Float64Array, nRow: number, nColumn: number): Float64Array {

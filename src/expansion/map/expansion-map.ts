@@ -22,9 +22,13 @@ export interface SizeInfo {
   readonly n_kv_head?: number;
   /** Width of a head where it isn't d_model / n_head. */
   readonly d_head?: number;
+  /** Neurons in an MLP, or in each expert. */
   readonly d_mlp: number;
   /** Tokens; absent in maps of versions that could not add any. */
   readonly vocab_size?: number;
+  /** Experts in a layer and how many a token uses, where there are any. */
+  readonly n_expert?: number;
+  readonly n_expert_per_token?: number;
   readonly params: number;
 }
 
@@ -88,11 +92,14 @@ export interface ExpansionMap {
   readonly layers: readonly (readonly number[])[];
   /** Heads by layer of the child. */
   readonly heads: readonly FanOut[];
-  /** MLP neurons by layer of the child. */
+  /** MLP neurons by layer of the child; with experts, those of each of them. */
   readonly neurons: readonly FanOut[];
-  /** Experts by layer of the child; null for dense models. */
-  readonly experts: readonly FanOut[] | null;
-  /** The child's parameters that the parent has no part in: all those of inserted blocks. */
+  /**
+   * The parent's expert behind each of the child's (a dense MLP counts as expert 0, −1 = fresh), by layer of the child;
+   * null for dense models. An expert's share of the output is its gate, another for each token.
+   */
+  readonly experts: readonly Int32Array[] | null;
+  /** The child's parameters that the parent has no part in: all those of inserted blocks, and new routers. */
   readonly fresh: readonly string[];
   readonly exactness: Exactness | null;
 }
@@ -100,6 +107,8 @@ export interface ExpansionMap {
 /** A head or neuron of the child that copies one of the parent's, with its share of the output. */
 export interface UnitCopy {
   readonly layer: number;
+  /** Of a neuron, the expert that it belongs to, where there are any; its output is weighed by that expert's gate too. */
+  readonly expert?: number;
   readonly index: number;
   readonly alpha: number;
 }
@@ -156,9 +165,21 @@ export function headCopies(map: ExpansionMap, layer: number, head: number): Unit
   return copies(map, map.heads, layer, head);
 }
 
-/** Where an MLP neuron of the parent went. */
-export function neuronCopies(map: ExpansionMap, layer: number, neuron: number): UnitCopy[] {
-  return copies(map, map.neurons, layer, neuron);
+/** Where an MLP neuron of the parent (of its expert `expert`) went. */
+export function neuronCopies(
+  map: ExpansionMap,
+  layer: number,
+  neuron: number,
+  expert = 0,
+): UnitCopy[] {
+  const inMlp = copies(map, map.neurons, layer, neuron);
+  const { experts } = map;
+  if (experts === null) return inMlp;
+  return inMlp.flatMap((copy) =>
+    [...experts[copy.layer].entries()]
+      .filter(([, from]) => from === expert)
+      .map(([e]) => ({ ...copy, expert: e })),
+  );
 }
 
 function copies(

@@ -1,9 +1,9 @@
 /**
  * @file The expansion map on disk: `map.json` for people and programs, `map.safetensors` for the
  * numbers: f64 "E:<tensor>" [D, d] and "R:<tensor>" [d, D], i32 "head_map:<L>" and "neuron_map:<L>"
- * (the parent's index for each of the child's, −1 = fresh), f32 "head_alpha:<L>", "neuron_alpha:<L>"; of fitted maps
- * f32 "E:fit:<hook>" [D, d], "R:fit:<hook>" [d, D], "e:fit:<hook>" [D] and "r:fit:<hook>" [d].
- * <L> is a layer of the child. Both files are untrusted when read.
+ * (the parent's index for each of the child's, −1 = fresh), f32 "head_alpha:<L>", "neuron_alpha:<L>"; of models with
+ * experts i32 "expert_map:<L>"; of fitted maps f32 "E:fit:<hook>" [D, d], "R:fit:<hook>" [d, D], "e:fit:<hook>" [D] and
+ * "r:fit:<hook>" [d]. <L> is a layer of the child. Both files are untrusted when read.
  */
 import { join } from "node:path";
 import {
@@ -44,12 +44,16 @@ export function writeMap(dir: string, map: ExpansionMap): void {
       }),
     );
   const { linear: _, layers, heads, neurons, experts, ...rest } = map;
+  const expertNames = experts?.map((source, layer) => {
+    tensors.set(`expert_map:${layer}`, { shape: [source.length], data: source });
+    return [layer, `expert_map:${layer}`];
+  });
   const json = {
     ...rest,
     layers: Object.fromEntries(layers.map((to, layer) => [layer, to])),
     heads: named("head", heads),
     neurons: named("neuron", neurons),
-    experts: experts && named("expert", experts),
+    experts: expertNames ? Object.fromEntries(expertNames) : null,
   };
   writeSafetensors(join(dir, tensorFile), tensors, { format: "sae-carry/map" });
   writeJsonAtomic(join(dir, jsonFile), json);
@@ -94,7 +98,12 @@ export function readMap(dir: string): ExpansionMap {
     layers: layerMap(json.layers, parent.n_layer, child.n_layer, `${path}: layers`),
     heads: units("head", parent.n_head, child.n_head),
     neurons: units("neuron", parent.d_mlp, child.d_mlp),
-    experts: null,
+    experts:
+      child.n_expert === undefined
+        ? null
+        : Array.from({ length: child.n_layer }, (_, layer) =>
+            file.indices(`expert_map:${layer}`, parent.n_expert ?? 1, child.n_expert as number),
+          ),
     fresh: list(json.fresh, `${path}: fresh`).map((name, i) => text(name, `${path}: fresh.${i}`)),
     exactness: exactness(json.exactness, `${path}: exactness`),
   };
@@ -123,6 +132,12 @@ function tensorReader(path: string) {
     if (data instanceof type) return data;
     throw bad(`${path}: ${name}`, `numbers for a ${type.name}`, data.constructor.name);
   };
+  const indices = (map: string, nParent: number, nChild: number): Int32Array => {
+    const source = typed(take(map, [nChild]), Int32Array, map);
+    const wrong = source.find((from) => from < -1 || from >= nParent);
+    if (wrong !== undefined) throw bad(`${path}: ${map}`, `−1 to ${nParent - 1}`, `${wrong}`);
+    return source;
+  };
   return {
     has: (name: string) => tensors.has(name),
     dense: (name: string, rows: number, columns: number) =>
@@ -135,10 +150,9 @@ function tensorReader(path: string) {
       const R = numbers(`R:${key}`, [d, D]);
       return { E, R, d, D, offset: { e: numbers(`e:${key}`, [D]), r: numbers(`r:${key}`, [d]) } };
     },
+    indices,
     units(map: string, alpha: string, nParent: number, nChild: number): FanOut {
-      const source = typed(take(map, [nChild]), Int32Array, map);
-      const wrong = source.find((from) => from < -1 || from >= nParent);
-      if (wrong !== undefined) throw bad(`${path}: ${map}`, `−1 to ${nParent - 1}`, `${wrong}`);
+      const source = indices(map, nParent, nChild);
       const shares = typed(take(alpha, [nChild]), Float32Array, alpha);
       return { source, alpha: Float64Array.from(shares) };
     },
@@ -198,6 +212,10 @@ function sizes(value: unknown, where: string): SizeInfo {
     ...(json.d_head === undefined ? {} : { d_head: size("d_head") }),
     d_mlp: size("d_mlp"),
     ...(json.vocab_size === undefined ? {} : { vocab_size: size("vocab_size") }),
+    ...(json.n_expert === undefined ? {} : { n_expert: size("n_expert") }),
+    ...(json.n_expert_per_token === undefined
+      ? {}
+      : { n_expert_per_token: size("n_expert_per_token") }),
     params: size("params"),
   };
 }

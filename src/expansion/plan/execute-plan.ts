@@ -10,7 +10,7 @@ import type { HostModel, ModelConfig } from "../../models/index.ts";
 import { type AxisMap, FRESH, identityAxis, MEAN, ZERO } from "./axis-map.ts";
 import { donorPlan, takeDonated } from "./donated.ts";
 import type { GrowthPlan, ParameterPlan } from "./growth-plan.ts";
-import { perturbation } from "./perturbation.ts";
+import { fresh, perturbation } from "./perturbation.ts";
 
 /** The child's weights. Each parameter draws from the stream of its own name. */
 export async function executePlan<C extends ModelConfig>(
@@ -23,7 +23,7 @@ export async function executePlan<C extends ModelConfig>(
     const { name, shape, from, fill } = parameter;
     let data: Float32Array;
     if (from === null) {
-      data = new Float32Array(sizeOf(shape)).fill(fill as number);
+      data = Float32Array.from(fresh(sizeOf(shape), fill, rng.fork(name)));
     } else {
       data = grow(parameter, parameterOf(parent, from), rng.fork(name));
       const donor = donorPlan(parameter);

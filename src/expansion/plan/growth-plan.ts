@@ -6,8 +6,11 @@
 import type { ModelConfig } from "../../models/index.ts";
 import type { AxisMap } from "./axis-map.ts";
 
-/** What the entries on a fresh index hold: a constant, or normal draws at the parent parameter's RMS. */
-export type Fill = number | "parent-scale";
+/**
+ * What the entries on a fresh index hold: a constant, normal draws at the parent parameter's RMS, or normal draws of a
+ * given deviation (of a parameter that has no parent).
+ */
+export type Fill = number | "parent-scale" | { readonly normal: number };
 
 /** Element-wise normal noise on a matrix; with a plan whose scale is 0, all there is but fresh entries. */
 export interface Noise {
@@ -26,7 +29,7 @@ export interface Noise {
 export interface ParameterPlan {
   /** The child's name. */
   readonly name: string;
-  /** The parent's name; null = the parameter is constant and `fill` is its value. */
+  /** The parent's name; null = there is none and `fill` is what the whole parameter holds. */
   readonly from: string | null;
   /** The parent's parameter that donated entries of the axes come from; without one there are none. */
   readonly donor?: string | null;

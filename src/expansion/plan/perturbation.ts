@@ -5,9 +5,16 @@
  */
 import type { Rng } from "../../engine/index.ts";
 import { type AxisMap, copyGroups, FRESH, identityAxis, MEAN } from "./axis-map.ts";
-import type { ParameterPlan } from "./growth-plan.ts";
+import type { Fill, ParameterPlan } from "./growth-plan.ts";
 
 type Numbers = Float32Array | Float64Array;
+
+/** The `size` values of a parameter without a parent: a constant, or draws of a given deviation. */
+export function fresh(size: number, fill: Fill, rng: Rng): Float64Array {
+  if (fill === "parent-scale") throw new Error("internal: no parent to take the scale from");
+  if (typeof fill === "number") return new Float64Array(size).fill(fill);
+  return Float64Array.from({ length: size }, () => rng.normal() * fill.normal);
+}
 
 /**
  * The values to add to a parameter's structural part, in the child's shape, or null where nothing
