@@ -90,7 +90,9 @@ describe("parseGrowth", () => {
     [{ "head-dim": "0.5x" }, "child-too-small"],
     [{ "head-dim": 18, width: 64 }, "width-not-divisible"],
     [{ vocab: 7 }, "child-too-small"],
-    [{ experts: 2 }, "growth-unsupported"],
+    [{ experts: 2 }, "experts-unsupported"],
+    [{ layers: 3, "experts-per-token": 2 }, "experts-per-token"],
+    [{ experts: "2x" }, "growth-size"],
   ] as [GrowthFlags, string][])("refuses %o as %s", (flags, code) => {
     expect(problem(flags).code).toBe(code);
   });
