@@ -4,7 +4,13 @@
  * takes the number of copies back.
  */
 import type { Rng } from "../engine/index.ts";
-import { blockName, type ModelConfig, modelSizes, parameterShapes } from "../models/index.ts";
+import {
+  blockName,
+  type ModelConfig,
+  type ModelSizes,
+  modelSizes,
+  parameterShapes,
+} from "../models/index.ts";
 import { layoutOf } from "./block-layout.ts";
 import { requireCopies } from "./depth/cancel.ts";
 import type { ChildLayer } from "./depth/child-layer.ts";
@@ -108,19 +114,20 @@ export function familyGrowth<C extends ModelConfig>(
     const donor = (name: string) => (next === null ? null : `${blockName(parent, next)}.${name}`);
     /** The axis of a matrix's outputs, whose first n entries are this layer's. */
     const output = (axis: AxisMap, n: number) => (next === null ? axis : donatedFrom(axis, n));
-    const unitsOut = (source: Int32Array, n: number): AxisMap =>
-      output({ source: indices(source, FRESH), weight: null }, n);
+    // a copy is its unit whole, and gets the part of its gradient that it hands on
+    const unitsOut = (source: Int32Array, share: Float64Array, n: number): AxisMap =>
+      output({ source: indices(source, FRESH), weight: null, share }, n);
     // fresh units read at random and write nothing
     const unitsIn = ({ source, alpha }: FanOut): AxisMap => ({
       source: indices(source, ZERO),
       weight: alpha,
     });
     const axes = {
-      heads: unitsOut(copies.heads.source, small.nHead),
-      kvHeads: unitsOut(grown.keys, small.nKvHead),
+      heads: unitsOut(copies.heads.source, copies.heads.alpha, small.nHead),
+      kvHeads: unitsOut(grown.keys, keyShares(copies.heads.alpha, small, big), small.nKvHead),
       // what no one reads yet is drawn
       dims: inserted === "zero" ? { ...dims, value: dims.out } : dims,
-      neurons: unitsOut(copies.neurons.source, small.dMlp),
+      neurons: unitsOut(copies.neurons.source, copies.neurons.alpha, small.dMlp),
     };
     const at = blockName(config, layer);
     const from = blockName(parent, source);
@@ -215,4 +222,14 @@ function indices(units: Int32Array, rest: number): Int32Array {
 /** The axis with 0 in place of fresh entries: a matrix that writes into the stream leaves them alone. */
 function withoutFresh({ source, weight }: AxisMap): AxisMap {
   return { source: source.map((from) => (from === FRESH ? ZERO : from)), weight };
+}
+
+/** The part of its gradient that a copied key head gets: what its queries hand on, over the queries that its parent has. */
+function keyShares(alpha: Float64Array, small: ModelSizes, big: ModelSizes): Float64Array {
+  const [before, after] = [small, big].map(({ nHead, nKvHead }) => nHead / nKvHead);
+  const shares = new Float64Array(big.nKvHead);
+  alpha.forEach((handedOn, query) => {
+    shares[Math.floor(query / after)] += handedOn / before;
+  });
+  return shares;
 }

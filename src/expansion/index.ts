@@ -47,6 +47,8 @@ export { type ChildActivations, copySpread, offImageEnergy } from "./measure/sym
 export { defaultNoiseDb, type GrowthFlags, parseGrowth } from "./parse-growth.ts";
 export { executePlan } from "./plan/execute-plan.ts";
 export type { FanOut } from "./plan/fan-out.ts";
+export { growMoments, type MomentPolicy } from "./plan/grow-moments.ts";
 export type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";
+export { inheritedEntries } from "./plan/inherited-entries.ts";
 export type { NormKind, WidthGrowth, WidthMethod, WidthMethodName } from "./width/width-growth.ts";
 export { widthMethods } from "./width/width-methods.ts";

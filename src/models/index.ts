@@ -11,6 +11,7 @@ export {
   forwardLogits,
   unembedding,
 } from "./forward.ts";
+export { type FrozenEntries, frozenByPattern } from "./frozen-entries.ts";
 export { gpt2Shapes } from "./gpt2.ts";
 export {
   type Gpt2Config,
@@ -51,6 +52,13 @@ export {
   trainingFlopsPerToken,
   unembeddingName,
 } from "./model.ts";
+export {
+  loadMoments,
+  momentsFile,
+  momentsOf,
+  momentTensors,
+  saveMoments,
+} from "./moments-file.ts";
 export {
   type NeoxConfig,
   type NeoxSizes,

@@ -4,9 +4,10 @@
  * back, and a resumed trainer goes on with the same numbers as one that was never stopped.
  */
 import { AdamW, type AdamwState, crossEntropy, tf, valueAndGrads } from "../engine/index.ts";
-import { RunError } from "../io/index.ts";
+import { RunError, UsageError } from "../io/index.ts";
 import { balanceLoss, routerHooks } from "./balance-loss.ts";
 import { forwardHidden, unembedding } from "./forward.ts";
+import { type FrozenEntries, PartlyFrozen } from "./frozen-entries.ts";
 import { fetchModel, type HostModel, placeModel } from "./model.ts";
 
 /** How a language model is trained. */
@@ -23,6 +24,8 @@ export interface LmTrainOptions {
   readonly clip: number;
   readonly beta1: number;
   readonly beta2: number;
+  /** What is not trained; default nothing. */
+  readonly frozen?: FrozenEntries;
 }
 
 /** Defaults for models of 0.1 to 10 million parameters. */
@@ -57,7 +60,10 @@ export interface LmStep {
 /** All that a trainer needs to go on. */
 export interface LmState {
   readonly model: HostModel;
+  /** Its own count of steps goes on where moments are carried from one training to the next. */
   readonly optimizer: AdamwState;
+  /** Steps of this training taken so far: what the rate follows. */
+  readonly taken: number;
 }
 
 /** A training run in progress. */
@@ -82,15 +88,30 @@ export function learningRate(step: number, options: LmTrainOptions): number {
   return lr * (minLrRatio + (1 - minLrRatio) * 0.5 * (1 + Math.cos(Math.PI * progress)));
 }
 
-/** A trainer that starts from `model` (weights only) or goes on from a state. */
+/**
+ * A trainer that starts from `model` (weights only) or goes on from a state: its own, or one with moments from an
+ * earlier training and `taken` 0. Errors: UsageError when nothing is left to train.
+ */
 export function createLmTrainer(start: HostModel | LmState, options: LmTrainOptions): LmTrainer {
   const resumed = "optimizer" in start ? start : undefined;
   const host = resumed ? resumed.model : (start as HostModel);
   const { config } = host; // all that the trainer keeps of the start: its weights may go
+  const { frozen = new Map() } = options;
+  const trained = [...host.weights.keys()].filter((name) => frozen.get(name) !== "all");
+  if (trained.length === 0) {
+    throw new UsageError({
+      code: "nothing-to-train",
+      where: "frozen parameters",
+      expected: "at least one that is left to train",
+      got: `all ${host.weights.size} of them frozen`,
+    });
+  }
+  const partly = new PartlyFrozen(host, frozen);
   const placed = placeModel(host);
-  let params = new Map(placed.params);
-  const optimizer = new AdamW(params, options, resumed?.optimizer);
-  let taken = resumed?.optimizer.step ?? 0;
+  const params = new Map(placed.params);
+  const ofTrained = () => new Map(trained.map((name) => [name, params.get(name) as tf.Tensor]));
+  const optimizer = new AdamW(ofTrained(), options, resumed?.optimizer);
+  let taken = resumed?.taken ?? 0;
 
   /** What is minimised; its parts are kept for the report: cross-entropy, then the routers' loss. */
   const lossOf = ({ ids, context }: LmBatch, parts: tf.Scalar[]): tf.Scalar => {
@@ -112,7 +133,8 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
     },
     async step(batch) {
       const parts: tf.Scalar[] = [];
-      const { value, grads } = valueAndGrads(() => lossOf(batch, parts), [...params.values()]);
+      const moving = ofTrained();
+      const { value, grads } = valueAndGrads(() => lossOf(batch, parts), [...moving.values()]);
       const [loss, balance] = await numbers(parts.length > 0 ? parts : [value]);
       tf.dispose([value, ...parts]);
       if (!Number.isFinite(loss)) {
@@ -126,20 +148,22 @@ export function createLmTrainer(start: HostModel | LmState, options: LmTrainOpti
         });
       }
       const lr = learningRate(taken + 1, options);
-      const named = new Map([...params.keys()].map((name, i) => [name, grads[i]]));
-      const moved = await optimizer.step(params, named, lr);
-      params = moved.params;
+      const named = new Map(trained.map((name, i) => [name, partly.gradient(name, grads[i])]));
+      const moved = await optimizer.step(moving, named, lr);
+      for (const [name, param] of moved.params) params.set(name, partly.restored(name, param));
       taken += 1;
       const step = { step: taken, loss, lr, gradNorm: moved.gradNorm };
       return balance === undefined ? step : { ...step, balance };
     },
     async state() {
-      return { model: await fetchModel(config, params), optimizer: await optimizer.state() };
+      const model = await fetchModel(config, params);
+      return { model, optimizer: await optimizer.state(), taken };
     },
     model: () => fetchModel(config, params),
     dispose() {
       tf.dispose([...params.values()]);
       optimizer.dispose();
+      partly.dispose();
     },
   };
 }

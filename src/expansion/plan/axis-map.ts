@@ -19,6 +19,8 @@ export interface AxisMap {
   readonly weight: Float64Array | null; // [nChild]
   /** 1 = the entry comes from the parameter's donor and not from its parent; absent = none does. */
   readonly donated?: Uint8Array; // [nChild]
+  /** The part of its parent's gradient that entry i gets; where missing, `gradientShares` works it out. */
+  readonly share?: Float64Array; // [nChild]
 }
 
 /** The map that changes nothing on an axis of n entries. */
@@ -36,24 +38,32 @@ export function isIdentityAxis({ source, weight }: AxisMap, n: number): boolean 
  * within each, entries as `inner` says: without it, as they are.
  */
 export function blockAxis(
-  { source, weight, donated }: AxisMap,
+  axis: AxisMap,
   size: number,
   inner: AxisMap = identityAxis(size),
 ): AxisMap {
+  const { source, weight, donated } = axis;
   const n = inner.source.length;
   const entries = new Int32Array(source.length * n);
-  const isWeighted = weight !== null || inner.weight !== null;
-  const weights = isWeighted ? new Float64Array(entries.length) : null;
   source.forEach((block, b) => {
     for (let i = 0; i < n; i++) {
       const from = inner.source[i];
       entries[b * n + i] = block < 0 ? block : from < 0 ? from : block * size + from;
-      if (weights) weights[b * n + i] = (weight?.[b] ?? 1) * (inner.weight?.[i] ?? 1);
     }
   });
-  if (!donated) return { source: entries, weight: weights };
-  const given = Uint8Array.from(entries, (_, i) => donated[Math.floor(i / n)]);
-  return { source: entries, weight: weights, donated: given };
+  const products = (outer: Float64Array | null, within: Float64Array | null): Float64Array =>
+    Float64Array.from(
+      entries,
+      (_, i) => (outer?.[Math.floor(i / n)] ?? 1) * (within?.[i % n] ?? 1),
+    );
+  const isWeighted = weight !== null || inner.weight !== null;
+  const isShared = axis.share !== undefined || inner.share !== undefined;
+  return {
+    source: entries,
+    weight: isWeighted ? products(weight, inner.weight) : null,
+    ...(isShared && { share: products(gradientShares(axis), gradientShares(inner)) }),
+    ...(donated && { donated: Uint8Array.from(entries, (_, i) => donated[Math.floor(i / n)]) }),
+  };
 }
 
 /**
@@ -76,8 +86,29 @@ export function concatAxes(axes: readonly AxisMap[], n: number): AxisMap {
   return {
     source: Int32Array.from(source),
     weight: axes.every(({ weight }) => weight === null) ? null : Float64Array.from(weights),
+    ...(axes.some(({ share }) => share) && {
+      share: Float64Array.from(axes.flatMap((axis) => Array.from(gradientShares(axis)))),
+    }),
     ...(donated.includes(1) ? { donated: Uint8Array.from(donated) } : {}),
   };
+}
+
+/**
+ * For each entry of the child's axis, its gradient over its parent's, [nChild], 0 for means and fresh entries. The
+ * shares of an entry's copies, times their weights, sum to 1: the chain rule of a growth that keeps the function.
+ * Where the axis doesn't say otherwise all copies get the same: c copies of weight 1 get 1/c each (an output whose
+ * copies are summed further on), and copies whose weights sum to 1 get it whole (an input that comes c times).
+ */
+export function gradientShares({ source, weight, share }: AxisMap): Float64Array {
+  if (share) return share;
+  const sums = new Map<number, number>();
+  source.forEach((from, i) => {
+    sums.set(from, (sums.get(from) ?? 0) + (weight?.[i] ?? 1));
+  });
+  return Float64Array.from(source, (from) => {
+    const sum = sums.get(from) ?? 0;
+    return from < 0 || sum === 0 ? 0 : 1 / sum;
+  });
 }
 
 /** The child's indices that share a parent index, for each parent index that was copied more than once. */
