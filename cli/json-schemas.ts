@@ -393,6 +393,7 @@ const dryRun = z.strictObject({
       sae_tokens: count.describe("over all arms"),
       saes: count.describe("SAEs trained"),
       flops: z.number(),
+      optimizer_bytes: count.describe("AdamW's moments, kept beside the stage's model"),
     }),
   ),
   total: z.strictObject({

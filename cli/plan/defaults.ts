@@ -11,6 +11,7 @@ import type {
   ModelPlan,
   ReportPlan,
   SaePlan,
+  StageTrainPlan,
   TrainPlan,
 } from "./types.ts";
 
@@ -62,7 +63,12 @@ export const trainDefaults: TrainPlan = {
 };
 
 /** What a stage's `train:` doesn't take over from `model.train`. */
-export const stageTrainDefaults: Pick<TrainPlan, "tokens" | "lr"> = { tokens: 400_000, lr: 1e-3 };
+export const stageTrainDefaults: Pick<StageTrainPlan, "tokens" | "lr" | "optimizer" | "freeze"> = {
+  tokens: 400_000,
+  lr: 1e-3,
+  optimizer: "reset",
+  freeze: "none",
+};
 
 /** One entry of `saes:` (the hook depends on the model: `defaultHook`). */
 export const saeDefaults: Omit<SaePlan, "hook"> = {

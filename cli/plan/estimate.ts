@@ -3,15 +3,18 @@
  * (6 per weight and token) for language models; an SAE's step is a dense product, 2·d·m per token, and
  * sparse work, about 12·k·d. Time is operations over a measured rate: an order of magnitude.
  */
+import { sizeOf } from "../../src/io/index.ts";
 import {
   hookWidth,
   type ModelConfig,
   modelSizes,
   parameterCount,
+  parameterShapes,
   trainingFlopsPerToken,
 } from "../../src/models/index.ts";
+import { frozenEntries } from "../run/frozen.ts";
 import { taskGraph } from "../run/graph.ts";
-import { stageName } from "../run/layout.ts";
+import { realArm, stageName } from "../run/layout.ts";
 import type { TaskSpec } from "../run/task.ts";
 import { stageConfigs } from "./sizes.ts";
 import type { ResolvedPlan } from "./types.ts";
@@ -31,6 +34,8 @@ export interface StageEstimate {
   /** How many SAEs are trained. */
   readonly saes: number;
   readonly flops: number;
+  /** AdamW's moments, kept beside the stage's model: 8 bytes a trained parameter; 0 where nothing is trained. */
+  readonly optimizer_bytes: number;
 }
 
 /** Answer of --dry-run. */
@@ -88,7 +93,7 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
       disk_bytes: diskBytes(plan, configs, stages),
       seconds: flopsPerSecond === null ? null : flops / flopsPerSecond,
     },
-    notes,
+    notes: [...notes, ...momentNotes(plan)],
   };
 }
 
@@ -140,7 +145,32 @@ function estimateStage(
     sae_tokens: saeTokens,
     saes,
     flops,
+    optimizer_bytes: optimizerBytes(plan, configs, index),
   };
+}
+
+function optimizerBytes(
+  plan: ResolvedPlan,
+  configs: readonly ModelConfig[],
+  index: number,
+): number {
+  if (lmTokensOf(plan, index, realArm) === 0) return 0;
+  const frozen = index > 0 ? frozenEntries(plan, index, realArm, configs[index - 1]) : new Map();
+  let trained = 0;
+  for (const [name, shape] of parameterShapes(configs[index])) {
+    if (frozen.get(name) !== "all") trained += sizeOf(shape);
+  }
+  return 2 * floatBytes * trained;
+}
+
+function momentNotes({ model, stages }: ResolvedPlan): string[] {
+  return stages.flatMap(({ name, train }, i) => {
+    const before = i === 0 ? model.train.tokens : stages[i - 1].train.tokens;
+    if (train.optimizer === "reset" || before > 0) return [];
+    return [
+      `${name}: the optimizer is reset, not ${train.optimizer}: the parent is not trained in this run and has no moments`,
+    ];
+  });
 }
 
 // The from-scratch model gets the tokens of all stages so far, the unexpanded one those of the last.
@@ -194,5 +224,6 @@ function diskBytes(
     numbers +=
       plan.eval.tokens * plan.saes.reduce((sum, { k }) => sum + dModel(configs[i]) + 2 * k, 0);
   });
-  return Math.round(floatBytes * numbers);
+  const moments = stages.reduce((sum, { optimizer_bytes }) => sum + optimizer_bytes, 0);
+  return Math.round(floatBytes * numbers + moments);
 }

@@ -144,6 +144,7 @@ function resolveModel(
       fail(`model.${key}`, `${sizes[key] ?? "null"}, as the checkpoint has it`, `${model[key]}`);
     }
   }
+  checkWarmup(model.train, "model.train", fail);
   if (model.d_model % model.heads !== 0) {
     const divisors = range(1, model.d_model).filter((heads) => model.d_model % heads === 0);
     fail(
@@ -231,15 +232,23 @@ function resolveStages(
       }
       return { kind, max, max_increase };
     });
+    const train = { ...base, ...stageTrainDefaults, ...defined(input.train) };
+    checkWarmup(train, `stages[${i}].train`, fail);
     stages.push({
       name: input.name ?? unused(defaultStageName(expand), taken),
       expand,
-      train: { ...base, ...stageTrainDefaults, ...defined(input.train) },
+      train,
       carry: { new_latents: newLatents, tokens: carryTokens, ...defined(input.carry) },
       gates,
     });
   }
   return stages;
+}
+
+function checkWarmup({ warmup, tokens }: TrainPlan, key: string, fail: Fail): void {
+  if (warmup <= 1 || (Number.isInteger(warmup) && warmup <= tokens)) return;
+  const expected = `a share of the steps (up to 1), or whole tokens, at most the ${tokens} trained on`;
+  fail(`${key}.warmup`, expected, `${warmup}`);
 }
 
 function unused(name: string, taken: ReadonlySet<string>): string {

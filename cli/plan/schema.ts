@@ -25,12 +25,31 @@ const train = {
   tokens: count.describe("tokens to train on"),
   batch_tokens: positive.describe("tokens in a step"),
   lr: rate.describe("peak learning rate"),
-  warmup: share.describe("share of the steps over which the rate rises from 0"),
+  warmup: z
+    .number()
+    .min(0)
+    .describe(
+      "over which the rate rises from 0: a share of the steps, or tokens where it is above 1",
+    ),
   min_lr_ratio: share.describe("rate at the end over the peak rate"),
   weight_decay: z.number().min(0).describe("AdamW's weight decay"),
   clip: z.number().gt(0).describe("largest norm of the gradient"),
   beta1: share.describe("AdamW's decay of the first moment"),
   beta2: share.describe("AdamW's decay of the second moment"),
+};
+
+const stageTrain = {
+  ...train,
+  optimizer: z
+    .enum(["reset", "carry", "asymmetric"])
+    .describe(
+      "AdamW's moments: `reset` begins anew, `carry` maps the parent's through the growth, `asymmetric` only onto first copies; the unexpanded control keeps its own under both",
+    ),
+  freeze: z
+    .union([z.enum(["none", "inherited", "old-layers"]), z.array(z.string().min(1)).min(1)])
+    .describe(
+      "what is not trained: `inherited` entries (all with a parent), `old-layers` (all but inserted blocks), or a list of patterns of parameter names such as `*.mlp.*`; patterns hold for the unexpanded control too",
+    ),
 };
 
 const data = z.strictObject({
@@ -175,11 +194,11 @@ const stage = z.strictObject({
     .describe("folder of the stage; default: what it changes (wider, deeper, bigger)"),
   expand: expand.partial().optional().describe("what grows"),
   train: z
-    .strictObject(train)
+    .strictObject(stageTrain)
     .partial()
     .optional()
     .describe(
-      "training after the expansion; what is not given is as in model.train, except tokens and lr",
+      "training after the expansion; what is not given is as in model.train, except tokens, lr, optimizer and freeze",
     ),
   carry: carry.partial().optional().describe("what happens to the SAEs"),
   gates: z

@@ -7,6 +7,8 @@ import { join } from "node:path";
 import { childConfig } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import { hookWidth, loadConfig, type ModelConfig } from "../../src/models/index.ts";
+import { frozenEntries } from "../run/frozen.ts";
+import { realArm } from "../run/layout.ts";
 import { baseConfig, plannedGrowth } from "../run/planned-growth.ts";
 import type { ResolvedPlan } from "./types.ts";
 
@@ -37,6 +39,7 @@ export function stageConfigs(
       return childConfig(parent, growth.options);
     });
     configs.push(config);
+    frozenEntries(plan, i + 1, realArm, parent);
   }
   return { configs, notes };
 }

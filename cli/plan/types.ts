@@ -41,7 +41,7 @@ export interface TrainPlan {
   readonly tokens: number;
   readonly batch_tokens: number;
   readonly lr: number;
-  /** Share of the steps over which the rate rises from 0. */
+  /** Over which the rate rises from 0: a share of the steps up to 1, tokens above. */
   readonly warmup: number;
   /** Rate at the end over the peak rate. */
   readonly min_lr_ratio: number;
@@ -51,6 +51,17 @@ export interface TrainPlan {
   readonly beta1: number;
   readonly beta2: number;
 }
+
+/** How a stage's model is trained on; what names the parent's part concerns the grown model alone. */
+export interface StageTrainPlan extends TrainPlan {
+  /** AdamW's moments: begun anew, mapped from the parent's, or mapped onto first copies only. */
+  readonly optimizer: "reset" | "carry" | "asymmetric";
+  /** Not trained: nothing, entries with a parent, all but inserted layers, or parameters by patterns. */
+  readonly freeze: Freeze;
+}
+
+/** What a stage leaves as it is; a list holds patterns of parameter names, in which `*` stands for any characters. */
+export type Freeze = "none" | "inherited" | "old-layers" | readonly string[];
 
 /** The base model: sizes to train from scratch, or a checkpoint at `path` (then `train.tokens` is 0 unless given). */
 export interface ModelPlan {
@@ -124,7 +135,7 @@ export interface GatePlan {
 export interface StagePlan {
   readonly name: string;
   readonly expand: ExpandPlan;
-  readonly train: TrainPlan;
+  readonly train: StageTrainPlan;
   readonly carry: CarryPlan;
   readonly gates: readonly GatePlan[];
 }
@@ -190,7 +201,7 @@ export interface ModelInput extends Partial<Omit<ModelPlan, "mlp" | "train">> {
 export interface StageInput {
   readonly name?: string;
   readonly expand?: Partial<ExpandPlan>;
-  readonly train?: Partial<TrainPlan>;
+  readonly train?: Partial<StageTrainPlan>;
   readonly carry?: Partial<CarryPlan>;
   readonly gates?: readonly (Pick<GatePlan, "kind"> & Partial<GatePlan>)[];
 }

@@ -1,5 +1,12 @@
 /** What a plan's expansions make of the base model's configuration, before any of it exists. */
-import { childConfig, type ExpandOptions, parseGrowth } from "../../src/expansion/index.ts";
+import { createRng, type Rng } from "../../src/engine/index.ts";
+import {
+  childConfig,
+  type ExpandOptions,
+  type PlannedExpansion,
+  parseGrowth,
+  planExpansion,
+} from "../../src/expansion/index.ts";
 import { loadConfig, type ModelConfig, newConfig } from "../../src/models/index.ts";
 import type { ResolvedPlan } from "../plan/types.ts";
 
@@ -55,6 +62,20 @@ export function baseConfig(
     },
     where,
   );
+}
+
+/** The stream that an expansion draws from. */
+export function growthRng({ seed }: Pick<ResolvedPlan, "seed">, stage: number): Rng {
+  return createRng(`seed ${seed}`).fork(`expand ${stage}`);
+}
+
+/** The growth of stage `stage` (≥ 1) as its expansion draws it: where every entry of the child comes from. */
+export function drawnGrowth(
+  plan: ResolvedPlan,
+  stage: number,
+  parent: ModelConfig,
+): PlannedExpansion {
+  return planExpansion(parent, plannedGrowth(plan, stage, parent).options, growthRng(plan, stage));
 }
 
 /** The configuration of every stage's model, the base's first. Errors: UsageError for an expansion that can't be. */

@@ -107,7 +107,10 @@ export async function runPlan(plan: ResolvedPlan, options: RunOptions): Promise<
           onStart(task) {
             progress.log(`${stageName(plan, task.stage)}: ${task.title}`);
           },
-          onProgress: (task, state) => board.update(task, state),
+          onProgress(task, state) {
+            if (state.note) progress.log(`${stageName(plan, task.stage)}: ${state.note}`);
+            board.update(task, state);
+          },
           onDone(task, outputs, seconds) {
             count += 1;
             before.add(task.id);

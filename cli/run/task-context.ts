@@ -35,6 +35,7 @@ export class TaskContext {
   readonly #tell: (progress: TaskProgress) => void;
   readonly #stopping: () => boolean;
   #lastSave: number = performance.now();
+  #fraction = 0;
   #metrics: JsonlLog | undefined;
 
   constructor(
@@ -63,7 +64,13 @@ export class TaskContext {
 
   /** Tells how far the task is. */
   progress(fraction: number, figures: Readonly<Record<string, number>> = {}): void {
+    this.#fraction = fraction;
     this.#tell({ fraction, figures });
+  }
+
+  /** Says something in the run's log: what a reader of the plan would not expect. */
+  note(text: string): void {
+    this.#tell({ fraction: this.#fraction, figures: {}, note: text });
   }
 
   /**

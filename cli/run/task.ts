@@ -56,4 +56,6 @@ export interface TaskProgress {
   readonly fraction: number;
   /** Figures for the progress line, e.g. { loss: 4.2, "tokens/s": 5100 }. */
   readonly figures: Readonly<Record<string, number>>;
+  /** A sentence for the log, said once. */
+  readonly note?: string;
 }

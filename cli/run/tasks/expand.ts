@@ -17,7 +17,7 @@ import { expandModel, fitMaps, measureExactness, writeMap } from "../../../src/e
 import { writeJsonAtomic } from "../../../src/io/index.ts";
 import { loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
 import { carriedDir, dataDir, expansionDir, modelDir, saeDir, stageName } from "../layout.ts";
-import { plannedGrowth } from "../planned-growth.ts";
+import { growthRng, plannedGrowth } from "../planned-growth.ts";
 import type { TaskContext } from "../task-context.ts";
 
 /** Held-out sequences on which exactness is measured. */
@@ -36,11 +36,7 @@ export async function expandTask(context: TaskContext, stage: number): Promise<s
   const { plan } = context;
   const parent = loadModel(context.path(modelDir(plan, stage - 1)));
   const { options } = plannedGrowth(plan, stage, parent.config);
-  const { child, map: planned } = await expandModel(
-    parent,
-    options,
-    context.rng(`expand ${stage}`),
-  );
+  const { child, map: planned } = await expandModel(parent, options, growthRng(plan, stage));
   context.progress(0.3);
   const heldOut = spreadSequences(
     readTokenSet(context.path(dataDir, "held-out.safetensors")),

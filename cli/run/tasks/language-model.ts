@@ -1,7 +1,8 @@
 /**
  * Task: trains one language model of a run: the base, a grown child, or a control (`scratch`: the
  * child's size from fresh weights with all tokens so far; `no-expand`: the parent with the child's
- * tokens). Child and `no-expand` see the same batches in the same order.
+ * tokens). Child and `no-expand` see the same batches in the same order. The moments of the run's own models are kept
+ * beside them, for the stage after.
  */
 import { cpSync } from "node:fs";
 import {
@@ -11,23 +12,34 @@ import {
   type TokenSet,
   trainingBatch,
 } from "../../../src/data/index.ts";
+import type { AdamwState } from "../../../src/engine/index.ts";
+import { growMoments } from "../../../src/expansion/index.ts";
 import type { HostTensor } from "../../../src/io/index.ts";
 import {
   createLmTrainer,
+  type FrozenEntries,
   type HostModel,
   heldOutLoss,
   initModel,
   type LmState,
   type LmTrainOptions,
+  loadConfig,
   loadModel,
+  loadMoments,
   type ModelConfig,
+  momentsFile,
+  momentsOf,
+  momentTensors,
+  parameterShapes,
   placeModel,
   saveModel,
+  saveMoments,
   trainingFlopsPerToken,
 } from "../../../src/models/index.ts";
 import type { TrainPlan } from "../../plan/types.ts";
+import { frozenEntries } from "../frozen.ts";
 import { dataDir, expansionDir, modelDir, realArm, stageName } from "../layout.ts";
-import { plannedConfigs } from "../planned-growth.ts";
+import { drawnGrowth, plannedConfigs } from "../planned-growth.ts";
 import type { SavedState, TaskContext } from "../task-context.ts";
 import { batchRng } from "./data.ts";
 
@@ -40,6 +52,9 @@ const heldOutPoints = 10;
 /** What one model trains on. */
 interface Training {
   readonly start: HostModel;
+  /** Moments that it begins with; null = zeros. */
+  readonly moments: AdamwState | null;
+  readonly frozen: FrozenEntries;
   readonly settings: TrainPlan;
   readonly tokens: number;
   /** Tokens and operations spent before, by the model's ancestors. */
@@ -63,14 +78,17 @@ export async function languageModelTask(
   const training = plannedTraining(context, stage, arm);
   const trained = await trainModel(context, stage, arm, training, train, heldOut);
   const dir = modelDir(plan, stage, arm);
-  saveModel(context.path(dir), trained);
+  saveModel(context.path(dir), trained.model);
+  const outputs = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+  if (arm === realArm && trained.taken > 0) {
+    saveMoments(context.path(dir), trained.optimizer, trained.model.config);
+    outputs.push(momentsFile);
+  }
   for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
     cpSync(context.path(dataDir, name), context.path(dir, name));
   }
   context.finish();
-  return ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"].map(
-    (name) => `${dir}/${name}`,
-  );
+  return outputs.map((name) => `${dir}/${name}`);
 }
 
 async function trainModel(
@@ -80,24 +98,26 @@ async function trainModel(
   training: Training,
   train: TokenSet,
   heldOut: TokenSet,
-): Promise<HostModel> {
+): Promise<LmState> {
   const { plan } = context;
-  const { settings, before, start } = training;
+  const { settings, before, start, moments, frozen } = training;
   const sequences = Math.max(1, Math.round(settings.batch_tokens / train.context));
   const batchTokens = sequences * train.context;
   const options: LmTrainOptions = {
     steps: Math.ceil(training.tokens / batchTokens),
     lr: settings.lr,
-    warmup: settings.warmup,
+    warmup: settings.warmup <= 1 ? settings.warmup : settings.warmup / training.tokens,
     minLrRatio: settings.min_lr_ratio,
     weightDecay: settings.weight_decay,
     clip: settings.clip,
     beta1: settings.beta1,
     beta2: settings.beta2,
+    frozen,
   };
   const left = context.begin();
   const saved = left && lmState(left, start.config);
-  const trainer = createLmTrainer(saved ?? start, options);
+  const begun = moments === null ? start : { model: start, optimizer: moments, taken: 0 };
+  const trainer = createLmTrainer(saved ?? begun, options);
   const rng = batchRng(plan, training.batches);
   const flopsPerToken = trainingFlopsPerToken(start.config, train.context);
   const logEvery = Math.max(1, Math.floor(options.steps / curvePoints));
@@ -138,7 +158,7 @@ async function trainModel(
       });
       await context.breathe(async () => saveLmState(context, await trainer.state()));
     }
-    return await trainer.model();
+    return await trainer.state();
   } finally {
     trainer.dispose();
   }
@@ -151,6 +171,8 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
   if (arm === "scratch") {
     return {
       start: initModel(stageConfigs(context)[stage], context.rng("scratch weights")),
+      moments: null,
+      frozen: new Map(),
       settings: plan.model.train,
       tokens: plan.model.train.tokens + plan.stages.reduce((sum, s) => sum + s.train.tokens, 0),
       before: none,
@@ -163,6 +185,8 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
         plan.model.path === null
           ? initModel(stageConfigs(context)[0], context.rng("base weights"))
           : loadModel(plan.model.path),
+      moments: null,
+      frozen: new Map(),
       settings: plan.model.train,
       tokens: plan.model.train.tokens,
       before: none,
@@ -173,11 +197,34 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
   const from = arm === realArm ? `${expansionDir(plan, stage)}/model` : modelDir(plan, stage - 1);
   return {
     start: loadModel(context.path(from)),
+    moments: startingMoments(context, stage, arm),
+    frozen: frozenEntries(plan, stage, arm, loadConfig(context.path(modelDir(plan, stage - 1)))),
     settings,
     tokens: settings.tokens,
     before: spentBefore(context, stage),
     batches: stageName(plan, stage),
   };
+}
+
+/**
+ * The moments that a stage's policy gives its model: the parent's through the growth, or as they are where the model
+ * is the parent itself (`no-expand`). Null under `reset`, and, with a note, where the parent was not trained here.
+ */
+function startingMoments(context: TaskContext, stage: number, arm: string): AdamwState | null {
+  const { plan } = context;
+  const policy = plan.stages[stage - 1].train.optimizer;
+  if (policy === "reset") return null;
+  const dir = context.path(modelDir(plan, stage - 1));
+  const parent = loadConfig(dir);
+  const moments = loadMoments(dir, parent);
+  if (moments === null) {
+    context.note(
+      `the optimizer is reset, not ${policy}: the parent was not trained in this run and has no moments`,
+    );
+    return null;
+  }
+  if (arm !== realArm) return moments;
+  return growMoments(drawnGrowth(plan, stage, parent).growth, parent, moments, policy);
 }
 
 /** The configuration of every stage's model, from the plan and the run's tokenizer. */
@@ -205,27 +252,21 @@ export function spentBefore(
   return spent;
 }
 
-function saveLmState(context: TaskContext, state: LmState): void {
-  const tensors = new Map<string, HostTensor>();
-  for (const [name, tensor] of state.model.weights) {
-    const { shape } = tensor;
-    tensors.set(`weight/${name}`, tensor);
-    tensors.set(`m/${name}`, { shape, data: state.optimizer.m.get(name) as Float32Array });
-    tensors.set(`v/${name}`, { shape, data: state.optimizer.v.get(name) as Float32Array });
-  }
-  context.save(tensors, { step: String(state.optimizer.step) });
+function saveLmState(context: TaskContext, { model, optimizer, taken }: LmState): void {
+  const tensors = momentTensors(optimizer, parameterShapes(model.config));
+  for (const [name, tensor] of model.weights) tensors.set(`weight/${name}`, tensor);
+  context.save(tensors, { step: String(optimizer.step), taken: String(taken) });
 }
 
 function lmState({ tensors, metadata }: SavedState, config: ModelConfig): LmState {
+  const prefix = "weight/";
   const weights = new Map<string, HostTensor>();
-  const m = new Map<string, Float32Array>();
-  const v = new Map<string, Float32Array>();
   for (const [key, tensor] of tensors) {
-    const slash = key.indexOf("/");
-    const name = key.slice(slash + 1);
-    const part = key.slice(0, slash);
-    if (part === "weight") weights.set(name, tensor);
-    else (part === "m" ? m : v).set(name, tensor.data as Float32Array);
+    if (key.startsWith(prefix)) weights.set(key.slice(prefix.length), tensor);
   }
-  return { model: { config, weights }, optimizer: { step: Number(metadata.step), m, v } };
+  return {
+    model: { config, weights },
+    optimizer: momentsOf(tensors, Number(metadata.step)),
+    taken: Number(metadata.taken),
+  };
 }
