@@ -8,7 +8,6 @@ import {
   type Exactness,
   type ExpansionMap,
   expandModel,
-  type FitSequences,
   fitMaps,
   hookEntry,
   measureExactness,
@@ -24,7 +23,6 @@ import {
   blockHook,
   loadModel,
   type Model,
-  type ModelConfig,
   modelSizes,
   placeModel,
   saveModel,
@@ -32,6 +30,7 @@ import {
 import type { Context } from "../context.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
 import { formatNumber, type Row } from "../output.ts";
+import { measuringTokens } from "./measuring-tokens.ts";
 
 /** Flags of `expand`, as text. */
 export interface ExpandFlags {
@@ -53,9 +52,6 @@ export interface ExpandFlags {
   readonly text?: string;
 }
 
-const measuredTokens = 2048;
-/** Read besides where a map is to be fitted; every eighth sequence is held out of the fit. */
-const fittedTokens = 16_384;
 const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
 
 /** Grows the checkpoint at `dir` into --out. Errors: UsageError naming file or flag. */
@@ -124,8 +120,9 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     if (added) writeJsonAtomic(join(folder, "tokenizer.json"), added.json);
     writeMap(folder, { ...fitted, exactness });
   });
-  for (const note of notes) progress.log(note);
-  print(context, { map, notes, out, exactness, ...symmetry });
+  const said = [...notes, ...tokens.notes];
+  for (const note of said) progress.log(note);
+  print(context, { map: fitted, notes: said, out, exactness, ...symmetry });
 }
 
 /** The tokenizer at `dir` with the tokens of a file. Errors: UsageError naming file or token. */
@@ -153,7 +150,7 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
     const heads = `${n_head} heads${shared} of ${d_head ?? size.d_model / n_head}`;
     return `${size.n_layer} layers × ${size.d_model}, ${heads}, ${size.d_mlp} neurons, ${tokens(size.vocab_size)}${formatNumber(size.params)} parameters`;
   };
-  const r2 = map?.hooks.flatMap((hook) => hook.r2 ?? []) ?? [];
+  const r2 = map.hooks.flatMap((hook) => hook.r2 ?? []);
   const fit_r2 = r2.length === 0 ? null : Math.min(...r2);
   const rows: Row[] = [
     ["parent", describe(parent)],
@@ -168,7 +165,7 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
       ["loss", lossRow(exactness)],
       ["residual identity", Math.max(...exactness.boundaries.map(({ rel_err }) => rel_err))],
       ["energy off the image", off_image],
-      ...(map?.exact ? [] : [["exact", inexactRow(map, r2)] satisfies Row]),
+      ...(map.exact ? [] : [["hooks that are not exact", inexactRow(map, r2)] satisfies Row]),
       ["out", out],
     );
   }
@@ -197,67 +194,10 @@ function lossRow({ loss_parent, loss_child }: Exactness): string {
   return `${formatNumber(loss_parent)} → ${formatNumber(loss_child)} nats (${jump < 0 ? "−" : "+"}${formatNumber(Math.abs(jump))})`;
 }
 
-function inexactRow(map: ExpansionMap | undefined, r2: readonly number[]): string {
-  const off = map?.hooks.filter(({ exact }) => !exact).length ?? 0;
+function inexactRow({ hooks }: ExpansionMap, r2: readonly number[]): string {
   const fits =
     r2.length === 0 ? "no map fitted" : `maps fitted, lowest R² ${formatNumber(Math.min(...r2))}`;
-  return `no: ${off} of ${map?.hooks.length} hooks differ, ${fits}`;
-}
-
-interface MeasuringTokens {
-  /** What exactness and losses are measured on. */
-  readonly measured: FitSequences;
-  /** What maps are fitted on, and their R² is measured on; null where nothing needs or can be fitted. */
-  readonly fit: FitSequences | null;
-  readonly heldOut: FitSequences;
-  readonly notes: readonly string[];
-}
-
-async function measuringTokens(
-  dir: string,
-  config: ModelConfig,
-  text: string | undefined,
-  map: ExpansionMap,
-  rng: ReturnType<typeof createRng>,
-): Promise<MeasuringTokens> {
-  if (text === undefined) {
-    const context = Math.min(modelSizes(config).context, 128);
-    const nSeq = Math.max(1, Math.floor(measuredTokens / context));
-    const ids = Int32Array.from({ length: nSeq * context }, () =>
-      rng.int(modelSizes(config).vocabSize),
-    );
-    const measured = { ids, nSeq, context };
-    const notes = ["without --text all is measured on random tokens"];
-    if (!map.exact) notes.push("without --text no map is fitted where the method is not exact");
-    return { measured, fit: null, heldOut: measured, notes };
-  }
-  const { tokensOfText } = await import("./text-tokens.ts");
-  if (map.exact) {
-    const { set } = await tokensOfText(dir, config, text, measuredTokens);
-    return { measured: set, fit: null, heldOut: set, notes: [] };
-  }
-  const { set } = await tokensOfText(dir, config, text, measuredTokens + fittedTokens);
-  const heldOut = everySequence(set, (i) => i % 8 === 7);
-  if (heldOut.nSeq === 0) {
-    const notes = [`${set.nSeq} sequences of text are too few to fit a map on and hold some out`];
-    return { measured: set, fit: null, heldOut: set, notes };
-  }
-  return {
-    measured: heldOut,
-    fit: everySequence(set, (i) => i % 8 !== 7),
-    heldOut,
-    notes: [],
-  };
-}
-
-function everySequence(set: FitSequences, keep: (i: number) => boolean): FitSequences {
-  const { context } = set;
-  const kept = Array.from({ length: set.nSeq }, (_, i) => i).filter(keep);
-  const ids = new Int32Array(kept.length * context);
-  for (const [to, from] of kept.entries()) {
-    ids.set(set.ids.subarray(from * context, (from + 1) * context), to * context);
-  }
-  return { ids, nSeq: kept.length, context };
+  return `${hooks.filter(({ exact }) => !exact).length} of ${hooks.length}, ${fits}`;
 }
 
 // At the last boundary of the residual stream, where all growth has had its say.

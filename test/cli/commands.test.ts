@@ -119,6 +119,35 @@ describe("expand", () => {
     expect(document.notes[0]).toContain("16");
   });
 
+  test("growth that is not exact: losses, maps fitted on the text, and what is missing without one", async () => {
+    const stack = ["expand", small.model, "--layers", "2x", "--depth-method", "stack"];
+    const document = await answer("expand", ...stack, "--text", small.text, "--out", at("stacked"));
+    expect(document).toMatchObject({ method: "stack", exact: false, notes: [] });
+    const { loss_parent, loss_child } = document.exactness as unknown as Record<string, number>;
+    expect(Math.abs(loss_child - loss_parent)).toBeGreaterThan(1e-3);
+    expect(document.fit_r2).toBeGreaterThan(0.05);
+    expect(document.fit_r2).toBeLessThan(1);
+    const final = readMap(at("stacked")).hooks.find(({ fit }) => fit !== null);
+    expect(final).toMatchObject({ from: "ln_final.hook_normalized", r2: document.fit_r2 });
+    jsonDocuments.map.schema.parse(JSON.parse(readFileSync(at("stacked", "map.json"), "utf8")));
+
+    const blind = await answer("expand", ...stack, "--out", at("blind"));
+    expect(blind.fit_r2).toBeNull();
+    expect(blind.notes).toContain("without --text no map is fitted where the method is not exact");
+    const dry = await answer("expand", ...stack, "--dry-run");
+    expect(dry).toMatchObject({ method: "stack", exact: false, fit_r2: null });
+    const { out } = await runCommand(
+      ...stack,
+      "--text",
+      small.text,
+      "--out",
+      at("read"),
+      "--quiet",
+    );
+    expect(out).toMatch(/loss +[\d.]+ → [\d.]+ nats \([+−][\d.]+\)/);
+    expect(out).toMatch(/hooks that are not exact +1 of \d+, maps fitted, lowest R² 0\.\d+/);
+  });
+
   test("--dry-run writes nothing and needs no --out", async () => {
     const document = await answer("expand", "expand", small.model, "--width", "16", "--dry-run");
     expect(document.child).toMatchObject({ d_model: 16 });

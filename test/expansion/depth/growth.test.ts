@@ -221,6 +221,32 @@ describe.each([
   });
 });
 
+test.each([
+  ["neox", { width: 70, mlp: 50 }],
+  ["llama", { width: 64, heads: 8, mlp: 83 }],
+  ["qwen3", { width: 42, heads: 8, mlp: 50 }],
+] as [string, Partial<ExpandOptions>][])(
+  "%s: width, heads, neurons and a stack in one step keep E on the first copy",
+  async (name, sizes) => {
+    const config = roughConfigs[name];
+    const parent = roughModel(config, name);
+    const tokens = Int32Array.from(ids, (id) => id % roughVocabulary);
+    const growth = { ...defaults, depth_method: "stack" as const, layers: 5, ...sizes };
+    const { child, map } = await expandModel(parent, growth, createRng(5));
+    expect(map).toMatchObject({ method: "lemon+stack", exact: false });
+    const [small, big] = [placeModel(parent), placeModel(child)];
+    const { boundaries, max_abs_dlogit } = await measureExactness(small, big, map, tokens, 4);
+    small.dispose();
+    big.dispose();
+    expect(boundaries.length).toBeGreaterThanOrEqual(4);
+    for (const { rel_err, hook_to } of boundaries) {
+      expect(rel_err, hook_to).toBeLessThanOrEqual(1e-5);
+    }
+    expect(max_abs_dlogit).toBeGreaterThan(0.01);
+    expect(map.heads[2].source).toEqual(map.heads[0].source); // a copy grows as its layer does
+  },
+);
+
 describe("the map of a child that is not exact", () => {
   const plan = (growth: Partial<ExpandOptions>) =>
     planExpansion(gpt2, { ...defaults, ...growth }, createRng(1)).map;
