@@ -170,7 +170,9 @@ function gradientF64(model: HostModel): Map<string, Float32Array> {
 /** Growths that keep gradients in proportion: whole copies, and for RMSNorm also odd widths, whose free part adds nothing. */
 function growths(config: ModelConfig): Partial<ExpandOptions>[] {
   const { dModel, nHead, headDim, dMlp } = modelSizes(config);
-  const double = { width: 2 * dModel, mlp: 2 * dMlp + 3, layers: 3 };
+  // inserted blocks' routers would have a part in the loss that balances experts
+  const layers = config.model_type === "mixtral" ? {} : { layers: 3 };
+  const double = { width: 2 * dModel, mlp: 2 * dMlp + 3, ...layers };
   if (config.model_type === "gpt_neox" || config.model_type === "gpt2") return [double];
   const odd = dModel + (config.model_type === "llama" ? 2 * nHead : 9);
   return [
