@@ -85,7 +85,7 @@ export function planExpansion<C extends ModelConfig>(
     exact: exactWidth && exactPrefix(layers).length === layers.length + 1,
     parent: sizeInfo(parent),
     child: sizeInfo(config),
-    hooks: hookMaps(parent, config, stream, layers, {
+    hooks: hookMaps(parent, config, stream, growth, layers, {
       exact: exactWidth,
       published: !widens || !method.fromNextLayer,
     }),
@@ -136,6 +136,7 @@ function hookMaps(
   parent: ModelConfig,
   config: ModelConfig,
   width: WidthGrowth,
+  { heads, neurons }: Pick<FamilyGrowth, "heads" | "neurons">,
   layers: readonly ChildLayer[],
   widthClaims: Pick<HookMap, "exact" | "published">,
 ): HookMap[] {
@@ -166,7 +167,6 @@ function hookMaps(
     if (point === "mlp.hook_post" && big.experts) continue;
     const equal = equalLayers(point, layer, layers, applied);
     const isBottom = layer === 0 && point === "hook_resid_pre";
-    const claims = claimed(isBottom, equal.length > 0);
     const [last, ...others] =
       equal.length > 0
         ? [equal[equal.length - 1], ...equal.slice(0, -1)]
@@ -184,7 +184,11 @@ function hookMaps(
               : "identity"
             : residual;
     const to = [last, ...others].map((at) => `blocks.${at}.${point}`);
-    maps.push(hookMap(hook, to, tensor, claims));
+    const claims = claimed(isBottom, equal.length > 0);
+    const units = tensor.startsWith("head") ? heads : tensor.startsWith("neuron") ? neurons : null;
+    // what units without a parent hold is no function of the parent's
+    const exact = claims.exact && !units?.[last].source.includes(-1);
+    maps.push(hookMap(hook, to, tensor, { ...claims, exact }));
   }
   return maps;
 }
