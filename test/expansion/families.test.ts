@@ -218,7 +218,7 @@ describe("what can't be is refused, with the nearest that can", () => {
   test("heads that split a group, and a width that transformers would not take", () => {
     expect(problemOf(roughConfigs.llama, { heads: 5 })).toMatchObject({
       code: "heads-not-grouped",
-      hint: "The nearest valid numbers are 4 and 6.",
+      hint: "The nearest valid numbers are 4 and 6; with --kv-heads groups get another size.",
     });
     expect(problemOf(roughConfigs.llama, { width: 31 })).toMatchObject({
       code: "width-not-divisible",

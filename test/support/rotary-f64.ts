@@ -3,7 +3,7 @@
  * architectures (Black et al. 2022; Touvron et al. 2023; Qwen3's norms of heads), sharing only the configuration with
  * src/. Slow on purpose. Rotary scaling is linear or none.
  */
-import type { LlamaConfig, ModelConfig, NeoxConfig } from "../../src/models/index.ts";
+import type { LlamaConfig, NeoxConfig } from "../../src/models/index.ts";
 import {
   affineF64,
   attentionF64,
@@ -15,7 +15,7 @@ import {
 
 /** Runs one sequence of a GPT-NeoX or Llama-like model; hooks of the stream, z and neurons, [T, width] each. */
 export function runRotaryF64(model: F64Model, ids: ArrayLike<number>): F64Run {
-  const config = model.config as Exclude<ModelConfig, { model_type: "gpt2" }>;
+  const config = model.config as NeoxConfig | LlamaConfig;
   const hooks = new Map<string, Float64Array>();
   const has = (name: string) => model.weights.has(name);
   const weight = (name: string): Float64Array => {
