@@ -35,7 +35,7 @@ export const prepareExpand: PrepareTask = async ({ variant, sizes, folder }) => 
     method: "lemon",
     depth_method: "identity",
     positions: "interleaved",
-    noise_db: null,
+    noise_db: sizes.noise === 1 ? 0 : null,
   } as const;
   return async (count) => {
     let child: HostModel<Gpt2Config> | undefined;

@@ -6,9 +6,11 @@ mod attention;
 pub mod best_match;
 mod cross_entropy;
 mod elementwise;
+pub mod grow;
 mod math;
 mod matrix;
 pub mod model;
+mod normal;
 mod parallel;
 mod rows;
 pub mod sae;
@@ -52,7 +54,7 @@ fn exclusive<'a, const N: usize>(
 /// called as before.
 #[napi]
 pub fn interface_version() -> u32 {
-    2
+    3
 }
 
 /// The instruction set that kernels are run with: avx512, avx2, neon or scalar.

@@ -91,6 +91,21 @@ pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     arch().dispatch(Body(body))
 }
 
+/// The same for work that is too long to be inlined as a closure: a closure that is left a function of its own is
+/// compiled for the least of processors. Its `call` must be `inline(always)`.
+#[inline(always)]
+pub fn vectorised_task<T: pulp::NullaryFnOnce>(task: T) -> T::Output {
+    struct Body<T>(T);
+    impl<T: pulp::NullaryFnOnce> pulp::WithSimd for Body<T> {
+        type Output = T::Output;
+        #[inline(always)]
+        fn with_simd<S: pulp::Simd>(self, simd: S) -> T::Output {
+            simd.vectorize(self.0)
+        }
+    }
+    arch().dispatch(Body(task))
+}
+
 /// Calls `body(index, piece)` for every piece of `length` numbers of `data`, on the pool where there are many.
 pub fn for_pieces(data: &mut [f32], length: usize, body: impl Fn(usize, &mut [f32]) + Sync) {
     for_pieces_of(data.len(), data, length, body);

@@ -23,7 +23,22 @@ export { cholesky, solveCholesky, solveLower } from "./cholesky.ts";
 export type { AdamwNumbers } from "./host/adamw.ts";
 export type { BestMatches, MatchMeasure } from "./host/best-match.ts";
 export type { AttentionShape } from "./host/causal-attention.ts";
-export { adamwArray, sparseCorrelation } from "./host/kernels.ts";
+export {
+  freshOf,
+  freshSource,
+  type GrowRecipe,
+  meanSource,
+  noiseOf,
+  zeroSource,
+} from "./host/grow-rows.ts";
+export {
+  adamwArray,
+  columnMeans,
+  growRows,
+  sparseCorrelation,
+  weightedSquares,
+} from "./host/kernels.ts";
+export { type DrawKey, normalRow } from "./host/normal-rows.ts";
 export { type Rotary, rotary } from "./host/rotary.ts";
 export type {
   SparseColumns,

@@ -9,6 +9,12 @@ import { attentionBackward, attentionForward } from "./causal-attention.ts";
 import { embeddingBackward } from "./embedding.ts";
 import { geluBackward, geluForward } from "./gelu.ts";
 import { geluErfBackward, geluErfForward } from "./gelu-erf.ts";
+import {
+  type GrowRecipe,
+  columnMeans as plainColumnMeans,
+  growRows as plainGrowRows,
+  weightedSquares as plainWeightedSquares,
+} from "./grow-rows.ts";
 import { layerNormBackward, layerNormForward } from "./layer-norm.ts";
 import { rmsNormBackward, rmsNormForward } from "./rms-norm.ts";
 import { softmaxLoss, softmaxLossInPlace } from "./softmax-loss.ts";
@@ -56,6 +62,13 @@ export interface HostKernels {
   /** Absent where there is nothing faster than plain loops. */
   readonly sparseCorrelation?: SparseCorrelation;
   readonly sumOfSquares: typeof sumOfSquares;
+  readonly growRows: typeof plainGrowRows;
+  readonly weightedSquares: (
+    x: Float32Array,
+    rowMass: Float64Array,
+    columnMass: Float64Array,
+  ) => number;
+  readonly columnMeans: (x: Float32Array, nColumns: number) => Float64Array;
   readonly swigluForward: typeof swigluForward;
   readonly swigluBackward: typeof swigluBackward;
 }
@@ -79,6 +92,9 @@ export const plainKernels: HostKernels = {
   softmaxLoss,
   softmaxLossInPlace,
   sumOfSquares,
+  growRows: plainGrowRows,
+  weightedSquares: plainWeightedSquares,
+  columnMeans: plainColumnMeans,
   swigluForward,
   swigluBackward,
 };
@@ -110,4 +126,32 @@ export function adamwArray(
   numbers: AdamwNumbers,
 ): void {
   hostKernels().adamwArray(param, grad, m, v, next, numbers);
+}
+
+/** Rows of a grown matrix by the active backend's kernel: rows `first`… of the child, as many as `out` holds. */
+export function growRows(
+  parent: Float32Array,
+  recipe: GrowRecipe,
+  first: number,
+  out: Float32Array,
+): void {
+  hostKernels().growRows(parent, recipe, first, out);
+}
+
+/** Σ rowMass[i]·columnMass[j]·x[i, j]², of f32 numbers by the active backend's kernel. */
+export function weightedSquares(
+  x: Float32Array | Float64Array,
+  rowMass: Float64Array,
+  columnMass: Float64Array,
+): number {
+  return x instanceof Float32Array
+    ? hostKernels().weightedSquares(x, rowMass, columnMass)
+    : plainWeightedSquares(x, rowMass, columnMass);
+}
+
+/** The mean of each column of x [n, nColumns], of f32 numbers by the active backend's kernel. */
+export function columnMeans(x: Float32Array | Float64Array, nColumns: number): Float64Array {
+  return x instanceof Float32Array
+    ? hostKernels().columnMeans(x, nColumns)
+    : plainColumnMeans(x, nColumns);
 }

@@ -19,6 +19,7 @@ export interface Addon
       | "adamwArray"
       | "attentionForward"
       | "attentionBackward"
+      | "growRows"
     >,
     SparseCorrelation {
   readonly bestMatches: BestMatchKernel;
@@ -94,6 +95,22 @@ export interface Addon
     dk: Float32Array,
     dv: Float32Array,
   ): void;
+  /**
+   * A `GrowRecipe` taken apart; numbers are [nColumns, first row, noise on columns, its key, fresh value and scale, their
+   * key, spread about the mean, its key].
+   */
+  growRowsFlat(
+    parent: Float32Array,
+    rows: Int32Array,
+    rowWeights: Float64Array,
+    meanRow: Float64Array,
+    columns: Int32Array,
+    columnWeights: Float64Array,
+    slots: Int32Array,
+    coefficients: Float64Array,
+    numbers: Float64Array,
+    out: Float32Array,
+  ): void;
   /** Cross-entropy of hidden·tableᵀ with its gradients, in chunks of as many rows as `logits` holds. */
   crossEntropy: NonNullable<HostKernels["crossEntropy"]>;
 }
@@ -118,6 +135,31 @@ export function nativeKernels(addon: Addon): HostKernels {
       const { lr, beta1, beta2, eps, weightDecay, step, scale } = numbers;
       const packedNumbers = Float64Array.of(lr, beta1, beta2, eps, weightDecay, step, scale);
       addon.adamw(next, grad, m, v, packedNumbers);
+    },
+    growRows: (parent, recipe, first, out) => {
+      const { nColumns, rows, rowWeights, meanRow, columns, columnWeights } = recipe;
+      const { noiseAxis, slots, coefficients, noiseKey, freshValue, freshScale, freshKey } = recipe;
+      const numbers = [
+        nColumns,
+        first,
+        noiseAxis,
+        ...noiseKey,
+        freshValue,
+        freshScale,
+        ...freshKey,
+      ];
+      addon.growRowsFlat(
+        parent,
+        rows,
+        rowWeights,
+        meanRow,
+        columns,
+        columnWeights,
+        slots,
+        coefficients,
+        Float64Array.from(numbers),
+        out,
+      );
     },
     attentionForward: (operands, shape, z, lse) => {
       const { cos, sin } = tableOf(shape);

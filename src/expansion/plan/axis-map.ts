@@ -4,14 +4,16 @@
  * made of such maps, one for each axis of each parameter.
  */
 
+import { freshSource, meanSource, zeroSource } from "../../engine/index.ts";
+
 /** In place of an index: the mean over the parent's axis (LEMON's average expansion). */
-export const MEAN = -1;
+export const MEAN: number = meanSource;
 
 /** In place of an index: an entry without a parent; the parameter's `fill` says what it holds. */
-export const FRESH = -2;
+export const FRESH: number = freshSource;
 
 /** In place of an index: an entry without a parent that is 0, whatever the parameter's `fill`; where the other axis is fresh, that fills. */
-export const ZERO = -3;
+export const ZERO: number = zeroSource;
 
 /** Entry i of the child's axis is `weight[i]` (1 without weights) times entry `source[i]` of the parent's. */
 export interface AxisMap {
