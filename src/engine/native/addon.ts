@@ -139,15 +139,10 @@ export function nativeKernels(addon: Addon): HostKernels {
     growRows: (parent, recipe, first, out) => {
       const { nColumns, rows, rowWeights, meanRow, columns, columnWeights } = recipe;
       const { noiseAxis, slots, coefficients, noiseKey, freshValue, freshScale, freshKey } = recipe;
-      const numbers = [
-        nColumns,
-        first,
-        noiseAxis,
-        ...noiseKey,
-        freshValue,
-        freshScale,
-        ...freshKey,
-      ];
+      const noise = [noiseAxis, ...noiseKey];
+      const fresh = [freshValue, freshScale, ...freshKey];
+      const mean = [recipe.meanSpread, ...recipe.meanKey];
+      const numbers = [nColumns, first, ...noise, ...fresh, ...mean];
       addon.growRowsFlat(
         parent,
         rows,
