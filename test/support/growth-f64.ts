@@ -17,11 +17,7 @@ export function executePlanF64(plan: GrowthPlan, parent: HostModel, rng: Rng): H
     const { name, shape, from } = parameter;
     const data =
       from === null
-        ? fresh(
-            shape.reduce((a, b) => a * b),
-            parameter.fill,
-            rng.fork(name),
-          )
+        ? fresh(shape, parameter.fill, rng.fork(name))
         : entries(parameter, parent.weights.get(from)!, rng.fork(name));
     if (from !== null && parameter.donor) {
       const second = entries(

@@ -8,7 +8,9 @@ import { type HostTensor, sizeOf } from "../../io/index.ts";
 import type { HostModel, ModelConfig } from "../../models/index.ts";
 import { donorPlan, takeDonated } from "./donated.ts";
 import type { GrowthPlan, ParameterPlan } from "./growth-plan.ts";
-import { recipeOf } from "./recipe.ts";
+import { freshRecipe, recipeOf } from "./recipe.ts";
+
+const nothing = new Float32Array(0);
 
 /** One parameter of the child, made block by block. */
 export interface GrowingTensor {
@@ -45,7 +47,8 @@ export function growTensor(
   const { name, shape, from, fill } = plan;
   const width = shape.at(-1) ?? 1;
   if (from === null) {
-    return { shape, width, fill: (_, out) => void out.fill(fill as number) };
+    const recipe = freshRecipe(shape, fill, rng.fork(name));
+    return { shape, width, fill: (first, out) => growRows(nothing, recipe, first, out) };
   }
   const parent = read(from);
   if (!parent) throw new Error(`internal: the parent has no parameter ${from}`);

@@ -4,8 +4,19 @@
  */
 import { freshOf, type GrowRecipe, noiseOf, normalRow, type Rng } from "../../engine/index.ts";
 import { FRESH, MEAN } from "./axis-map.ts";
-import type { ParameterPlan } from "./growth-plan.ts";
-import { recipeOf } from "./recipe.ts";
+import type { Fill, ParameterPlan } from "./growth-plan.ts";
+import { freshRecipe, recipeOf } from "./recipe.ts";
+
+/** The values of a parameter without a parent: a constant, or draws of a given deviation. */
+export function fresh(shape: readonly number[], fill: Fill, rng: Rng): Float64Array {
+  const recipe = freshRecipe(shape, fill, rng);
+  const out = new Float64Array(recipe.rows.length * recipe.columns.length);
+  const write = freshOf(recipe);
+  recipe.rows.forEach((_, row) => {
+    write(row, true, out, row * recipe.columns.length);
+  });
+  return out;
+}
 
 /**
  * The values to add to a parameter's structural part, in the child's shape, or null where nothing
@@ -23,12 +34,12 @@ export function perturbation(
   if (plan.noise === null && !isFresh && recipe.meanSpread === 0) return null;
   const added = new Float64Array(rows.length * columns.length);
   const noise = noiseOf(recipe);
-  const fresh = freshOf(recipe);
+  const writeFresh = freshOf(recipe);
   rows.forEach((from, row) => {
     const at = row * columns.length;
     if (from !== FRESH) added.set(noise(row) ?? [], at);
     if (from === MEAN && recipe.meanSpread > 0) addSpread(recipe, row, added, at);
-    fresh(row, from === FRESH, added, at);
+    writeFresh(row, from === FRESH, added, at);
   });
   return added;
 }

@@ -12,7 +12,7 @@ import {
 } from "../../engine/index.ts";
 import { sizeOf } from "../../io/index.ts";
 import { type AxisMap, copyGroups, FRESH, identityAxis, MEAN } from "./axis-map.ts";
-import type { ParameterPlan } from "./growth-plan.ts";
+import type { Fill, ParameterPlan } from "./growth-plan.ts";
 
 type Numbers = Float32Array | Float64Array;
 
@@ -34,6 +34,7 @@ export function recipeOf(
   if (size !== sizeOf(shape) || plan.axes.length > 2) {
     throw new Error(`internal: ${name} would grow to ${size} numbers, not [${shape}]`);
   }
+  if (typeof fill === "object") throw new Error(`internal: ${name} has a parent to fill it`);
   const isFresh = rows.source.includes(FRESH) || columns.source.includes(FRESH);
   const isDrawn = isFresh && fill === "parent-scale";
   return {
@@ -44,8 +45,28 @@ export function recipeOf(
     columns: columns.source,
     columnWeights: columns.weight ?? none,
     ...noiseOf(plan, parent, nColumns, rng),
-    freshValue: fill === "parent-scale" ? 0 : fill,
+    freshValue: typeof fill === "number" ? fill : 0,
     freshScale: isDrawn ? rootMeanSquare(parent, nColumns) : 0,
+    freshKey: keyOf(rng.fork("fresh")),
+  };
+}
+
+/** The recipe for a parameter that has no parent: every entry is fresh. */
+export function freshRecipe(shape: readonly number[], fill: Fill, rng: Rng): GrowRecipe {
+  if (fill === "parent-scale") throw new Error("internal: no parent to take the scale from");
+  const width = shape.at(-1) ?? 1;
+  const nRows = sizeOf(shape) / width;
+  const key: DrawKey = [0, 0];
+  return {
+    nColumns: 0,
+    rows: new Int32Array(nRows).fill(FRESH),
+    rowWeights: new Float64Array(nRows),
+    ...{ meanRow: none, meanSpread: 0, meanKey: key },
+    columns: new Int32Array(width).fill(FRESH),
+    columnWeights: none,
+    ...{ noiseAxis: 0, slots: new Int32Array(0), coefficients: none, noiseKey: key },
+    freshValue: typeof fill === "number" ? fill : 0,
+    freshScale: typeof fill === "number" ? 0 : fill.normal,
     freshKey: keyOf(rng.fork("fresh")),
   };
 }
