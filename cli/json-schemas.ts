@@ -95,6 +95,10 @@ const carry = z.strictObject({
   carried: count,
   appended: count,
   hook_name: text,
+  map: z
+    .enum(["exact", "published", "fitted", "copied"])
+    .describe("exact; the growth method's own, near; fitted on text; the coordinates as they are"),
+  r2: measured.describe("of that map on held-out tokens, where it is not exact"),
   check: z
     .strictObject({
       same_latents: measured.describe("share of (token, latent) firings that are the same"),

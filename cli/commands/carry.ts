@@ -17,11 +17,20 @@ import {
   writeLineage,
 } from "../../sae/index.ts";
 import { createRng, useBackend } from "../../src/engine/index.ts";
-import { type ExpansionMap, readMap, sizeInfo } from "../../src/expansion/index.ts";
+import {
+  type ExpansionMap,
+  type HookMap,
+  hookEntry,
+  type MapKind,
+  mapKind,
+  readMap,
+  sizeInfo,
+} from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import { loadModel, type Model, placeModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
+import type { Row } from "../output.ts";
 import { tokensOfText } from "./text-tokens.ts";
 
 /** Flags of `carry`. */
@@ -60,7 +69,14 @@ export async function carry(dir: string, flags: CarryFlags, context: Context): P
   const map = readMap(expansion);
   const carried = carrySae(sae, map);
   if (context.dryRun) {
-    print(context, { out: context.out ?? "", sae, carried, appended: newLatents, check: null });
+    print(context, {
+      out: context.out ?? "",
+      sae,
+      map,
+      carried,
+      appended: newLatents,
+      check: null,
+    });
     return;
   }
   const out = claimFolder({ out: context.out, force: context.force, marker: "cfg.json" });
@@ -81,7 +97,7 @@ export async function carry(dir: string, flags: CarryFlags, context: Context): P
     saveSae(folder, grown, { metadata: { carried_through: map.method } });
     writeLineage(join(folder, lineageFile), appendLineage(lineage, newLatents, stage));
   });
-  print(context, { out, sae, carried, appended: newLatents, check: measured?.check ?? null });
+  print(context, { out, sae, map, carried, appended: newLatents, check: measured?.check ?? null });
 }
 
 interface Measuring {
@@ -142,13 +158,22 @@ function placeChecked(dir: string, map: ExpansionMap, side: "parent" | "child"):
 interface Answer {
   readonly out: string;
   readonly sae: Sae;
+  readonly map: ExpansionMap;
   readonly carried: CarriedSae;
   readonly appended: number;
   readonly check: CarryCheck | null;
 }
 
-function print(context: Context, { out, sae, carried, appended, check }: Answer): void {
+const mapNames: Readonly<Record<MapKind, string>> = {
+  exact: "exact",
+  published: "the growth method's own, which is not exact here",
+  fitted: "fitted on text, since the growth method has none here",
+  copied: "none of the growth method's and none fitted: coordinates as they are",
+};
+
+function print(context: Context, { out, sae, map, carried, appended, check }: Answer): void {
   const { hook_name, d_in } = carried.sae.cfg;
+  const { kind, r2 } = mapKind(hookEntry(map, sae.cfg.hook_name) as HookMap); // carrySae found it
   const latents = sae.cfg.d_sae;
   context.print(
     {
@@ -160,10 +185,14 @@ function print(context: Context, { out, sae, carried, appended, check }: Answer)
       carried: latents,
       appended,
       hook_name,
+      map: kind,
+      r2,
       check,
     },
     [
       ["hook", hook_name],
+      ["map", mapNames[kind]],
+      ...(kind === "exact" ? [] : [["its R² on held-out text", r2] satisfies Row]),
       ["width", `${sae.cfg.d_in} → ${d_in}`],
       ["latents carried", latents],
       ["latents appended", appended],

@@ -1,6 +1,7 @@
 // What a comparison is made from: the parent's dictionary, the arms, and where probes and training
 // curves come from. Every dictionary is given with its codes on the same held-out token rows.
 import type { Rng } from "../../src/engine/index.ts";
+import type { MapKind } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import type { Lineage } from "../lineage.ts";
 import type { SparseCodes } from "../sae.ts";
@@ -76,7 +77,7 @@ export interface InexactGrowth {
   /** As in map.json. */
   readonly method: string;
   /** The map at the SAE's hook: exact there all the same, the method's own, fitted on text, or none but the copied coordinates. */
-  readonly through: "exact" | "published" | "fitted" | "copied";
+  readonly through: MapKind;
   /** Of that map on held-out tokens; null where it was not measured. */
   readonly r2: number | null;
   /** Right after growth, nats; null where not measured. */

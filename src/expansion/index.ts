@@ -23,6 +23,8 @@ export {
   type HookMap,
   headCopies,
   hookEntry,
+  type MapKind,
+  mapKind,
   mapPoints,
   mapReadouts,
   mapVectors,

@@ -211,6 +211,7 @@ describe("carry", () => {
       ...["--text", small.text, "--model", small.model],
     );
     expect(document).toMatchObject({ d_in: 20, d_sae: 24, carried: 24, appended: 0 });
+    expect(document).toMatchObject({ map: "exact", r2: null });
     const check = document.check as unknown as Record<string, number>;
     expect(check.same_latents).toBeGreaterThan(0.999);
     expect(check.fvu_parent_frame).toBeCloseTo(check.fvu_parent, 4);
@@ -219,6 +220,18 @@ describe("carry", () => {
     expect(new Set(stage)).toEqual(new Set(["resid"]));
     expect(parent[5]).toBe(5);
     expect(ancestors[5]).toEqual([{ stage: "resid", latent: 5 }]);
+  });
+
+  test("says by which map an SAE goes where growth is not exact", async () => {
+    const net2net = ["expand", small.model, "--width", "16", "--method", "net2net"];
+    await answer("expand", ...net2net, "--text", small.text, "--out", at("near"));
+    const carried = ["carry", small.sae, "--expansion", at("near")];
+    const document = await answer("carry", ...carried, "--out", at("near-sae"));
+    expect(document.map).toBe("published");
+    const entry = readMap(at("near")).hooks.find(({ from }) => from === small.hook);
+    expect(document.r2).toBe(entry?.r2_unfitted);
+    const { out } = await runCommand(...carried, "--dry-run", "--quiet");
+    expect(out).toMatch(/map +the growth method's own, which is not exact here\n.*R².* 0\.\d+/);
   });
 
   test("without a text nothing is checked; with one, latents can be appended", async () => {

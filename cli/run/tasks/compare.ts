@@ -19,6 +19,7 @@ import { readTokenSet, type TokenSet } from "../../../src/data/index.ts";
 import {
   type ExpansionMap,
   hookEntry,
+  mapKind,
   mapReadouts,
   mapVectors,
   readMap,
@@ -186,12 +187,12 @@ function inexactGrowth(map: ExpansionMap, hook: string): InexactGrowth | null {
   if (map.exact) return null;
   const entry = hookEntry(map, hook);
   if (!entry) throw new Error(`internal: the map has no hook ${hook}`);
-  const { exact, published, tensor, fit, r2, r2_unfitted } = entry;
+  const { kind, r2 } = mapKind(entry);
   const { method, exactness } = map;
   return {
     method,
-    through: exact ? "exact" : published ? "published" : tensor === fit ? "fitted" : "copied",
-    r2: exact ? null : tensor === fit ? r2 : r2_unfitted,
+    through: kind,
+    r2,
     loss_parent: exactness?.loss_parent ?? null,
     loss_child: exactness?.loss_child ?? null,
   };

@@ -57,6 +57,17 @@ export interface HookMap {
   readonly r2_unfitted: number | null;
 }
 
+/** What kind of map a hook has: exact, the method's own though not exact, fitted on text, or no map but the coordinates as they are. */
+export type MapKind = "exact" | "published" | "fitted" | "copied";
+
+/** The kind of the map that `entry.tensor` names, and its R² on held-out tokens where it was measured. */
+export function mapKind(entry: HookMap): { readonly kind: MapKind; readonly r2: number | null } {
+  const { exact, published, tensor, fit, r2, r2_unfitted } = entry;
+  if (exact) return { kind: "exact", r2: null };
+  if (tensor === fit) return { kind: "fitted", r2 };
+  return { kind: published ? "published" : "copied", r2: r2_unfitted };
+}
+
 /** Relative error of h_big = E h_small at one boundary, on its worst token. */
 export interface BoundaryError {
   readonly hook_from: string;
