@@ -26,6 +26,8 @@ const sizes = z.strictObject({
   n_kv_head: count.optional().describe("heads of keys and values where they are fewer"),
   d_head: count.optional().describe("width of a head where it isn't d_model / n_head"),
   d_mlp: count,
+  n_expert: count.optional().describe("experts in a layer, each of d_mlp neurons"),
+  n_expert_per_token: count.optional().describe("experts that a token uses"),
   vocab_size: count.optional().describe("tokens; absent in old expansion maps"),
   params: count,
 });

@@ -187,6 +187,8 @@ function addExpand(program: Command, act: Act): void {
     "--add-tokens <file>",
     "tokens to add to tokenizer.json and the model, one a line",
   );
+  addFlag(command, "--experts <n>", "experts that each MLP becomes (llama and mistral)");
+  addFlag(command, "--experts-per-token <n>", "experts that a token uses (2)");
   addFlag(command, "--method <name>", "how width grows (lemon)", {
     parse: choice("--method", widthMethodNames),
     choices: widthMethodNames,

@@ -19,6 +19,8 @@ export interface ModelSize {
   readonly n_layer: number;
   readonly n_head: number;
   readonly d_mlp: number;
+  /** Experts in a layer, where there are any. */
+  readonly n_expert?: number;
   readonly params: number;
 }
 

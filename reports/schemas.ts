@@ -52,6 +52,7 @@ const size = {
   n_layer: z.number(),
   n_head: z.number(),
   d_mlp: z.number(),
+  n_expert: z.number().optional(),
   params: z.number(),
 };
 const modelSize: z.ZodType<ModelSize> = z.object(size);

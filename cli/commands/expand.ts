@@ -41,6 +41,8 @@ export interface ExpandFlags {
   readonly headDim?: string;
   readonly mlp?: string;
   readonly vocab?: string;
+  readonly experts?: string;
+  readonly expertsPerToken?: string;
   /** A file of tokens. */
   readonly addTokens?: string;
   readonly method?: string;
@@ -71,6 +73,8 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
       "head-dim": flags.headDim,
       mlp,
       vocab: flags.vocab ?? needed,
+      experts: flags.experts,
+      "experts-per-token": flags.expertsPerToken,
       method,
       "depth-method": depthMethod,
       positions,
@@ -148,7 +152,11 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
   const describe = ({ n_head, n_kv_head, d_head, ...size }: SizeInfo): string => {
     const shared = n_kv_head === undefined ? "" : ` (${n_kv_head} of keys)`;
     const heads = `${n_head} heads${shared} of ${d_head ?? size.d_model / n_head}`;
-    return `${size.n_layer} layers × ${size.d_model}, ${heads}, ${size.d_mlp} neurons, ${tokens(size.vocab_size)}${formatNumber(size.params)} parameters`;
+    const neurons =
+      size.n_expert === undefined
+        ? `${size.d_mlp} neurons`
+        : `${size.n_expert} experts of ${size.d_mlp} neurons (${size.n_expert_per_token} a token)`;
+    return `${size.n_layer} layers × ${size.d_model}, ${heads}, ${neurons}, ${tokens(size.vocab_size)}${formatNumber(size.params)} parameters`;
   };
   const r2 = map.hooks.flatMap((hook) => hook.r2 ?? []);
   const fit_r2 = r2.length === 0 ? null : Math.min(...r2);

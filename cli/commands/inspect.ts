@@ -88,7 +88,13 @@ function findModel(dir: string): Finding {
       ["layers", model.n_layer],
       ["width", model.d_model],
       ["heads", model.n_head],
-      ["neurons in an MLP layer", model.d_mlp],
+      ...(model.n_expert === undefined
+        ? [["neurons in an MLP layer", model.d_mlp] satisfies Row]
+        : [
+            ["experts in a layer", model.n_expert] satisfies Row,
+            ["experts that a token uses", model.n_expert_per_token] satisfies Row,
+            ["neurons in an expert", model.d_mlp] satisfies Row,
+          ]),
       ["vocabulary", vocabSize],
       ["context", context],
       ["tokenizer", tokenizer ? "beside it" : "none"],

@@ -99,6 +99,8 @@ export const expandDefaults: ExpandPlan = {
   head_dim: null,
   mlp: null,
   vocab: null,
+  experts: null,
+  experts_per_token: null,
   method: "lemon",
   depth_method: "identity",
   positions: "interleaved",
@@ -153,9 +155,13 @@ export const growthTitle = "What did growing buy?";
 
 /** A stage's name from what it changes: `wider`, `deeper`, `bigger`, or what of the width alone. */
 export function defaultStageName(expand: ExpandPlan): string {
-  const { width, layers, heads, kv_heads, head_dim, mlp, vocab, positions } = expand;
+  const { width, layers, heads, kv_heads, head_dim, mlp, vocab, experts, positions } = expand;
   const grows = (...sizes: readonly ExpandPlan["width"][]) => sizes.some((size) => size !== null);
   const widens = grows(width, heads, kv_heads, head_dim);
+  if (experts !== null) {
+    const isAlone = !widens && !grows(mlp, vocab, layers) && typeof positions === "string";
+    return isAlone ? "experts" : "bigger";
+  }
   // a list of positions adds as many layers
   if (layers !== null || typeof positions !== "string") {
     return widens || grows(mlp, vocab) ? "bigger" : "deeper";

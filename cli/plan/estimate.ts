@@ -196,7 +196,9 @@ const processBytes = 300e6; // Node with a backend and the program
 function memoryBytes(plan: ResolvedPlan, configs: readonly ModelConfig[]): number {
   const largest = configs[configs.length - 1];
   const sizes = modelSizes(largest);
-  const perToken = sizes.nLayer * (14 * sizes.dModel + 3 * sizes.dMlp) + 2 * sizes.vocabSize;
+  const perToken =
+    sizes.nLayer * (14 * sizes.dModel + 3 * sizes.dMlp * (sizes.experts?.perToken ?? 1)) +
+    2 * sizes.vocabSize;
   const lm = 4 * parameterCount(largest) + plan.model.train.batch_tokens * perToken;
   const added = addedLatents(plan, plan.stages.length);
   const saes = plan.saes.map((sae) => {

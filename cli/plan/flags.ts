@@ -191,6 +191,8 @@ const expandKeys: Readonly<Record<string, keyof ExpandPlan>> = {
   "head-dim": "head_dim",
   mlp: "mlp",
   vocab: "vocab",
+  experts: "experts",
+  "experts-per-token": "experts_per_token",
   method: "method",
   "depth-method": "depth_method",
   positions: "positions",

@@ -212,12 +212,12 @@ function resolveStages(
   const stages: StagePlan[] = [];
   for (const [i, input] of inputs.entries()) {
     const expand = { ...expandDefaults, ...defined(input.expand) };
-    const { width, layers, heads, kv_heads, head_dim, mlp, vocab } = expand;
-    const sizes = [width, layers, heads, kv_heads, head_dim, mlp, vocab];
+    const { width, layers, heads, kv_heads, head_dim, mlp, vocab, experts } = expand;
+    const sizes = [width, layers, heads, kv_heads, head_dim, mlp, vocab, experts];
     if (sizes.every((size) => size === null) && typeof expand.positions === "string") {
       fail(
         `stages[${i}].expand`,
-        "width, layers, heads, kv_heads, head_dim, mlp or vocab",
+        "width, layers, heads, kv_heads, head_dim, mlp, vocab or experts",
         "nothing that grows",
       );
     }

@@ -154,6 +154,14 @@ const expand = z.strictObject({
     .union([absolute, factor, increment])
     .nullable()
     .describe("new number of tokens; the tokenizer stays"),
+  experts: z
+    .int()
+    .min(2)
+    .nullable()
+    .describe("experts that each MLP of a llama or mistral becomes (a mixtral; exact)"),
+  experts_per_token: positive
+    .nullable()
+    .describe("experts that a token uses; null = 2 where there are experts"),
   method: z.enum(widthMethodNames).describe("how width grows"),
   depth_method: z
     .enum(depthMethodNames)

@@ -6,7 +6,13 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { childConfig } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
-import { hookWidth, loadConfig, type ModelConfig } from "../../src/models/index.ts";
+import {
+  blockHook,
+  hookNames,
+  hookWidth,
+  loadConfig,
+  type ModelConfig,
+} from "../../src/models/index.ts";
 import { frozenEntries } from "../run/frozen.ts";
 import { realArm } from "../run/layout.ts";
 import { baseConfig, plannedGrowth } from "../run/planned-growth.ts";
@@ -39,6 +45,17 @@ export function stageConfigs(
       return childConfig(parent, growth.options);
     });
     configs.push(config);
+    for (const [s, sae] of plan.saes.entries()) {
+      // the one hook that a model can lose: neurons of an MLP that becomes experts
+      if (hookNames(config).includes(sae.hook)) continue;
+      throw new UsageError({
+        code: "hook-not-carried",
+        where: `${where} saes[${s}].hook`,
+        expected: `a hook that the model of stages[${i}] has too, such as ${blockHook(0, "hook_mlp_out")}`,
+        got: sae.hook,
+        hint: "Neurons of an MLP that becomes experts have no one place: which of them hold a token's depends on the token.",
+      });
+    }
     frozenEntries(plan, i + 1, realArm, parent);
   }
   return { configs, notes };

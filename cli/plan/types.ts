@@ -108,6 +108,9 @@ export interface ExpandPlan {
   readonly head_dim: Growth | null;
   readonly mlp: Growth | null;
   readonly vocab: Growth | null;
+  /** Experts that each MLP becomes, and how many of them a token uses (null = 2). */
+  readonly experts: number | null;
+  readonly experts_per_token: number | null;
   readonly method: WidthMethodName;
   readonly depth_method: DepthMethodName;
   readonly positions: "interleaved" | "top" | "bottom" | readonly number[];

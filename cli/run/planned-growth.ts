@@ -33,6 +33,8 @@ export function plannedGrowth(
       "head-dim": expand.head_dim ?? undefined,
       mlp: expand.mlp ?? undefined,
       vocab: expand.vocab ?? undefined,
+      experts: expand.experts ?? undefined,
+      "experts-per-token": expand.experts_per_token ?? undefined,
       method: expand.method,
       "depth-method": expand.depth_method,
       positions: expand.positions,

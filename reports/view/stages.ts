@@ -66,6 +66,8 @@ export function growthPhrase(
     ...(depth ? [`deepened from ${depth[0]} to ${depth[1]} layers`] : []),
     ...(neurons && !width ? [`given ${neurons[1]} neurons a layer in place of ${neurons[0]}`] : []),
   ];
+  const experts = after.n_expert !== before.n_expert ? after.n_expert : undefined;
+  if (experts !== undefined) parts.push(`given ${experts} experts a layer`);
   return parts.length === 0 ? "expanded" : parts.join(" and ");
 }
 
@@ -79,6 +81,7 @@ export function growthLabel(
     if (before.d_model !== after.d_model) parts.push(`${before.d_model} → ${after.d_model} wide`);
     if (before.n_layer !== after.n_layer) parts.push(`${before.n_layer} → ${after.n_layer} layers`);
   }
+  if (after?.n_expert !== before?.n_expert) parts.push(`${after?.n_expert} experts`);
   return parts.length === 0 ? "expansion" : parts.join(", ");
 }
 

@@ -44,6 +44,7 @@ export {
   type VectorMap,
 } from "./map/vector-map.ts";
 export { measureExactness } from "./measure/exactness.ts";
+export { expertSpread } from "./measure/expert-spread.ts";
 export { type FitOptions, type FitSequences, fitMaps } from "./measure/fit-maps.ts";
 export { type ChildActivations, copySpread, offImageEnergy } from "./measure/symmetry.ts";
 export { defaultNoiseDb, type GrowthFlags, parseGrowth } from "./parse-growth.ts";

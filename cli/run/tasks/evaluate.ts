@@ -8,6 +8,7 @@ import {
   copySpread,
   type Exactness,
   type ExpansionMap,
+  expertSpread,
   hookEntry,
   offImageEnergy,
   readMap,
@@ -66,6 +67,8 @@ export interface StageEvaluation {
     readonly n_layer: number;
     readonly n_head: number;
     readonly d_mlp: number;
+    readonly n_expert?: number;
+    readonly n_expert_per_token?: number;
     readonly unigram_entropy: number;
     readonly loss_after_expansion: number | null;
   };
@@ -82,6 +85,8 @@ export interface StageEvaluation {
   readonly off_image: BeforeAfter | null;
   /** Null where no coordinates are copies of one another. */
   readonly copy_spread: BeforeAfter | null;
+  /** Variance among experts at the same weight; null for models without experts. */
+  readonly expert_spread: BeforeAfter | null;
 }
 
 /** Held-out tokens on which spliced losses are measured. */
@@ -109,6 +114,10 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
       n_layer: sizes.nLayer,
       n_head: sizes.nHead,
       d_mlp: sizes.dMlp,
+      ...(sizes.experts && {
+        n_expert: sizes.experts.count,
+        n_expert_per_token: sizes.experts.perToken,
+      }),
       ...(await modelFigures(model, set, spentBefore(context, stage + 1))),
       unigram_entropy: corpus.unigram_entropy,
       loss_after_expansion: growth?.loss ?? null,
@@ -119,6 +128,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
     exactness: growth?.exactness ?? null,
     off_image: growth?.off_image ?? null,
     copy_spread: growth?.copy_spread ?? null,
+    expert_spread: growth?.expert_spread ?? null,
   };
   await context.pause();
   const dir = stageDir(plan, stage);
@@ -183,13 +193,15 @@ async function growthFigures(
   exactness: Exactness | null;
   off_image: BeforeAfter | null;
   copy_spread: BeforeAfter | null;
+  expert_spread: BeforeAfter | null;
 }> {
   const { plan } = context;
   const map = readMap(context.path(expansionDir(plan, stage)));
   const hook = tracedHook(context, stage, map);
   const entry = hookEntry(map, hook);
   if (!entry) throw new Error(`internal: the map has no hook ${hook}`);
-  const start = placeModel(loadModel(context.path(expansionDir(plan, stage), "model")));
+  const host = loadModel(context.path(expansionDir(plan, stage), "model"));
+  const start = placeModel(host);
   const { loss } = await heldOutLoss(start, set.ids, set.context);
   const few = spreadSequences(set, 64);
   const measure = async (model: Model): Promise<{ off: Mean; spread: Mean }> => {
@@ -209,6 +221,10 @@ async function growthFigures(
     exactness: map.exactness,
     off_image: beforeAfter(before.off, after.off),
     copy_spread: beforeAfter(before.spread, after.spread),
+    expert_spread: beforeAfter(
+      expertSpread(host),
+      map.experts && expertSpread(loadModel(context.path(modelDir(plan, stage)))),
+    ),
   };
 }
 

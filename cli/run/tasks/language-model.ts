@@ -146,11 +146,13 @@ async function trainModel(
     const startedAt = trainer.taken;
     while (trainer.taken < options.steps) {
       const ids = trainingBatch(train, sequences, trainer.taken, rng, plan.data.order);
-      const { step, loss, lr } = await trainer.step({ ids, context: train.context });
+      const { step, loss, lr, balance } = await trainer.step({ ids, context: train.context });
+      const routed: Record<string, number> =
+        balance === undefined ? { loss, lr } : { loss, lr, balance };
       const isLast = step === options.steps;
       if (step % measureEvery === 0 || isLast)
-        log(step, { loss, lr, held_out_loss: await measure() });
-      else if (step % logEvery === 0) log(step, { loss, lr });
+        log(step, { ...routed, held_out_loss: await measure() });
+      else if (step % logEvery === 0) log(step, routed);
       const seconds = (performance.now() - started) / 1000;
       context.progress(step / options.steps, {
         loss,
