@@ -165,6 +165,16 @@ const expertParts = [
   ["w3", "mlp.up_proj"],
 ] as const;
 
+/** The names that a Llama's parameter has in the Mixtral that it becomes: one for each expert where it is the MLP's. */
+export function upcycledNames(name: string, count: number): string[] {
+  const part = expertParts.find(([, from]) => name.includes(`.${from}.`));
+  if (!part) return [name];
+  const [own, from] = part;
+  return Array.from({ length: count }, (_, e) =>
+    name.replace(`.${from}.`, `.block_sparse_moe.experts.${e}.${own}.`),
+  );
+}
+
 /** A Mixtral's layout: a Llama's with a router and, for each expert, the parts of an MLP. */
 function mixtral(count: number, isUpcycled: boolean): FamilyLayout {
   const router: BlockPart = { kind: "router", name: "block_sparse_moe.gate" };

@@ -59,6 +59,32 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
     return dense(x, `${at}.mlp.gate_proj`).map((g, i) => (g / (1 + Math.exp(-g))) * up[i]);
   }
 
+  /** The largest of the router's probabilities over their sum, times what those experts put out. */
+  function experts(x: Float64Array, at: string, perToken: number): Float64Array {
+    const router = dense(x, `${at}.gate`); // [T, N]
+    const count = router.length / T;
+    const outputs = Array.from({ length: count }, (_, e) => {
+      const up = dense(x, `${at}.experts.${e}.w3`);
+      const neurons = dense(x, `${at}.experts.${e}.w1`).map((g, i) => {
+        return (g / (1 + Math.exp(-g))) * up[i];
+      });
+      return dense(neurons, `${at}.experts.${e}.w2`);
+    });
+    return Float64Array.from(x, (_, i) => {
+      const logits = router.subarray(Math.floor(i / d) * count, (Math.floor(i / d) + 1) * count);
+      const chosen = [...logits.keys()].sort((a, b) => logits[b] - logits[a]).slice(0, perToken);
+      const weights = chosen.map((e) => Math.exp(logits[e] - logits[chosen[0]]));
+      const total = weights.reduce((a, b) => a + b);
+      return chosen.reduce((sum, e, k) => sum + (weights[k] / total) * outputs[e][i], 0);
+    });
+  }
+  function mlp(x: Float64Array, at: string): Float64Array {
+    if (config.model_type === "mixtral") {
+      return experts(x, `${at}.block_sparse_moe`, config.num_experts_per_tok);
+    }
+    return dense(neurons(x, at), `${at}.mlp.${isNeox ? "dense_4h_to_h" : "down_proj"}`);
+  }
+
   const prefix = isNeox ? "gpt_neox" : "model";
   const table = need(isNeox ? "gpt_neox.embed_in.weight" : "model.embed_tokens.weight");
   let h: Float64Array = Float64Array.from(
@@ -77,7 +103,7 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
     h = plus(h, dense(z, `${at}.${attentionOut}`));
     const isParallel = isNeox && config.use_parallel_residual;
     const read = norm(isParallel ? entering : h, `${at}.post_attention_layernorm`);
-    h = plus(h, dense(neurons(read, at), `${at}.mlp.${isNeox ? "dense_4h_to_h" : "down_proj"}`));
+    h = plus(h, mlp(read, at));
     hooks.set(`blocks.${layer}.hook_resid_post`, h);
   }
   const final = norm(h, isNeox ? "gpt_neox.final_layer_norm" : "model.norm");

@@ -7,6 +7,7 @@
  * Where one of the two maps was fitted the composition is fitted too, without an R²: two of them don't make one.
  */
 
+import { upcycledNames } from "../block-layout.ts";
 import { type FanOut, freshUnits } from "../plan/fan-out.ts";
 import { type ExpansionMap, type HookMap, hookEntry, vectorMap } from "./expansion-map.ts";
 import {
@@ -35,9 +36,12 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
   const middle = new Map(second.layers.flatMap((to, layer) => to.map((at) => [at, layer])));
   const units = (kind: "heads" | "neurons") =>
     second[kind].map((next, layer) => composeUnits(first[kind][middle.get(layer) ?? -1], next));
-  const inherited = first.fresh.flatMap((name) =>
-    second.layers[blockOf(name)].map((at) => name.replace(/\.(h|layers)\.\d+\./, `.$1.${at}.`)),
-  );
+  const isUpcycled = second.child.n_expert !== undefined && second.parent.n_expert === undefined;
+  const inherited = first.fresh
+    .flatMap((name) =>
+      second.layers[blockOf(name)].map((at) => name.replace(/\.(h|layers)\.\d+\./, `.$1.${at}.`)),
+    )
+    .flatMap((name) => (isUpcycled ? upcycledNames(name, second.child.n_expert as number) : name));
   const hooks = first.hooks.flatMap((entry) => composeHook(entry, first, second, linear) ?? []);
   return {
     format: "sae-carry/map",
