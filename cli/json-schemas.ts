@@ -71,6 +71,18 @@ const evaluation = {
   density,
 };
 
+const learned = z.strictObject({
+  steps: count,
+  lr: measured,
+  tokens: count.describe("tokens of all steps"),
+  loss: z
+    .strictObject({ parent: measured, start: measured, learned: measured, scratch: measured })
+    .describe(
+      "nats per held-out token: the parent, the grown model before and after learning, fresh weights of its size",
+    ),
+  held_out_tokens: count,
+});
+
 const expand = z.strictObject({
   ...header("expand"),
   method: text,
@@ -85,6 +97,9 @@ const expand = z.strictObject({
   fit_r2: measured.describe(
     "lowest R² of the maps fitted where the method is not exact; null = nothing was fitted",
   ),
+  learned: learned
+    .nullable()
+    .describe("losses around what a method learned; null for one that learns nothing"),
   out: text,
   notes: z.array(text).describe("how relative sizes were rounded, and what was not measured"),
 });
@@ -277,6 +292,7 @@ const map = z.looseObject({
   experts: z.record(text, text).nullable(),
   fresh: z.array(text),
   exactness: exactness.nullable(),
+  learned: learned.optional().describe("only of methods that learn"),
 });
 
 const runSae = z.strictObject({

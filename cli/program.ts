@@ -211,7 +211,17 @@ function addExpand(program: Command, act: Act): void {
     parse: real("--noise-db"),
   });
   addFlag(command, "--no-noise", "break no symmetry");
-  addFlag(command, "--text <file>", "measure exactness on this text (random tokens without it)");
+  addFlag(
+    command,
+    "--text <file>",
+    "measure exactness on this text (random tokens without it); ligo learns on it",
+  );
+  addFlag(command, "--ligo-steps <n>", "steps on which ligo learns how to grow (100)", {
+    parse: count("--ligo-steps", 1),
+  });
+  addFlag(command, "--ligo-lr <x>", "peak learning rate of ligo's operators (0.01)", {
+    parse: real("--ligo-lr"),
+  });
   command
     .addHelpText(
       "after",

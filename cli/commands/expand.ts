@@ -10,10 +10,11 @@ import {
   expandModel,
   fitMaps,
   hookEntry,
+  type LearnStep,
   measureExactness,
   offImageEnergy,
   parseGrowth,
-  planExpansion,
+  plannedMap,
   type SizeInfo,
   writeMap,
 } from "../../src/expansion/index.ts";
@@ -52,6 +53,8 @@ export interface ExpandFlags {
   /** False under --no-noise. */
   readonly noise?: boolean;
   readonly text?: string;
+  readonly ligoSteps?: number;
+  readonly ligoLr?: number;
 }
 
 const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
@@ -59,6 +62,7 @@ const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
 /** Grows the checkpoint at `dir` into --out. Errors: UsageError naming file or flag. */
 export async function expand(dir: string, flags: ExpandFlags, context: Context): Promise<void> {
   const { width, layers, heads, mlp, method, depthMethod, positions, noiseDb, noise } = flags;
+  const { ligoSteps, ligoLr } = flags;
   const parent = loadModel(dir);
   const { vocabSize } = modelSizes(parent.config);
   const added = flags.addTokens === undefined ? null : grownTokenizer(dir, flags.addTokens);
@@ -79,6 +83,8 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
       "depth-method": depthMethod,
       positions,
       "noise-db": noise === false ? null : noiseDb,
+      "ligo-steps": ligoSteps,
+      "ligo-lr": ligoLr,
     },
     parent.config,
   );
@@ -95,17 +101,28 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     notes.push(`tokenizer.json has ${added.vocabSize} tokens, the model ${vocab} rows for them`);
   }
   if (context.dryRun) {
-    const { map } = planExpansion(parent.config, options, createRng("dry run"));
+    const map = plannedMap(parent.config, options, createRng("dry run"));
     print(context, { map, notes, out: context.out ?? "" });
     return;
   }
+  const { ligo } = options;
+  const { learningText, tokensBeside } = await import("./learning-text.ts");
+  const learnt = ligo && (await learningText(dir, parent.config, flags.text, ligo.steps));
   const out = claimFolder({ out: context.out, force: context.force, marker: "map.json" });
   const { backend = "auto", threads, seed = 0, progress } = context;
   await useBackend(backend, { threads });
   const rng = createRng(`seed ${seed}`).fork("expand");
   progress.update({ label: "expanding", done: null });
-  const { child, map } = await expandModel(parent, options, rng);
-  const tokens = await measuringTokens(dir, parent.config, flags.text, map, rng.fork("tokens"));
+  const onStep = ({ step, loss }: LearnStep): void =>
+    progress.update({
+      label: "learning to grow",
+      done: step / (ligo?.steps ?? step),
+      fields: { step, loss },
+    });
+  const { child, map } = await expandModel(parent, options, rng, learnt && { ...learnt, onStep });
+  const tokens = learnt
+    ? tokensBeside(learnt)
+    : await measuringTokens(dir, parent.config, flags.text, map, rng.fork("tokens"));
   const { ids, nSeq: batch } = tokens.measured;
   progress.update({ label: "measuring exactness", done: null });
   const [small, big] = [placeModel(parent), placeModel(child)];
@@ -166,6 +183,16 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
     ["method", map.exact ? map.method : `${map.method}, not exact`],
     ...notes.map((note): Row => ["note", note]),
   ];
+  if (map.learned) {
+    const { loss, held_out_tokens } = map.learned;
+    rows.push(
+      ["held-out loss of the parent", loss.parent],
+      ["grown, before learning", loss.start],
+      ["grown, after learning", loss.learned],
+      ["of that size, fresh weights", loss.scratch],
+      ["held-out tokens", held_out_tokens],
+    );
+  }
   if (exactness) {
     rows.push(
       ["largest difference of a logit", exactness.max_abs_dlogit],
@@ -189,6 +216,7 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
       off_image,
       copy_spread,
       fit_r2,
+      learned: map.learned ?? null,
       out,
       notes,
     },

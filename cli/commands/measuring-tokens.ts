@@ -3,9 +3,10 @@ import type { Rng } from "../../src/engine/index.ts";
 import type { ExpansionMap, FitSequences } from "../../src/expansion/index.ts";
 import { type ModelConfig, modelSizes } from "../../src/models/index.ts";
 
-const measuredTokens = 2048;
+/** Tokens that exactness and losses are measured on. */
+export const measuredTokens = 2048;
 /** Read besides where a map is to be fitted; every eighth sequence is held out of the fit. */
-const fittedTokens = 16_384;
+export const fittedTokens = 16_384;
 
 /** Tokens by what they are for. */
 export interface MeasuringTokens {

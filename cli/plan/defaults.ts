@@ -105,6 +105,8 @@ export const expandDefaults: ExpandPlan = {
   depth_method: "identity",
   positions: "interleaved",
   noise_db: 0,
+  ligo_steps: 100,
+  ligo_lr: 0.01,
 };
 
 /** `carry.tokens` of a stage. */

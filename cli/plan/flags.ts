@@ -197,6 +197,8 @@ const expandKeys: Readonly<Record<string, keyof ExpandPlan>> = {
   "depth-method": "depth_method",
   positions: "positions",
   "noise-db": "noise_db",
+  "ligo-steps": "ligo_steps",
+  "ligo-lr": "ligo_lr",
 };
 
 /** `width=1.5x,positions=0,2,no-noise` → a stage's `expand:`. A piece without `=` goes on the value before it. */

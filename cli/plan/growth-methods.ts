@@ -1,14 +1,15 @@
 /** Names of growth methods as flags and plans take them; src/expansion has the methods. Light: --help reads it. */
-import type { DepthMethodName, WidthMethodName } from "../../src/expansion/index.ts";
+import type { DepthMethodName, GrowthMethodName } from "../../src/expansion/index.ts";
 
 /** What `--method` and `expand.method` take. */
-export const widthMethodNames: readonly WidthMethodName[] = [
+export const widthMethodNames: readonly GrowthMethodName[] = [
   "lemon",
   "hypercloning",
   "gesmundo-maile",
   "net2net",
   "bert2bert-fpi",
   "bert2bert-aki",
+  "ligo",
 ];
 
 /** What `--depth-method` and `expand.depth_method` take. */

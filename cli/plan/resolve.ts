@@ -27,6 +27,7 @@ import {
 } from "./defaults.ts";
 import type {
   DataPlan,
+  ExpandPlan,
   Growth,
   ModelPlan,
   PlanInput,
@@ -34,6 +35,7 @@ import type {
   SaePlan,
   StageInput,
   StagePlan,
+  StageTrainPlan,
   TokenizerPlan,
   TrainPlan,
 } from "./types.ts";
@@ -234,6 +236,7 @@ function resolveStages(
     });
     const train = { ...base, ...stageTrainDefaults, ...defined(input.train) };
     checkWarmup(train, `stages[${i}].train`, fail);
+    checkLearned(expand, train, `stages[${i}].train`, fail);
     stages.push({
       name: input.name ?? unused(defaultStageName(expand), taken),
       expand,
@@ -243,6 +246,20 @@ function resolveStages(
     });
   }
   return stages;
+}
+
+// Combinations of the parent's entries have no single one that a moment or a freeze could follow.
+function checkLearned(
+  { method }: ExpandPlan,
+  { optimizer, freeze }: StageTrainPlan,
+  key: string,
+  fail: Fail,
+): void {
+  if (method !== "ligo") return;
+  if (optimizer !== "reset") fail(`${key}.optimizer`, "reset after ligo", optimizer);
+  if (typeof freeze === "string" && freeze !== "none") {
+    fail(`${key}.freeze`, "none or patterns after ligo", freeze);
+  }
 }
 
 function checkWarmup({ warmup, tokens }: TrainPlan, key: string, fail: Fail): void {

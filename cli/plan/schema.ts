@@ -162,7 +162,9 @@ const expand = z.strictObject({
   experts_per_token: positive
     .nullable()
     .describe("experts that a token uses; null = 2 where there are experts"),
-  method: z.enum(widthMethodNames).describe("how width grows"),
+  method: z
+    .enum(widthMethodNames)
+    .describe("how width grows; ligo grows depth too, and learns how on the plan's text"),
   depth_method: z
     .enum(depthMethodNames)
     .describe(
@@ -177,6 +179,8 @@ const expand = z.strictObject({
     .number()
     .nullable()
     .describe("signal-to-noise ratio of the symmetry-breaking noise in dB; null = none"),
+  ligo_steps: positive.describe("steps of 2,048 tokens on which ligo learns its operators"),
+  ligo_lr: rate.describe("peak learning rate of ligo's operators"),
 });
 
 const carry = z.strictObject({

@@ -2,7 +2,7 @@
 // Field names are the keys of plan.yaml. Paths in a resolved plan are absolute; the stored file has them relative to
 // the run folder, so that a run can be moved together with its inputs and goes on from any working directory.
 
-import type { DepthMethodName, WidthMethodName } from "../../src/expansion/index.ts";
+import type { DepthMethodName, GrowthMethodName } from "../../src/expansion/index.ts";
 
 /** Where the numbers are computed; `auto` takes the first backend that works. */
 export type BackendOption =
@@ -111,11 +111,14 @@ export interface ExpandPlan {
   /** Experts that each MLP becomes, and how many of them a token uses (null = 2). */
   readonly experts: number | null;
   readonly experts_per_token: number | null;
-  readonly method: WidthMethodName;
+  readonly method: GrowthMethodName;
   readonly depth_method: DepthMethodName;
   readonly positions: "interleaved" | "top" | "bottom" | readonly number[];
   /** Signal-to-noise ratio of the symmetry-breaking noise in dB; null = none. */
   readonly noise_db: number | null;
+  /** Steps and peak learning rate with which the method `ligo` learns. */
+  readonly ligo_steps: number;
+  readonly ligo_lr: number;
 }
 
 /** What happens to each SAE at an expansion. */

@@ -1,5 +1,5 @@
 /** What a stage's `train.freeze` holds fast in the models of its arms, as masks on their parameters. */
-import { inheritedEntries } from "../../src/expansion/index.ts";
+import { childConfig, inheritedEntries } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import {
   type FrozenEntries,
@@ -9,7 +9,7 @@ import {
 } from "../../src/models/index.ts";
 import type { ResolvedPlan } from "../plan/types.ts";
 import { realArm } from "./layout.ts";
-import { drawnGrowth } from "./planned-growth.ts";
+import { drawnGrowth, plannedGrowth } from "./planned-growth.ts";
 
 /**
  * The entries of the model of `arm` that stage `stage` (≥ 1) does not train; `parent` is the configuration of the
@@ -27,14 +27,14 @@ export function frozenEntries(
   if (freeze === "none" || arm === "scratch") return new Map();
   const byPattern = typeof freeze !== "string";
   if (arm !== realArm && !byPattern) return new Map();
-  const { growth } = drawnGrowth(plan, stage, parent);
-  const names = [...parameterShapes(growth.plan.config).keys()];
+  const child = childConfig(parent, plannedGrowth(plan, stage, parent).options);
+  const names = [...parameterShapes(child).keys()];
   const where = `stages[${stage - 1}].train.freeze`;
   const frozen = byPattern
     ? frozenByPattern(names, freeze, where)
     : freeze === "inherited"
-      ? inheritedEntries(growth)
-      : allBut(names, growth.fresh);
+      ? inheritedEntries(drawnGrowth(plan, stage, parent).growth)
+      : allBut(names, drawnGrowth(plan, stage, parent).growth.fresh);
   if (names.every((name) => frozen.get(name) === "all")) {
     throw new UsageError({
       code: "nothing-to-train",

@@ -39,6 +39,8 @@ export function plannedGrowth(
       "depth-method": expand.depth_method,
       positions: expand.positions,
       "noise-db": expand.noise_db,
+      "ligo-steps": expand.ligo_steps,
+      "ligo-lr": expand.ligo_lr,
     },
     parent,
   );

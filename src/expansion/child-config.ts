@@ -18,8 +18,8 @@ import { type ExpertSizes, upcycledConfig } from "./experts/moe-upcycle.ts";
 import { checkHeadSize, headRope } from "./head-dims.ts";
 import { holdsEveryQuery } from "./head-groups.ts";
 import type { SizeInfo } from "./map/expansion-map.ts";
-import type { WidthMethodName } from "./width/width-growth.ts";
-import { widthMethods } from "./width/width-methods.ts";
+import type { GrowthMethodName } from "./width/width-growth.ts";
+import { growthMethods } from "./width/width-methods.ts";
 
 /** Absolute sizes of the child; what is left out stays, except that the MLP keeps its ratio to the width. */
 export interface ChildSizes extends Partial<ExpertSizes> {
@@ -37,7 +37,7 @@ export interface ChildSizes extends Partial<ExpertSizes> {
 
 /** Sizes and the method that widens to them; without one, LEMON. */
 export interface ChildGrowth extends ChildSizes {
-  readonly method?: WidthMethodName;
+  readonly method?: GrowthMethodName;
 }
 /** What a model of a configuration can become: Llamas and Mistrals also a Mixtral. */
 export type ChildConfig<C extends ModelConfig> = C extends LlamaConfig ? C | MixtralConfig : C;
@@ -54,12 +54,12 @@ function isBound({ model_type }: ModelConfig): boolean {
  */
 export function widthStep(
   config: ModelConfig,
-  method: WidthMethodName,
+  method: GrowthMethodName,
   headDim: number = modelSizes(config).headDim,
 ): number {
   const parent = modelSizes(config);
   const { dModel, nHead, nKvHead } = parent;
-  if (widthMethods[method].wholeMultiples) return dModel;
+  if (growthMethods[method].wholeMultiples) return dModel;
   if (isBound(config) || nHead * parent.headDim === dModel) return headDim * (nHead / nKvHead);
   return config.model_type === "llama" ? nHead : 1;
 }
@@ -174,7 +174,7 @@ function denseConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth): C {
   }
   const name = sizes.method ?? "lemon";
   checkMethod(name, config, now);
-  const epsFactor = widthMethods[name].epsFactor(parent.dModel, dModel);
+  const epsFactor = growthMethods[name].epsFactor(parent.dModel, dModel);
   return resizedConfig(config, {
     ...now,
     normEps: parent.normEps * epsFactor,
@@ -184,12 +184,12 @@ function denseConfig<C extends ModelConfig>(config: C, sizes: ChildGrowth): C {
 
 /** Errors: UsageError where the method doesn't grow to these sizes, or not under the model's norms. */
 function checkMethod(
-  name: WidthMethodName,
+  name: GrowthMethodName,
   config: ModelConfig,
   child: Pick<ModelSizes, "dModel" | "nHead" | "nKvHead" | "dMlp">,
 ): void {
   const parent = modelSizes(config);
-  const { wholeMultiples, norms } = widthMethods[name];
+  const { wholeMultiples, norms } = growthMethods[name];
   if (child.dModel > parent.dModel && !norms.includes(layoutOf(config).norm)) {
     throw new UsageError({
       code: "method-norm",

@@ -16,20 +16,27 @@ import { type ChildLayer, type DepthMethodName, exactPrefix } from "./depth/chil
 import { childLayers } from "./depth/depth-methods.ts";
 import type { Positions } from "./depth/identity.ts";
 import { type FamilyGrowth, familyGrowth } from "./family-growth.ts";
+import { type GrowthText, growWithLigo, textNeeded } from "./ligo/grow-with-ligo.ts";
+import type { LearnOptions } from "./ligo/learn-operators.ts";
 import type { ExpansionMap, HookMap } from "./map/expansion-map.ts";
 import type { DenseMap } from "./map/vector-map.ts";
 import { executePlan } from "./plan/execute-plan.ts";
-import type { WidthGrowth, WidthMethodName } from "./width/width-growth.ts";
-import { widthMethods } from "./width/width-methods.ts";
+import { firstUnits } from "./plan/fan-out.ts";
+import type { GrowthMethodName, WidthGrowth } from "./width/width-growth.ts";
+import { isWidthMethod, widthMethods } from "./width/width-methods.ts";
 
 /** How to grow; sizes are absolute (`parseGrowth` makes them so). */
 export interface ExpandOptions extends ChildSizes {
-  readonly method: WidthMethodName;
+  readonly method: GrowthMethodName;
   readonly depth_method: DepthMethodName;
   readonly positions: Positions;
   /** Signal-to-noise ratio in dB of the noise that tells copies apart; null = none. */
   readonly noise_db: number | null;
+  /** How `ligo` learns; other methods learn nothing. */
+  readonly ligo?: Partial<LearnOptions>;
 }
+
+type StreamMaps = Pick<WidthGrowth, "residual" | "final">;
 
 /** A plan together with its map: everything about the child but its numbers. */
 export interface PlannedExpansion<C extends ModelConfig = ModelConfig> {
@@ -38,19 +45,34 @@ export interface PlannedExpansion<C extends ModelConfig = ModelConfig> {
 }
 
 /**
- * Grows `parent` on the active backend. The map's `exactness` is null until it is measured.
- * Errors: UsageError for sizes the architecture does not allow.
+ * Grows `parent` on the active backend. The map's `exactness` is null until it is measured. `text` is what a method
+ * that learns (`ligo`) learns from. Errors: UsageError for sizes the architecture does not allow, and for such a
+ * method without text.
  */
 export async function expandModel<C extends ModelConfig>(
   parent: HostModel<C>,
   options: ExpandOptions,
   rng: Rng,
+  text?: GrowthText,
 ): Promise<{ child: HostModel<ChildConfig<C>>; map: ExpansionMap }> {
+  if (!isWidthMethod(options.method)) {
+    if (text === undefined) throw textNeeded(options.method);
+    const config = childConfig(parent.config, options);
+    const grown = await growWithLigo(parent, config, text, options.ligo ?? {}, rng.fork("ligo"));
+    const map = learnedMap(parent.config, config, grown.residual);
+    return { child: grown.child, map: { ...map, learned: grown.learned } };
+  }
   const { growth, map } = planExpansion(parent.config, options, rng);
   return { child: await executePlan(growth.plan, parent, rng.fork("weights")), map };
 }
 
-/** The plan and the map for a parent of this configuration. */
+/** The map of a growth before it is done; what a method has to learn first is missing from its linear maps. */
+export function plannedMap(parent: ModelConfig, options: ExpandOptions, rng: Rng): ExpansionMap {
+  if (isWidthMethod(options.method)) return planExpansion(parent, options, rng).map;
+  return learnedMap(parent, childConfig(parent, options), null);
+}
+
+/** The plan and the map for a parent of this configuration. A method that learns has none: that is internal. */
 export function planExpansion<C extends ModelConfig>(
   parent: C,
   options: ExpandOptions,
@@ -58,6 +80,9 @@ export function planExpansion<C extends ModelConfig>(
 ): PlannedExpansion<ChildConfig<C>> {
   const config = childConfig(parent, options);
   const [small, big] = [modelSizes(parent), modelSizes(config)];
+  if (!isWidthMethod(options.method)) {
+    throw new Error(`internal: ${options.method} learns how to grow, it has no plan`);
+  }
   const method = widthMethods[options.method];
   const { norm } = layoutOf(parent);
   const plan = rng.fork("plan");
@@ -100,7 +125,40 @@ export function planExpansion<C extends ModelConfig>(
   return { growth, map };
 }
 
-function linearMaps({ residual, final }: WidthGrowth): Map<string, DenseMap> {
+/**
+ * The map of a child whose units are those of the parent and combinations of them: no head, neuron or layer beyond
+ * the parent's own has a place in it, and it is exact at the embeddings alone.
+ */
+function learnedMap(
+  parent: ModelConfig,
+  config: ModelConfig,
+  residual: DenseMap | null,
+): ExpansionMap {
+  const [small, big] = [modelSizes(parent), modelSizes(config)];
+  const layers = childLayers("stack", small.nLayer, big.nLayer, "interleaved");
+  const stream = { residual, final: residual };
+  const units = {
+    heads: layers.map(() => firstUnits(small.nHead, big.nHead)),
+    neurons: layers.map(() => firstUnits(small.dMlp, big.dMlp)),
+  };
+  return {
+    format: "sae-carry/map",
+    version: 1,
+    method: "ligo",
+    exact: false,
+    parent: sizeInfo(parent),
+    child: sizeInfo(config),
+    hooks: hookMaps(parent, config, stream, units, layers, { exact: false, published: true }),
+    linear: linearMaps(stream),
+    layers: layerMap(small.nLayer, layers),
+    ...units,
+    experts: expertMap(small, big, layers),
+    fresh: [],
+    exactness: null,
+  };
+}
+
+function linearMaps({ residual, final }: StreamMaps): Map<string, DenseMap> {
   const maps = new Map<string, DenseMap>();
   if (residual) maps.set("residual", residual);
   if (final) maps.set("final", final);
@@ -135,7 +193,7 @@ function expertMap(
 function hookMaps(
   parent: ModelConfig,
   config: ModelConfig,
-  width: WidthGrowth,
+  width: StreamMaps,
   { heads, neurons }: Pick<FamilyGrowth, "heads" | "neurons">,
   layers: readonly ChildLayer[],
   widthClaims: Pick<HookMap, "exact" | "published">,

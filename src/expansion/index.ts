@@ -14,7 +14,10 @@ export {
   expandModel,
   type PlannedExpansion,
   planExpansion,
+  plannedMap,
 } from "./expand-model.ts";
+export { type GrowthText, textNeeded } from "./ligo/grow-with-ligo.ts";
+export { type LearnOptions, type LearnStep, learnDefaults } from "./ligo/learn-operators.ts";
 export { composeMaps } from "./map/compose-maps.ts";
 export {
   type BoundaryError,
@@ -23,6 +26,7 @@ export {
   type HookMap,
   headCopies,
   hookEntry,
+  type LearnedGrowth,
   type MapKind,
   mapKind,
   mapPoints,
@@ -53,5 +57,12 @@ export type { FanOut } from "./plan/fan-out.ts";
 export { growMoments, type MomentPolicy } from "./plan/grow-moments.ts";
 export type { GrowthPlan, Noise, ParameterPlan } from "./plan/growth-plan.ts";
 export { inheritedEntries } from "./plan/inherited-entries.ts";
-export type { NormKind, WidthGrowth, WidthMethod, WidthMethodName } from "./width/width-growth.ts";
-export { widthMethods } from "./width/width-methods.ts";
+export type {
+  GrowthMethodName,
+  NormKind,
+  WidthClaims,
+  WidthGrowth,
+  WidthMethod,
+  WidthMethodName,
+} from "./width/width-growth.ts";
+export { growthMethods, widthMethods } from "./width/width-methods.ts";

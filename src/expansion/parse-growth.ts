@@ -9,8 +9,10 @@ import { childConfig, widthStep } from "./child-config.ts";
 import { childLayers, depthMethods, isDepthMethod } from "./depth/depth-methods.ts";
 import type { Positions } from "./depth/identity.ts";
 import type { ExpandOptions } from "./expand-model.ts";
-import type { WidthMethodName } from "./width/width-growth.ts";
-import { isWidthMethod, widthMethods } from "./width/width-methods.ts";
+import { growthFrame } from "./ligo/growth-frame.ts";
+import { type LearnOptions, learnDefaults } from "./ligo/learn-operators.ts";
+import type { GrowthMethodName } from "./width/width-growth.ts";
+import { growthMethods, isGrowthMethod, isWidthMethod } from "./width/width-methods.ts";
 
 /** Flags of `expand` as text or numbers; `positions` may be a list. Undefined = not given. */
 export interface GrowthFlags {
@@ -28,6 +30,8 @@ export interface GrowthFlags {
   readonly positions?: string | readonly number[];
   /** `false` or null = no noise. */
   readonly "noise-db"?: string | number | false | null;
+  readonly "ligo-steps"?: string | number;
+  readonly "ligo-lr"?: string | number;
 }
 
 /**
@@ -38,8 +42,6 @@ export interface GrowthFlags {
  */
 export const defaultNoiseDb = 0;
 
-const laterWidthMethods = ["ligo"];
-
 /** Resolves flags against the parent. Errors: UsageError naming the flag. */
 export function parseGrowth(
   flags: GrowthFlags,
@@ -48,12 +50,21 @@ export function parseGrowth(
   const parent = modelSizes(config);
   const notes: string[] = [];
   const method = flags.method ?? "lemon";
-  if (!isWidthMethod(method)) {
-    throw unknownMethod("--method", method, Object.keys(widthMethods), laterWidthMethods);
+  if (!isGrowthMethod(method)) {
+    throw unknownMethod("--method", method, Object.keys(growthMethods), []);
   }
   const depthMethod = flags["depth-method"] ?? "identity";
   if (!isDepthMethod(depthMethod)) {
     throw unknownMethod("--depth-method", depthMethod, Object.keys(depthMethods), []);
+  }
+  const learns = !isWidthMethod(method);
+  if (learns && depthMethod !== "identity" && depthMethod !== "stack") {
+    throw new UsageError({
+      code: "depth-method-unused",
+      where: "--depth-method",
+      expected: `none with ${method}, which starts from the stack and learns how to mix layers`,
+      got: depthMethod,
+    });
   }
   const positions = parsePositions(flags.positions ?? "interleaved");
   const inserted = typeof positions === "string" ? undefined : parent.nLayer + positions.length;
@@ -72,13 +83,14 @@ export function parseGrowth(
     experts: parseCount("--experts", flags.experts),
     expertsPerToken: parseCount("--experts-per-token", flags["experts-per-token"]),
     method,
-    depth_method: depthMethod,
+    depth_method: learns ? "stack" : depthMethod,
     positions,
     noise_db: parseNoise(flags["noise-db"]),
+    ...(learns ? { ligo: parseLearning(flags) } : {}),
   };
   const childSettings = childConfig(config, options);
   const child = modelSizes(childSettings);
-  childLayers(depthMethod, parent.nLayer, child.nLayer, positions);
+  childLayers(options.depth_method, parent.nLayer, child.nLayer, positions);
   if (options.width === undefined && child.dModel !== parent.dModel) {
     const of = child.headDim === parent.headDim ? "" : ` of ${child.headDim}`;
     notes.push(`width follows the heads: ${child.nHead} heads${of} make ${child.dModel}`);
@@ -90,8 +102,10 @@ export function parseGrowth(
     notes.push(`the MLP keeps its ratio to the width: ${child.dMlp} neurons`);
   }
   const widens = (["dModel", "nHead", "dMlp"] as const).some((size) => child[size] > parent[size]);
-  const why = widens ? widthMethods[method].whyInexact(parent.dModel, child.dModel) : null;
+  const why =
+    widens || learns ? growthMethods[method].whyInexact(parent.dModel, child.dModel) : null;
   if (why !== null) notes.push(`${method} is not exact: ${why}`);
+  if (learns) growthFrame(config, childSettings);
   if (config.model_type === "qwen3" && child.normEps !== parent.normEps) {
     notes.push(
       "rms_norm_eps changes with the width and the norms of the heads share it: queries and keys are scaled to make up for it, exactly",
@@ -117,7 +131,7 @@ export function parseGrowth(
 function parseWidth(
   value: string | number,
   config: ModelConfig,
-  { method, headDim }: { readonly method: WidthMethodName; readonly headDim?: number },
+  { method, headDim }: { readonly method: GrowthMethodName; readonly headDim?: number },
   notes: string[],
 ): number {
   const sizes = modelSizes(config);
@@ -129,7 +143,7 @@ function parseWidth(
   }
   const smallest = (Math.floor(dModel / step) + 1) * step;
   const width = Math.max(smallest, Math.round(exact.size / step) * step);
-  const reason = widthMethods[method].wholeMultiples
+  const reason = growthMethods[method].wholeMultiples
     ? `${method} allows`
     : `heads of ${headDim ?? sizes.headDim} allow`;
   notes.push(
@@ -205,6 +219,20 @@ function parseNoise(value: GrowthFlags["noise-db"]): number | null {
     expected: "decibels from -200 to 200, such as 10; --no-noise for none",
     got: String(value),
   });
+}
+
+function parseLearning(flags: GrowthFlags): LearnOptions {
+  const read = (name: "ligo-steps" | "ligo-lr", fallback: number, expected: string) => {
+    const value = flags[name] === undefined ? fallback : Number(flags[name]);
+    const fits = name === "ligo-lr" ? value < 10 : Number.isSafeInteger(value) && value <= 1e6;
+    if (value > 0 && fits) return value;
+    throw new UsageError({ code: name, where: `--${name}`, expected, got: String(flags[name]) });
+  };
+  return {
+    ...learnDefaults,
+    steps: read("ligo-steps", learnDefaults.steps, "a whole number of steps from 1 to a million"),
+    lr: read("ligo-lr", learnDefaults.lr, "a learning rate above 0 and below 10"),
+  };
 }
 
 function unknownMethod(

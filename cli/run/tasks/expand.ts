@@ -36,12 +36,21 @@ export async function expandTask(context: TaskContext, stage: number): Promise<s
   const { plan } = context;
   const parent = loadModel(context.path(modelDir(plan, stage - 1)));
   const { options } = plannedGrowth(plan, stage, parent.config);
-  const { child, map: planned } = await expandModel(parent, options, growthRng(plan, stage));
-  context.progress(0.3);
   const heldOut = spreadSequences(
     readTokenSet(context.path(dataDir, "held-out.safetensors")),
     exactnessSequences,
   );
+  const { child, map: planned } = await expandModel(
+    parent,
+    options,
+    growthRng(plan, stage),
+    options.ligo && {
+      train: readTokenSet(context.path(dataDir, "train.safetensors")),
+      heldOut,
+      onStep: ({ step }) => context.progress((0.3 * step) / (options.ligo?.steps ?? step)),
+    },
+  );
+  context.progress(0.3);
   const [small, big] = [placeModel(parent), placeModel(child)];
   const map = planned.exact
     ? planned

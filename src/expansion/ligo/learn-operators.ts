@@ -26,10 +26,12 @@ export interface LearnOptions {
   readonly steps: number;
   /** Peak learning rate: a linear rise over a tenth of the steps, then a cosine to a tenth of it. */
   readonly lr: number;
+  /** Tokens of a step, rounded to whole sequences. */
+  readonly batchTokens: number;
 }
 
-/** The defaults; the rate did best of .001 to .1 on State of the Union text (widths 48 to 96). */
-export const learnDefaults: LearnOptions = { steps: 100, lr: 0.01 };
+/** The defaults; the rate did best of .001 to .1 on State of the Union text (a parent 48 wide). */
+export const learnDefaults: LearnOptions = { steps: 100, lr: 0.01, batchTokens: 2048 };
 
 /** What a step of learning did: 1-based, with the loss of its batch before the update, in nats. */
 export interface LearnStep {
@@ -47,7 +49,7 @@ export async function learnOperators(
   pieces: PlacedPieces,
   start: Operators,
   batchOf: (step: number) => LmBatch,
-  { steps, lr }: LearnOptions,
+  { steps, lr }: Pick<LearnOptions, "steps" | "lr">,
   onStep?: (step: LearnStep) => void,
 ): Promise<Operators> {
   let operators = placeOperators(start);

@@ -87,6 +87,26 @@ export interface Exactness {
   readonly tokens: number;
 }
 
+/** What a growth that learns did to the loss, in nats a token on held-out text. */
+export interface LearnedGrowth {
+  /** Optimizer steps, and the peak learning rate. */
+  readonly steps: number;
+  readonly lr: number;
+  /** Tokens of all steps. */
+  readonly tokens: number;
+  readonly loss: {
+    readonly parent: number;
+    /** The grown model before anything is learned. */
+    readonly start: number;
+    /** The grown model. */
+    readonly learned: number;
+    /** A model of the child's size with fresh weights. */
+    readonly scratch: number;
+  };
+  /** Tokens that the losses are means over. */
+  readonly held_out_tokens: number;
+}
+
 /** From a parent to its child: hooks with their linear maps, layers, heads, neurons, what is fresh, how exact. */
 export interface ExpansionMap {
   readonly format: "sae-carry/map";
@@ -113,6 +133,8 @@ export interface ExpansionMap {
   /** The child's parameters that the parent has no part in: all those of inserted blocks, and new routers. */
   readonly fresh: readonly string[];
   readonly exactness: Exactness | null;
+  /** Left out by methods that learn nothing. */
+  readonly learned?: LearnedGrowth;
 }
 
 /** A head or neuron of the child that copies one of the parent's, with its share of the output. */

@@ -16,7 +16,7 @@ import {
   writeSafetensors,
 } from "../../io/index.ts";
 import type { FanOut } from "../plan/fan-out.ts";
-import type { Exactness, ExpansionMap, HookMap, SizeInfo } from "./expansion-map.ts";
+import type { Exactness, ExpansionMap, HookMap, LearnedGrowth, SizeInfo } from "./expansion-map.ts";
 import type { DenseMap } from "./vector-map.ts";
 
 const jsonFile = "map.json";
@@ -106,6 +106,7 @@ export function readMap(dir: string): ExpansionMap {
           ),
     fresh: list(json.fresh, `${path}: fresh`).map((name, i) => text(name, `${path}: fresh.${i}`)),
     exactness: exactness(json.exactness, `${path}: exactness`),
+    ...(json.learned === undefined ? {} : { learned: learned(json.learned, `${path}: learned`) }),
   };
   file.finish();
   for (const [i, { tensor }] of map.hooks.entries()) {
@@ -238,6 +239,23 @@ function exactness(value: unknown, where: string): Exactness | null {
       };
     }),
     tokens: number(json.tokens, `${where}.tokens`),
+  };
+}
+
+function learned(value: unknown, where: string): LearnedGrowth {
+  const json = record(value, where);
+  const loss = record(json.loss, `${where}.loss`);
+  return {
+    steps: number(json.steps, `${where}.steps`),
+    lr: number(json.lr, `${where}.lr`),
+    tokens: number(json.tokens, `${where}.tokens`),
+    loss: {
+      parent: number(loss.parent, `${where}.loss.parent`),
+      start: number(loss.start, `${where}.loss.start`),
+      learned: number(loss.learned, `${where}.loss.learned`),
+      scratch: number(loss.scratch, `${where}.loss.scratch`),
+    },
+    held_out_tokens: number(json.held_out_tokens, `${where}.held_out_tokens`),
   };
 }
 

@@ -56,6 +56,14 @@ export function groupedFanOut({ source, alpha }: FanOut, size: number): FanOut {
   };
 }
 
+/** The parent's n units, and behind them units without a parent, nChild in all. */
+export function firstUnits(nParent: number, nChild: number): FanOut {
+  return {
+    source: Int32Array.from({ length: nChild }, (_, i) => (i < nParent ? i : -1)),
+    alpha: Float64Array.from({ length: nChild }, (_, i) => (i < nParent ? 1 : 0)),
+  };
+}
+
 /** Units that all lack a parent, as in an inserted block. */
 export function freshUnits(n: number): FanOut {
   return { source: new Int32Array(n).fill(-1), alpha: new Float64Array(n) };

@@ -6,11 +6,9 @@
  * embedding add nothing to the logits, so that the final norm has nothing to take back.
  */
 import { FRESH } from "../plan/axis-map.ts";
+import { firstUnits } from "../plan/fan-out.ts";
 import { selectionMap } from "./selected-stream.ts";
 import type { WidthMethod } from "./width-growth.ts";
-
-const padded = (n: number, N: number, rest: number): Int32Array =>
-  Int32Array.from({ length: N }, (_, i) => (i < n ? i : rest));
 
 /** Zero-padded growth: one copy of everything, whatever the size. */
 export const gesmundoMaile: WidthMethod = {
@@ -19,7 +17,8 @@ export const gesmundoMaile: WidthMethod = {
   epsFactor: (d, D) => d / D,
   whyInexact: () => null,
   stream(d, D) {
-    const axis = { source: padded(d, D, FRESH), weight: null };
+    const source = Int32Array.from({ length: D }, (_, i) => (i < d ? i : FRESH));
+    const axis = { source, weight: null };
     const map = D === d ? null : selectionMap(axis, d);
     return {
       read: axis,
@@ -31,8 +30,5 @@ export const gesmundoMaile: WidthMethod = {
       final: map,
     };
   },
-  units: (n, N) => ({
-    source: padded(n, N, -1),
-    alpha: Float64Array.from({ length: N }, (_, i) => (i < n ? 1 : 0)),
-  }),
+  units: firstUnits,
 };

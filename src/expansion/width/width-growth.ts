@@ -47,8 +47,11 @@ export type WidthMethodName =
   | "bert2bert-fpi"
   | "bert2bert-aki";
 
-/** A way to widen a model. */
-export interface WidthMethod {
+/** The names of all growth methods of the width: those that a plan can state, and `ligo`, which learns. */
+export type GrowthMethodName = WidthMethodName | "ligo";
+
+/** What a method that widens a model allows and claims. */
+export interface WidthClaims {
   /** Whether every size that grows must be a whole multiple of the parent's. */
   readonly wholeMultiples: boolean;
   /** The norms under which the method can grow the residual stream; inner sizes grow under any. */
@@ -57,6 +60,10 @@ export interface WidthMethod {
   epsFactor(d: number, D: number): number;
   /** Why the child doesn't compute what its parent does, for a stream of width d that becomes D; null where it does. */
   whyInexact(d: number, D: number): string | null;
+}
+
+/** A way to widen a model that is known before any of it is there. */
+export interface WidthMethod extends WidthClaims {
   /** Whether what is added to a layer's outputs comes from the parent's next layer, where it has one. */
   readonly fromNextLayer?: boolean;
   /** The growth of the residual stream from width d to width D ≥ d. */

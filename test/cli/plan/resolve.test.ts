@@ -10,7 +10,7 @@ import { resolvePlan } from "../../../cli/plan/resolve.ts";
 import { planText } from "../../../cli/plan/store.ts";
 import type { PlanInput } from "../../../cli/plan/types.ts";
 import { saeConfig, saeTrainDefaults } from "../../../sae/index.ts";
-import { defaultNoiseDb } from "../../../src/expansion/index.ts";
+import { defaultNoiseDb, learnDefaults } from "../../../src/expansion/index.ts";
 import type { UsageError } from "../../../src/io/index.ts";
 import { lmTrainDefaults } from "../../../src/models/index.ts";
 
@@ -113,6 +113,10 @@ describe("resolvePlan", () => {
 
   test("defaults that the library has too are the same there", () => {
     expect(expandDefaults.noise_db).toBe(defaultNoiseDb);
+    expect(learnDefaults).toMatchObject({
+      steps: expandDefaults.ligo_steps,
+      lr: expandDefaults.ligo_lr,
+    });
     const { model, saes } = resolve({});
     const { lr, warmup, min_lr_ratio, weight_decay, clip, beta1, beta2 } = model.train;
     expect({

@@ -5,6 +5,7 @@ import { createRng, useBackend } from "../../../src/engine/index.ts";
 import {
   type ExpandOptions,
   expandModel,
+  growthMethods,
   measureExactness,
   parseGrowth,
   planExpansion,
@@ -46,7 +47,7 @@ async function grown(family: string, options: Partial<ExpandOptions>) {
 }
 
 test("plans and flags take every method that there is", () => {
-  expect([...widthMethodNames]).toEqual(names);
+  expect([...widthMethodNames]).toEqual(Object.keys(growthMethods));
 });
 
 describe.each(names.filter((name) => name !== "bert2bert-aki"))("%s", (method) => {
