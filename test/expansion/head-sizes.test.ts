@@ -9,6 +9,7 @@ import {
   measureExactness,
   planExpansion,
 } from "../../src/expansion/index.ts";
+import { inheritedEntries } from "../../src/expansion/plan/inherited-entries.ts";
 import { UsageError } from "../../src/io/index.ts";
 import {
   createLmTrainer,
@@ -194,6 +195,22 @@ test("new tokens get the mean of the old logits but for small draws, so the old 
       expect(mass(fresh) / (mass(fresh) + mass(old))).toBeLessThan(10 / 71 + 0.01);
     }
   }
+});
+
+test("under a freeze of what is inherited new tokens train, and so do new numbers of a head", () => {
+  const parent = everyFamily.neox;
+  const { growth } = planExpansion(parent, { ...defaults, headDim: 12, vocab: 63 }, createRng(1));
+  const frozen = inheritedEntries(growth);
+  const rows = (name: string): number[] => {
+    const mask = frozen.get(name) as Uint8Array;
+    const width = modelSizes(growth.plan.config).dModel;
+    return Array.from({ length: mask.length / width }, (_, row) => mask[row * width]);
+  };
+  for (const table of ["gpt_neox.embed_in.weight", "embed_out.weight"]) {
+    expect(rows(table)).toEqual([...Array(61).fill(1), 0, 0]);
+  }
+  const keys = rows("gpt_neox.layers.0.attention.query_key_value.weight").slice(12, 24);
+  expect(keys).toEqual([...Array(10).fill(1), 0, 0]);
 });
 
 describe("what can't be is refused, with the nearest that can", () => {

@@ -70,7 +70,17 @@ function growths(config: ModelConfig): Readonly<Record<string, Partial<ExpandOpt
     net2net: { method: "net2net", ...double, ...oddMlp },
     "bert2bert-fpi": { method: "bert2bert-fpi", ...double, ...oddMlp },
     ...sizeGrowths(config),
+    ...(isBecomingMixtral(config) && {
+      "moe-upcycle": { experts: 3, expertsPerToken: 2 },
+      "lemon+moe-upcycle": { ...odd, experts: 4, expertsPerToken: 2, headDim: headDim + 2 },
+    }),
   };
+}
+
+/** What has all of its parts in a Mixtral: no biases. */
+function isBecomingMixtral(config: ModelConfig): boolean {
+  if (config.model_type === "mistral") return true;
+  return config.model_type === "llama" && !config.attention_bias && !config.mlp_bias;
 }
 
 const cases = Object.entries(parents).flatMap(([family, config]) =>
@@ -157,6 +167,8 @@ ids = torch.arange(60).reshape(4, 15) ** 2 % 61
 def logits(folder):
     model, info = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
     assert not info["missing_keys"] and not info["unexpected_keys"] and not info["mismatched_keys"], info
+    if model.config.model_type == "mixtral": # its fast products take widths of 16 bytes only
+        model.set_experts_implementation("eager")
     with torch.no_grad():
         return model(ids).logits[..., :61]
 worst = []

@@ -50,13 +50,30 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
   }
 
   const attentionOut = isNeox ? "attention.dense" : "self_attn.o_proj";
-  function neurons(x: Float64Array, at: string): Float64Array {
+  const gated = (x: Float64Array, gate: string, up: string): Float64Array => {
+    const upward = dense(x, up);
+    return dense(x, gate).map((g, i) => (g / (1 + Math.exp(-g))) * upward[i]);
+  };
+  function mlp(x: Float64Array, at: string): Float64Array {
     if (isNeox) {
       const activation = config.hidden_act === "gelu" ? geluErf : geluNew;
-      return dense(x, `${at}.mlp.dense_h_to_4h`).map(activation);
+      const neurons = dense(x, `${at}.mlp.dense_h_to_4h`).map(activation);
+      return dense(neurons, `${at}.mlp.dense_4h_to_h`);
     }
-    const up = dense(x, `${at}.mlp.up_proj`);
-    return dense(x, `${at}.mlp.gate_proj`).map((g, i) => (g / (1 + Math.exp(-g))) * up[i]);
+    if (config.model_type !== "mixtral") {
+      return dense(gated(x, `${at}.mlp.gate_proj`, `${at}.mlp.up_proj`), `${at}.mlp.down_proj`);
+    }
+    const moe = `${at}.block_sparse_moe`;
+    const experts = Array.from({ length: config.num_local_experts }, (_, e) =>
+      dense(gated(x, `${moe}.experts.${e}.w1`, `${moe}.experts.${e}.w3`), `${moe}.experts.${e}.w2`),
+    );
+    const gates = topGates(dense(x, `${moe}.gate`), experts.length, config.num_experts_per_tok);
+    return x.map((_, i) =>
+      experts.reduce(
+        (sum, out, e) => sum + gates[Math.floor(i / d) * experts.length + e] * out[i],
+        0,
+      ),
+    );
   }
 
   /** The largest of the router's probabilities over their sum, times what those experts put out. */
@@ -141,6 +158,21 @@ function rmsNormF64(x: Float64Array, gain: Float64Array, eps: number): Float64Ar
     for (let i = 0; i < d; i++) out[start + i] = (x[start + i] / Math.sqrt(square + eps)) * gain[i];
   }
   return out;
+}
+
+/** Softmax over the k largest of each row of n logits, 0 elsewhere (Mixtral's gates). */
+function topGates(logits: Float64Array, n: number, k: number): Float64Array {
+  const gates = new Float64Array(logits.length);
+  for (let start = 0; start < logits.length; start += n) {
+    const row = [...logits.subarray(start, start + n)];
+    const chosen = row
+      .map((_, e) => e)
+      .sort((a, b) => row[b] - row[a])
+      .slice(0, k);
+    const total = chosen.reduce((sum, e) => sum + Math.exp(row[e]), 0);
+    for (const e of chosen) gates[start + e] = Math.exp(row[e]) / total;
+  }
+  return gates;
 }
 
 /** Turns each head's pairs (i, i + half) of its first numbers by position · frequency, in place. */

@@ -1,6 +1,6 @@
 /**
  * @file Which entries of a child come from its parent, read off the growth plan's axis maps: what freezing the
- * inherited part holds fast. Copies and means are inherited, free rows and columns and inserted blocks are not.
+ * inherited part holds fast. Copies and means are inherited, free rows and columns, new tokens and inserted blocks are not.
  */
 import type { FrozenEntries } from "../../models/index.ts";
 import type { FamilyGrowth } from "../family-growth.ts";
@@ -13,26 +13,25 @@ export function inheritedEntries({
 }: Pick<FamilyGrowth, "plan" | "fresh">): FrozenEntries {
   const without = new Set(fresh);
   const inherited = new Map<string, "all" | Uint8Array>();
-  for (const { name, from, axes } of plan.parameters) {
+  for (const { name, from, axes, rowSpread } of plan.parameters) {
     if (from === null || without.has(name)) continue;
-    if (axes.every(({ source }) => source.every(hasParent))) {
+    // rows that are a mean are new tokens; means elsewhere are what LEMON makes of the stream
+    const isInherited = (index: number, axis: number): boolean =>
+      index >= 0 || (index === MEAN && !(axis === 0 && rowSpread !== undefined));
+    if (axes.every(({ source }, axis) => source.every((index) => isInherited(index, axis)))) {
       inherited.set(name, "all");
       continue;
     }
     let mask = Uint8Array.of(1);
-    for (const { source } of axes) {
+    for (const [axis, { source }] of axes.entries()) {
       const before = mask;
       mask = new Uint8Array(before.length * source.length);
       for (let i = 0; i < mask.length; i++) {
-        const isKept = hasParent(source[i % source.length]);
+        const isKept = isInherited(source[i % source.length], axis);
         mask[i] = isKept ? before[Math.floor(i / source.length)] : 0;
       }
     }
     if (mask.includes(1)) inherited.set(name, mask);
   }
   return inherited;
-}
-
-function hasParent(from: number): boolean {
-  return from >= 0 || from === MEAN;
 }

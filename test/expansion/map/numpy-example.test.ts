@@ -67,6 +67,7 @@ python.test("the reader in the documentation maps as this library does", async (
   const maps = [
     await mapOf({ width: 15, mlp: 17, layers: 5 }), // indivisible: E, R, heads, neurons, inserted blocks
     await mapOf({ depth_method: "solar", layers: 4 }), // fitted maps
+    await mapOf({ headDim: 5, heads: 3 }), // larger heads
   ];
   const asked: [folder: string, hook: string, h: number[]][] = [];
   const wanted: [to: string, H: Float64Array, back: Float64Array, readout: Float64Array][] = [];
@@ -81,7 +82,7 @@ python.test("the reader in the documentation maps as this library does", async (
     }
   }
   const answers = JSON.parse(await run(script(), [JSON.stringify(asked)])) as unknown[][];
-  expect(answers).toHaveLength(2 * (3 * 7 + 2));
+  expect(answers).toHaveLength(3 * (3 * 7 + 2));
   for (const [i, [to, ...vectors]] of wanted.entries()) {
     expect(answers[i][0]).toBe(to);
     for (const [j, vector] of vectors.entries()) {
