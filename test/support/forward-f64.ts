@@ -6,7 +6,7 @@
 import type { HostModel, Rope } from "../../src/models/index.ts";
 import { type F64Run, geluNew, layerNormF64, runF64 } from "./gpt2-f64.ts";
 
-/** Runs one sequence: logits [T, V] and the boundaries of the residual stream, `blocks.L.hook_resid_pre` and `_post`. */
+/** Runs one sequence: logits [T, V]; the embedding, the stream, z, the final norm and dense models' neurons, [T, width]. */
 export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
   const { config, weights } = model;
   if (config.model_type === "gpt2") return runF64(model, ids);
@@ -14,6 +14,7 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
   const { hidden_size: d, num_attention_heads: nHead } = config;
   const nKvHead = isNeox ? nHead : config.num_key_value_heads;
   const headDim = isNeox ? d / nHead : config.head_dim;
+  const hooks = new Map<string, Float64Array>();
   const eps = isNeox ? config.layer_norm_eps : config.rms_norm_eps;
   const T = ids.length;
   const get = (name: string): Float64Array | null => {
@@ -50,30 +51,9 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
   }
 
   const attentionOut = isNeox ? "attention.dense" : "self_attn.o_proj";
-  const gated = (x: Float64Array, gate: string, up: string): Float64Array => {
+  function gated(x: Float64Array, gate: string, up: string): Float64Array {
     const upward = dense(x, up);
     return dense(x, gate).map((g, i) => (g / (1 + Math.exp(-g))) * upward[i]);
-  };
-  function mlp(x: Float64Array, at: string): Float64Array {
-    if (isNeox) {
-      const activation = config.hidden_act === "gelu" ? geluErf : geluNew;
-      const neurons = dense(x, `${at}.mlp.dense_h_to_4h`).map(activation);
-      return dense(neurons, `${at}.mlp.dense_4h_to_h`);
-    }
-    if (config.model_type !== "mixtral") {
-      return dense(gated(x, `${at}.mlp.gate_proj`, `${at}.mlp.up_proj`), `${at}.mlp.down_proj`);
-    }
-    const moe = `${at}.block_sparse_moe`;
-    const experts = Array.from({ length: config.num_local_experts }, (_, e) =>
-      dense(gated(x, `${moe}.experts.${e}.w1`, `${moe}.experts.${e}.w3`), `${moe}.experts.${e}.w2`),
-    );
-    const gates = topGates(dense(x, `${moe}.gate`), experts.length, config.num_experts_per_tok);
-    return x.map((_, i) =>
-      experts.reduce(
-        (sum, out, e) => sum + gates[Math.floor(i / d) * experts.length + e] * out[i],
-        0,
-      ),
-    );
   }
 
   /** The largest of the router's probabilities over their sum, times what those experts put out. */
@@ -81,11 +61,10 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
     const router = dense(x, `${at}.gate`); // [T, N]
     const count = router.length / T;
     const outputs = Array.from({ length: count }, (_, e) => {
-      const up = dense(x, `${at}.experts.${e}.w3`);
-      const neurons = dense(x, `${at}.experts.${e}.w1`).map((g, i) => {
-        return (g / (1 + Math.exp(-g))) * up[i];
-      });
-      return dense(neurons, `${at}.experts.${e}.w2`);
+      return dense(
+        gated(x, `${at}.experts.${e}.w1`, `${at}.experts.${e}.w3`),
+        `${at}.experts.${e}.w2`,
+      );
     });
     return Float64Array.from(x, (_, i) => {
       const logits = router.subarray(Math.floor(i / d) * count, (Math.floor(i / d) + 1) * count);
@@ -95,11 +74,16 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
       return chosen.reduce((sum, e, k) => sum + (weights[k] / total) * outputs[e][i], 0);
     });
   }
-  function mlp(x: Float64Array, at: string): Float64Array {
+  function mlp(x: Float64Array, at: string, hook: string): Float64Array {
     if (config.model_type === "mixtral") {
       return experts(x, `${at}.block_sparse_moe`, config.num_experts_per_tok);
     }
-    return dense(neurons(x, at), `${at}.mlp.${isNeox ? "dense_4h_to_h" : "down_proj"}`);
+    const activation = isNeox && config.hidden_act === "gelu" ? geluErf : geluNew;
+    const neurons = isNeox
+      ? dense(x, `${at}.mlp.dense_h_to_4h`).map(activation)
+      : gated(x, `${at}.mlp.gate_proj`, `${at}.mlp.up_proj`);
+    hooks.set(hook, neurons);
+    return dense(neurons, `${at}.mlp.${isNeox ? "dense_4h_to_h" : "down_proj"}`);
   }
 
   const prefix = isNeox ? "gpt_neox" : "model";
@@ -108,7 +92,7 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
     { length: T * d },
     (_, i) => table[ids[Math.floor(i / d)] * d + (i % d)],
   );
-  const hooks = new Map<string, Float64Array>([["hook_embed", h]]);
+  hooks.set("hook_embed", h);
   for (let layer = 0; layer < config.num_hidden_layers; layer++) {
     const at = `${prefix}.layers.${layer}`;
     hooks.set(`blocks.${layer}.hook_resid_pre`, h);
@@ -119,8 +103,9 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
     const entering = h;
     h = plus(h, dense(z, `${at}.${attentionOut}`));
     const isParallel = isNeox && config.use_parallel_residual;
+    if (!isParallel) hooks.set(`blocks.${layer}.hook_resid_mid`, h);
     const read = norm(isParallel ? entering : h, `${at}.post_attention_layernorm`);
-    h = plus(h, mlp(read, at));
+    h = plus(h, mlp(read, at, `blocks.${layer}.mlp.hook_post`));
     hooks.set(`blocks.${layer}.hook_resid_post`, h);
   }
   const final = norm(h, isNeox ? "gpt_neox.final_layer_norm" : "model.norm");
@@ -158,21 +143,6 @@ function rmsNormF64(x: Float64Array, gain: Float64Array, eps: number): Float64Ar
     for (let i = 0; i < d; i++) out[start + i] = (x[start + i] / Math.sqrt(square + eps)) * gain[i];
   }
   return out;
-}
-
-/** Softmax over the k largest of each row of n logits, 0 elsewhere (Mixtral's gates). */
-function topGates(logits: Float64Array, n: number, k: number): Float64Array {
-  const gates = new Float64Array(logits.length);
-  for (let start = 0; start < logits.length; start += n) {
-    const row = [...logits.subarray(start, start + n)];
-    const chosen = row
-      .map((_, e) => e)
-      .sort((a, b) => row[b] - row[a])
-      .slice(0, k);
-    const total = chosen.reduce((sum, e) => sum + Math.exp(row[e]), 0);
-    for (const e of chosen) gates[start + e] = Math.exp(row[e]) / total;
-  }
-  return gates;
 }
 
 /** Turns each head's pairs (i, i + half) of its first numbers by position · frequency, in place. */

@@ -18,22 +18,16 @@ import {
   placeModel,
 } from "../../../src/models/index.ts";
 import { testBackend } from "../../support/backend.ts";
-import { runF64 } from "../../support/gpt2-f64.ts";
+import { forwardF64 } from "../../support/forward-f64.ts";
 import { executePlanF64 } from "../../support/growth-f64.ts";
 import { everyFamily } from "../../support/method-growths.ts";
-import { runRotaryF64 } from "../../support/rotary-f64.ts";
 import { roughModel, roughVocabulary } from "../../support/rough-models.ts";
 
 beforeAll(async () => {
   await useBackend(testBackend);
 });
 
-const llama3 = "llama with biases, one key head, Llama 3.1's frequencies";
-// the reference has neither Llama 3.1's frequencies, which growth leaves alone, nor experts
-const families = Object.keys(everyFamily).filter(
-  (family) => family !== llama3 && everyFamily[family].model_type !== "mixtral",
-);
-const run = (config: ModelConfig) => (config.model_type === "gpt2" ? runF64 : runRotaryF64);
+const families = Object.keys(everyFamily);
 const ids = Int32Array.from({ length: 6 }, (_, t) => (7 * t * t + 3) % roughVocabulary);
 
 test.each(families)("the f64 reference is the model that the engine runs: %s", (family) => {
@@ -41,7 +35,7 @@ test.each(families)("the f64 reference is the model that the engine runs: %s", (
   const model = placeModel(host);
   const got = tf.tidy(() => forwardLogits(model, ids, 1).dataSync());
   model.dispose();
-  expect(got as Float32Array).toBeAllclose(run(host.config)(host, ids).logits, {
+  expect(got as Float32Array).toBeAllclose(forwardF64(host, ids).logits, {
     rtol: 1e-4,
     atol: 1e-4,
   });
@@ -94,12 +88,12 @@ describe.each(methods as WidthMethodName[])("%s", (method) => {
   test.each(families)("keeps logits and hooks within 1e-10: %s", (family) => {
     const config = everyFamily[family];
     const parent = roughModel(config, family);
-    const small = run(config)(parent, ids);
+    const small = forwardF64(parent, ids);
     fc.assert(
       fc.property(growth(method, config), ({ options, seed }) => {
         const { growth, map } = planExpansion(config, options, createRng(seed));
         expect(map.exact).toBe(true);
-        const big = run(config)(executePlanF64(growth.plan, parent, createRng(seed)), ids);
+        const big = forwardF64(executePlanF64(growth.plan, parent, createRng(seed)), ids);
         expect(big.logits).toBeAllclose(small.logits, { rtol: 0, atol: 1e-10 });
         for (const { from, to, tensor, exact } of map.hooks) {
           const had = small.hooks.get(from);
