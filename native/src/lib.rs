@@ -18,6 +18,7 @@ pub mod sae;
 mod screen;
 pub mod sparse_correlation;
 pub mod tensors;
+mod tile;
 
 use std::slice;
 

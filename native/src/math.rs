@@ -20,7 +20,8 @@ pub fn exp(x: f32) -> f32 {
     }
 }
 
-const LANES: usize = 16;
+/// Chains of a sum.
+pub const LANES: usize = 16;
 
 /// Σ f(i) over 0…n−1 in f64, sixteen chains added in a fixed order.
 #[inline(always)]

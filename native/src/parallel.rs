@@ -69,6 +69,11 @@ pub fn instruction_set() -> &'static str {
     }
 }
 
+/// Runs `work` with the vectors of that instruction set.
+pub fn dispatch<W: pulp::WithSimd>(work: W) -> W::Output {
+    arch().dispatch(work)
+}
+
 /// Runs `body` compiled for the widest vectors this processor has. What it calls must be `inline(always)`.
 #[inline(always)]
 pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {

@@ -4,8 +4,9 @@
 
 use pulp::Simd;
 
-use super::encode::{BlockCodes, Keep, Tile};
+use super::encode::{BlockCodes, Keep};
 use super::screen::{M, Screened, WIDTH};
+use crate::tile::Tile;
 
 /// Lists of one block.
 #[derive(Default)]

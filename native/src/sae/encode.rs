@@ -14,6 +14,7 @@ use super::candidates::{Candidates, sortable, unsorted};
 use super::screen::{self, Screen, Screened};
 use crate::math::dot;
 use crate::parallel::{run, vectorised};
+use crate::tile::{Rows, pack_rows, product, width};
 
 /// An encoder's weights, `[d_sae, d_in]` where `is_latent_major`, else `[d_in, d_sae]`.
 #[derive(Clone, Copy)]
@@ -190,13 +191,13 @@ impl Block<'_> {
         } = self;
         let d_in = encoder.d_in;
         let n = x.len() / d_in;
-        let width = 2 * S::F32_LANES;
+        let width = width::<S>();
         let count = latents.map_or(encoder.bias.len(), <[u32]>::len);
         let candidates = &mut scratch.candidates;
         row_norms(x, d_in, keep, &mut out.norm);
         candidates.reset(n, n.next_multiple_of(width), count, keep, &[], &out.norm);
 
-        let panels = pack(x, d_in, width, &mut scratch.panels);
+        let panels = pack_rows::<S>(Rows::of(x, d_in), &mut scratch.panels);
         let latent_at = |i: usize| latents.map_or(i, |list| list[i] as usize);
         let mut first = 0;
         while first < count {
@@ -380,63 +381,6 @@ pub fn refine(
             pieces.into_iter().for_each(one);
         }
     });
-}
-
-/// A tile: `[latent][first or second vector of rows]`.
-pub type Tile<S, const M: usize> = [[<S as Simd>::f32s; 2]; M];
-
-/// bias + w·x for M latents and two vectors of rows.
-#[inline(always)]
-fn product<S: Simd, const M: usize>(
-    simd: S,
-    panel: &[S::f32s],
-    rows: &[&[f32]; M],
-    bias: &[f32; M],
-) -> Tile<S, M> {
-    let (pairs, _) = panel.as_chunks::<2>();
-    for row in rows {
-        assert!(row.len() == pairs.len());
-    }
-    let mut tile = bias.map(|b| [simd.splat_f32s(b); 2]);
-    for (k, &[low, high]) in pairs.iter().enumerate() {
-        for (row, sums) in rows.iter().zip(tile.iter_mut()) {
-            // SAFETY: every row is as long as `pairs`, as was just asserted.
-            let w = simd.splat_f32s(unsafe { *row.get_unchecked(k) });
-            sums[0] = simd.mul_add_e_f32s(w, low, sums[0]);
-            sums[1] = simd.mul_add_e_f32s(w, high, sums[1]);
-        }
-    }
-    tile
-}
-
-/// The rows of x in panels `[d_in][width]`, the last one filled up with zeros; aligned to cache lines.
-#[inline(always)]
-fn pack<'a>(x: &[f32], d_in: usize, width: usize, buffer: &'a mut Vec<f32>) -> &'a [f32] {
-    let n = x.len() / d_in;
-    let length = n.next_multiple_of(width) * d_in;
-    if buffer.len() < length + 16 {
-        buffer.resize(length + 16, 0.0);
-    }
-    let skip = buffer.as_ptr().align_offset(64).min(16);
-    let panels = &mut buffer[skip..][..length];
-    for (panel, x) in panels
-        .chunks_exact_mut(width * d_in)
-        .zip(x.chunks(width * d_in))
-    {
-        if x.len() < width * d_in {
-            panel.fill(0.0);
-        }
-        // by squares of a cache line's width, so that every line is filled while it is at hand
-        for from in (0..d_in).step_by(16) {
-            let to = d_in.min(from + 16);
-            for (lane, row) in x.chunks_exact(d_in).enumerate() {
-                for (k, &value) in (from..to).zip(&row[from..to]) {
-                    panel[k * width + lane] = value;
-                }
-            }
-        }
-    }
-    panels
 }
 
 /// The weights of a few latents of an encoder `[d_in, d_sae]`, one latent after another.
