@@ -6,6 +6,7 @@
 import { type ModelConfig, modelSizes } from "../models/index.ts";
 import type { HeadDims } from "./head-dims.ts";
 import { type AxisMap, blockAxis, concatAxes } from "./plan/axis-map.ts";
+import type { WholeCopy } from "./plan/growth-plan.ts";
 
 /** Axes of heads, of the numbers within one, and of neurons, as outputs of what reads the stream. */
 export interface UnitAxes {
@@ -20,7 +21,8 @@ export type ReadUnits = "queries" | "keys" | "values" | "neurons";
 
 /**
  * One part of a block: a norm, a matrix that reads the normed stream or writes into it, the gain of the norm of each
- * head, or a router [experts, d], which the parent may lack. `from` is the part's name in the parent where that is another.
+ * head, or a router [experts, d], which the parent may lack. `from` is the part's name in the parent where that is another,
+ * `copy` which of several copies of it this one is.
  */
 export type BlockPart = (
   | { readonly kind: "norm" }
@@ -37,7 +39,7 @@ export type BlockPart = (
       readonly byHead?: boolean;
     }
   | { readonly kind: "write"; readonly units: "heads" | "neurons" }
-) & { readonly name: string; readonly from?: string };
+) & { readonly name: string; readonly from?: string; readonly copy?: WholeCopy };
 
 /** A family's layout. */
 export interface FamilyLayout {
@@ -182,7 +184,7 @@ function mixtral(count: number, isUpcycled: boolean): FamilyLayout {
     expertParts.map(([own, from]): BlockPart => {
       const part = llama.parts.find((dense) => dense.name === from) as BlockPart;
       const named = { ...part, name: `block_sparse_moe.experts.${e}.${own}` };
-      return isUpcycled ? { ...named, from } : named;
+      return isUpcycled ? { ...named, from, copy: { index: e, of: count } } : named;
     }),
   );
   const others = llama.parts.filter((part) => !part.name.startsWith("mlp."));

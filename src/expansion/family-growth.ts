@@ -11,7 +11,7 @@ import {
   modelSizes,
   parameterShapes,
 } from "../models/index.ts";
-import { layoutOf } from "./block-layout.ts";
+import { type BlockPart, layoutOf } from "./block-layout.ts";
 import { requireCopies } from "./depth/cancel.ts";
 import type { ChildLayer } from "./depth/child-layer.ts";
 import { routerDeviation } from "./experts/moe-upcycle.ts";
@@ -131,7 +131,7 @@ export function familyGrowth<C extends ModelConfig>(
     };
     const at = blockName(config, layer);
     const from = blockName(parent, source);
-    const write = (name: string, was: string, input: AxisMap) => {
+    const write = ({ name, from: was = name, copy }: BlockPart, input: AxisMap) => {
       const fill = "parent-scale"; // of what reads the new numbers of a head
       const written = withoutFresh(width.write);
       const copied: Shape = { from: `${from}.${was}.weight`, axes: matrix(input, written), fill };
@@ -145,6 +145,7 @@ export function familyGrowth<C extends ModelConfig>(
       const mixed = output(written, small.dModel);
       add(`${at}.${name}.weight`, {
         ...copied,
+        copy,
         donor: donor(`${was}.weight`),
         axes: matrix(input, mixed),
         noise: noise(true),
@@ -174,6 +175,7 @@ export function familyGrowth<C extends ModelConfig>(
         const scale = shapes.has(`${at}.${part.normedBy}`) ? normedScale : 1;
         add(`${at}.${name}.weight`, {
           from: `${from}.${was}.weight`,
+          copy: part.copy,
           donor: donor(`${was}.weight`),
           axes: matrix(width.read, made),
           scale,
@@ -188,8 +190,8 @@ export function familyGrowth<C extends ModelConfig>(
           scale,
         });
       } else if (part.units === "heads") {
-        write(name, was, blockAxis(unitsIn(copies.heads), small.headDim, dims.out));
-      } else write(name, was, unitsIn(copies.neurons));
+        write(part, blockAxis(unitsIn(copies.heads), small.headDim, dims.out));
+      } else write(part, unitsIn(copies.neurons));
     }
   });
   norm(layout.finalNorm, layout.finalNorm, width.finalNorm);

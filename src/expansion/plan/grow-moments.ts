@@ -2,7 +2,8 @@
  * @file Adam's moments of a parent as those of its child, along a growth plan's axis maps. Growth that keeps the
  * function has a child whose gradient is the parent's, entry by entry, times a factor: 1/scale of the parameter, times
  * each axis's share (`gradientShares`). First moments are gradients, second ones their squares, so they take the
- * factor and its square. What has no parent (fresh entries, means, inserted blocks, entries
+ * factor and its square. Whole parameters that copy one of the parent's (experts) share its gradient by their gates, in the
+ * mean evenly. What has no parent (fresh entries, means, inserted blocks, entries
  * taken from another layer) begins with zeros.
  */
 import type { AdamwState } from "../../engine/index.ts";
@@ -44,7 +45,7 @@ export function growMoments(
 }
 
 function growMoment(
-  { axes, scale, shape }: ParameterPlan,
+  { axes, scale, shape, copy = { index: 0, of: 1 } }: ParameterPlan,
   parent: Float32Array, // [nRows, nColumns]
   nColumns: number,
   power: 1 | 2,
@@ -64,8 +65,10 @@ function growMoment(
   const [byRow, byColumn] = [factors(rows), factors(columns)];
   const width = columns.source.length;
   const out = new Float32Array(sizeOf(shape));
+  if (policy === "asymmetric" && copy.index > 0) return out;
+  const whole = (1 / (scale * copy.of)) ** power;
   rows.source.forEach((from, row) => {
-    const factor = byRow[row] / scale ** power;
+    const factor = byRow[row] * whole;
     if (factor === 0) return;
     for (let j = 0; j < width; j++) {
       if (byColumn[j] !== 0) {

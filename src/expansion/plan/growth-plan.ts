@@ -25,6 +25,12 @@ export interface Noise {
   readonly inputAxis?: 0 | 1;
 }
 
+/** A parameter that is one of several copies of a whole parameter of the parent, as experts are: which, of how many. */
+export interface WholeCopy {
+  readonly index: number;
+  readonly of: number;
+}
+
 /** One parameter: child[i, j] = scale · w0[i] · w1[j] · parent[s0[i], s1[j]], or its fill, plus noise. */
 export interface ParameterPlan {
   /** The child's name. */
@@ -44,6 +50,8 @@ export interface ParameterPlan {
    * rows' deviation from it. They are drawn in the parent's width and take the columns' map. Default 0.
    */
   readonly rowSpread?: number;
+  /** Absent where no other parameter of the layer copies the same one. */
+  readonly copy?: WholeCopy;
 }
 
 /** The whole child. */

@@ -1,13 +1,21 @@
 // Upcycling to experts: exact in f64 and f32 and in transformers, alone and while width and depth grow; whatever the
 // router; what the map says; how the experts part; what can't be upcycled.
 import { beforeAll, describe, expect, test } from "vitest";
-import { createRng, tf, useBackend } from "../../../src/engine/index.ts";
+import {
+  createRng,
+  crossEntropy,
+  tf,
+  useBackend,
+  valueAndGrads,
+} from "../../../src/engine/index.ts";
 import {
   childConfig,
   composeMaps,
   type ExpandOptions,
+  executePlan,
   expandModel,
   expertSpread,
+  growMoments,
   hookEntry,
   mapVectors,
   measureExactness,
@@ -20,6 +28,7 @@ import { UsageError } from "../../../src/io/index.ts";
 import {
   activationsAt,
   createLmTrainer,
+  forwardHidden,
   type HostModel,
   llamaConfig,
   lmTrainDefaults,
@@ -28,6 +37,8 @@ import {
   modelSizes,
   placeModel,
   saveModel,
+  shift,
+  unembedding,
 } from "../../../src/models/index.ts";
 import { testBackend } from "../../support/backend.ts";
 import { temporaryFolder } from "../../support/folder.ts";
@@ -245,6 +256,73 @@ test("a Mixtral grows: the router chooses the same, and each expert's neurons ar
   }
   small.dispose();
   big.dispose();
+});
+
+describe("gradients and moments", () => {
+  const parent = roughModel(roughConfigs.llama, 1);
+  const planned = planExpansion(
+    parent.config,
+    { ...defaults, experts: 3, mlp: 44, noise_db: null },
+    createRng(1),
+  );
+
+  async function gradientsOf(host: HostModel, names: readonly string[]): Promise<Float32Array[]> {
+    const model = placeModel(host);
+    const { inputs, targets, batch } = shift(ids, 15);
+    const { value, grads } = valueAndGrads(
+      () => crossEntropy(forwardHidden(model, inputs, batch), unembedding(model), targets),
+      names.map((name) => model.params.get(name) as tf.Tensor),
+    );
+    const found = await Promise.all(grads.map(async (grad) => (await grad.data()).slice()));
+    tf.dispose([value, ...grads]);
+    model.dispose();
+    return found as Float32Array[];
+  }
+
+  test("the experts' gradients sum to the dense model's", async () => {
+    const plan = planExpansion(parent.config, { ...defaults, experts: 3 }, createRng(1));
+    const child = await executePlan(plan.growth.plan, parent, createRng(2));
+    const matrices = [
+      ["mlp.gate_proj", "w1"],
+      ["mlp.up_proj", "w3"],
+      ["mlp.down_proj", "w2"],
+    ] as const;
+    for (const [dense, own] of matrices) {
+      const at = "model.layers.1";
+      const [want] = await gradientsOf(parent, [`${at}.${dense}.weight`]);
+      const names = [0, 1, 2].map((e) => `${at}.block_sparse_moe.experts.${e}.${own}.weight`);
+      const parts = await gradientsOf(child, names);
+      expect(want.map((_, i) => parts.reduce((sum, part) => sum + part[i], 0))).toBeAllclose(want, {
+        rtol: 1e-3,
+        atol: 1e-6,
+      });
+      expect(largestDifference(parts[0], parts[1])).toBeGreaterThan(1e-5);
+    }
+  });
+
+  test("moments are shared evenly, or stay with the first expert; the router begins with zeros", () => {
+    const m = new Map(
+      [...parent.weights].map(([name, { data }]) => [
+        name,
+        Float32Array.from(data as Float32Array),
+      ]),
+    );
+    const v = new Map([...m].map(([name, values]) => [name, values.map((x) => x * x)]));
+    const w2 = (e: number) => `model.layers.0.block_sparse_moe.experts.${e}.w2.weight`;
+    const [dense] = [m.get("model.layers.0.mlp.down_proj.weight")!];
+    for (const policy of ["carry", "asymmetric"] as const) {
+      const state = growMoments(planned.growth, parent.config, { step: 7, m, v }, policy);
+      for (const e of [0, 1, 2]) {
+        const [first, second] = [state.m.get(w2(e))!, state.v.get(w2(e))!];
+        // an output weight of a copied neuron has the gradient that the parent's has; column 20 has no copy
+        const share = policy === "carry" || e === 0 ? 1 / 3 : 0;
+        expect(first[20]).toBeCloseTo(dense[20] * share, 6);
+        expect(second[20]).toBeCloseTo((dense[20] * share) ** 2, 6);
+      }
+      const router = state.m.get("model.layers.0.block_sparse_moe.gate.weight")!;
+      expect(router.every((x) => x === 0)).toBe(true);
+    }
+  });
 });
 
 describe("how experts part", () => {
