@@ -38,7 +38,8 @@ export interface GrowthFlags {
  * Signal-to-noise ratio in dB of the noise on duplicated read columns. HyperCloning uses 10; at 0 copies
  * part further and the loss after training is a little lower: doubling a trained model of width 64 and
  * training on for 250 steps gave a copy spread of 2e-4 and a loss of 4.112 at 10 dB, 4e-3 and 4.107 at 0.
- * Without noise copies of a neuron get the same gradients for ever.
+ * Without noise copies of a neuron get the same gradients for ever. One default for every method: those that make
+ * copies all need it, and where nothing was copied none falls.
  */
 export const defaultNoiseDb = 0;
 

@@ -21,8 +21,7 @@ import {
 } from "../../src/models/index.ts";
 import { testBackend } from "../support/backend.ts";
 import { forwardF64 } from "../support/forward-f64.ts";
-import { everyFamily } from "../support/method-growths.ts";
-import { roughModel, roughVocabulary } from "../support/rough-models.ts";
+import { everyFamily, roughModel, roughVocabulary } from "../support/rough-models.ts";
 
 const defaults: ExpandOptions = {
   method: "lemon",

@@ -24,9 +24,8 @@ import { testBackend } from "../support/backend.ts";
 import { temporaryFolder } from "../support/folder.ts";
 import { forwardF64 } from "../support/forward-f64.ts";
 import { executePlanF64 } from "../support/growth-f64.ts";
-import { everyFamily } from "../support/method-growths.ts";
 import { python } from "../support/python.ts";
-import { roughModel, roughVocabulary } from "../support/rough-models.ts";
+import { everyFamily, roughModel, roughVocabulary } from "../support/rough-models.ts";
 import { oddWidth, sizeGrowths } from "../support/size-growths.ts";
 
 const at = temporaryFolder();

@@ -2,6 +2,7 @@
 // frequency can't hide. The sizes are odd on purpose.
 import { createRng } from "../../src/engine/index.ts";
 import {
+  gpt2Config,
   type HostModel,
   initModel,
   llamaConfig,
@@ -92,6 +93,20 @@ export const roughConfigs: Readonly<Record<string, ModelConfig>> = {
     tie_word_embeddings: true,
     rope,
   }),
+};
+
+/** The small models of every family, GPT-2 among them. */
+export const everyFamily: Readonly<Record<string, ModelConfig>> = {
+  gpt2: gpt2Config({
+    vocab_size: roughVocabulary,
+    n_positions: 20,
+    n_embd: 30,
+    n_head: 3,
+    n_layer: 2,
+    n_inner: 41,
+    layer_norm_epsilon: 1e-3,
+  }),
+  ...roughConfigs,
 };
 
 /** A model with every weight moved by normal noise of deviation 0.15. */

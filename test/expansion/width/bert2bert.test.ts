@@ -10,8 +10,7 @@ import {
 import { bert2bertFpi, sampledIndices } from "../../../src/expansion/width/bert2bert.ts";
 import { gpt2Config } from "../../../src/models/index.ts";
 import { executePlanF64, randomModel } from "../../support/growth-f64.ts";
-import { everyFamily } from "../../support/method-growths.ts";
-import { roughModel } from "../../support/rough-models.ts";
+import { everyFamily, roughModel } from "../../support/rough-models.ts";
 
 describe("bert2BERT's FPI", () => {
   it("begins with the parent's units and samples the rest, each round all of them", () => {

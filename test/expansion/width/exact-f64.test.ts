@@ -20,8 +20,7 @@ import {
 import { testBackend } from "../../support/backend.ts";
 import { forwardF64 } from "../../support/forward-f64.ts";
 import { executePlanF64 } from "../../support/growth-f64.ts";
-import { everyFamily } from "../../support/method-growths.ts";
-import { roughModel, roughVocabulary } from "../../support/rough-models.ts";
+import { everyFamily, roughModel, roughVocabulary } from "../../support/rough-models.ts";
 
 beforeAll(async () => {
   await useBackend(testBackend);
@@ -107,7 +106,7 @@ describe.each(methods as WidthMethodName[])("%s", (method) => {
           }
         }
       }),
-      { numRuns: 4 },
+      { numRuns: 2 },
     );
   });
 });

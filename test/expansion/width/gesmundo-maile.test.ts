@@ -3,8 +3,7 @@ import { createRng } from "../../../src/engine/index.ts";
 import { expandModel } from "../../../src/expansion/index.ts";
 import { FRESH } from "../../../src/expansion/plan/axis-map.ts";
 import { gesmundoMaile } from "../../../src/expansion/width/gesmundo-maile.ts";
-import { everyFamily } from "../../support/method-growths.ts";
-import { roughModel } from "../../support/rough-models.ts";
+import { everyFamily, roughModel } from "../../support/rough-models.ts";
 
 describe("Gesmundo & Maile's growth", () => {
   it("puts zeros behind the stream: 2 → 3 by hand", () => {
