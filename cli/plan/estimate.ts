@@ -15,6 +15,7 @@ import {
 import { frozenEntries } from "../run/frozen.ts";
 import { taskGraph } from "../run/graph.ts";
 import { realArm, stageName } from "../run/layout.ts";
+import { learnedTokens } from "../run/planned-growth.ts";
 import type { TaskSpec } from "../run/task.ts";
 import { stageConfigs } from "./sizes.ts";
 import type { ResolvedPlan } from "./types.ts";
@@ -134,6 +135,7 @@ function estimateStage(
     }
   }
   flops += (perToken(config) / 3) * plan.eval.tokens * (1 + saes);
+  flops += perToken(config) * learnedTokens(plan, index);
   return {
     stage: stageName(plan, index),
     d_model: sizes.dModel,

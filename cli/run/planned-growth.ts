@@ -3,6 +3,7 @@ import { createRng, type Rng } from "../../src/engine/index.ts";
 import {
   childConfig,
   type ExpandOptions,
+  learnDefaults,
   type PlannedExpansion,
   parseGrowth,
   planExpansion,
@@ -80,6 +81,13 @@ export function drawnGrowth(
   parent: ModelConfig,
 ): PlannedExpansion {
   return planExpansion(parent, plannedGrowth(plan, stage, parent).options, growthRng(plan, stage));
+}
+
+/** Tokens that the expansion of stage `stage` learns on before there is a model to train. */
+export function learnedTokens({ stages }: ResolvedPlan, stage: number): number {
+  if (stage === 0) return 0;
+  const { method, ligo_steps } = stages[stage - 1].expand;
+  return method === "ligo" ? ligo_steps * learnDefaults.batchTokens : 0;
 }
 
 /** The configuration of every stage's model, the base's first. Errors: UsageError for an expansion that can't be. */

@@ -39,7 +39,7 @@ import {
 import type { TrainPlan } from "../../plan/types.ts";
 import { frozenEntries } from "../frozen.ts";
 import { dataDir, expansionDir, modelDir, realArm, stageName } from "../layout.ts";
-import { drawnGrowth, plannedConfigs } from "../planned-growth.ts";
+import { drawnGrowth, learnedTokens, plannedConfigs } from "../planned-growth.ts";
 import type { SavedState, TaskContext } from "../task-context.ts";
 import { batchRng } from "./data.ts";
 
@@ -203,7 +203,7 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
     frozen: frozenEntries(plan, stage, arm, loadConfig(context.path(modelDir(plan, stage - 1)))),
     settings,
     tokens: settings.tokens,
-    before: spentBefore(context, stage),
+    before: arm === realArm ? spentOnModel(context, stage) : spentBefore(context, stage),
     batches: stageName(plan, stage),
   };
 }
@@ -238,6 +238,21 @@ export function stageConfigs(context: TaskContext): ModelConfig[] {
   });
 }
 
+/** What is spent when the grown model of `stage` begins to train: the stages before, and what its growth learned. */
+function spentOnModel(context: TaskContext, stage: number): { tokens: number; flops: number } {
+  const { tokens, flops } = spentBefore(context, stage);
+  return { tokens, flops: flops + learningFlops(context, stage) };
+}
+
+/** Operations of an expansion that learns: a step costs one of training the child. */
+function learningFlops(context: TaskContext, stage: number): number {
+  const { plan } = context;
+  const tokens = learnedTokens(plan, stage);
+  if (tokens === 0) return 0;
+  const config = loadConfig(context.path(expansionDir(plan, stage), "model"));
+  return tokens * trainingFlopsPerToken(config, plan.data.context);
+}
+
 /** Tokens and training operations of all stages before `stage`. */
 export function spentBefore(
   context: TaskContext,
@@ -250,6 +265,7 @@ export function spentBefore(
     const { config } = loadModel(context.path(modelDir(plan, index)));
     spent.tokens += tokens;
     spent.flops += tokens * trainingFlopsPerToken(config, plan.data.context);
+    spent.flops += learningFlops(context, index);
   }
   return spent;
 }

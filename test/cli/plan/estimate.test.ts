@@ -48,6 +48,17 @@ describe("estimateRun", () => {
     expect(estimate(small, "train").stages).toHaveLength(1);
   });
 
+  test("what ligo learns on costs as much as training the child on it", () => {
+    const grown = (ligo_steps: number) => {
+      const [stage] = small.stages ?? [];
+      const expand = { width: 12, method: "ligo" as const, ligo_steps };
+      return estimate({ ...small, stages: [{ ...stage, expand }] }).stages[1].flops;
+    };
+    // 6 for each of 12·36 + 12·12 + 2·12·48 + 300·12 weights, and 12·1·12·8 for attention
+    const perToken = 6 * (432 + 144 + 1152 + 3600) + 1152;
+    expect(grown(7) - grown(2)).toBeCloseTo(5 * 2048 * perToken, 0);
+  });
+
   test("time is operations over the rate, null without one", () => {
     const { total } = estimate(small);
     expect(total.seconds).toBeCloseTo(total.flops / 1e10);

@@ -8,6 +8,7 @@ import {
   expandModel,
   type GrowthText,
   hookEntry,
+  type LearnStep,
   mapVectors,
   measureExactness,
   parseGrowth,
@@ -152,6 +153,15 @@ test("the same seed gives the same child, another seed another", async () => {
   expect(a.child).toEqual(b.child);
   expect(a.map).toEqual(b.map);
   expect(a.child).not.toEqual(c.child);
+});
+
+test("every step is reported, with the loss of its batch", async () => {
+  const steps: LearnStep[] = [];
+  const onStep = (step: LearnStep) => steps.push(step);
+  const wanted = { ...options, ...growths.gpt2, ligo: { steps: 3, batchTokens: 64 } };
+  await expandModel(parents.get("gpt2")!, wanted, createRng(1), { ...text, onStep });
+  expect(steps.map(({ step }) => step)).toEqual([1, 2, 3]);
+  for (const { loss } of steps) expect(Math.abs(loss - 4)).toBeLessThan(2);
 });
 
 test("depth alone keeps the width, and the map is the identity", async () => {
