@@ -35,7 +35,7 @@ export function copiedStream(source: Int32Array, d: number, tied: boolean): Widt
 export function unevenCopies(d: number, D: number): string | null {
   return D % d === 0
     ? null
-    : `${D} is no multiple of ${d}, so that norms count some coordinates more often than others`;
+    : `${D} is no multiple of ${d}, so that norms count some coordinates more often than others; lemon is exact there`;
 }
 
 /** How often each of n indices is the source of an entry: [n]. Negative sources count for nothing. */

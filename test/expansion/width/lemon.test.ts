@@ -130,6 +130,33 @@ describe("the traps of exactness", () => {
     }
   });
 
+  it("reads Conv1D weights by input and output: what is square would take either", () => {
+    const name = "transformer.h.0.attn.c_proj.weight"; // [6, 6] becomes [15, 15]
+    const { growth, map } = planExpansion(config, { ...options, noise_db: null }, createRng(5));
+    const child = executePlanF64(growth.plan, parent, createRng(5));
+    const got = child.weights.get(name)!.data as Float64Array;
+    const old = parent.weights.get(name)!.data as Float32Array;
+    const { source, alpha } = map.heads[0]; // heads of 3: rows, with their shares
+    got.forEach((value, i) => {
+      const [row, column] = [Math.floor(i / 15), i % 15]; // column: 2 copies of 6 and 3 means
+      const head = Math.floor(row / 3);
+      const from = (source[head] * 3 + (row % 3)) * 6;
+      const mean = old.subarray(from, from + 6).reduce((sum, x) => sum + x / 6, 0);
+      const want = alpha[head] * (column < 12 ? old[from + (column % 6)] : mean);
+      expect(value, `${row}, ${column}`).toBeCloseTo(want, 6);
+    });
+    const turned = exact.weights.get(name)!.data as Float64Array;
+    const asOutputs = changed(name, () => 1).weights as Map<
+      string,
+      { shape: number[]; data: Float64Array }
+    >;
+    asOutputs.set(name, {
+      shape: [15, 15],
+      data: turned.map((_, i) => turned[(i % 15) * 15 + Math.floor(i / 15)]),
+    });
+    expect(worst({ config: exact.config, weights: asOutputs })).toBeGreaterThan(1e-2);
+  });
+
   it("leaves no free gain at zero and no free read column at zero", () => {
     const gain = exact.weights.get("transformer.h.0.ln_1.weight")!.data as Float64Array;
     expect(gain.slice(12).every((value) => value > 0.5)).toBe(true);
