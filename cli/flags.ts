@@ -21,6 +21,24 @@ export function count(flag: string, least = 1): (text: string) => number {
   };
 }
 
+/** Bytes: a whole number, or one with `kB`, `MB`, `GB` (powers of 1000). */
+export function byteCount(flag: string): (text: string) => number {
+  return (text) => {
+    const match = /^(\d+(?:\.\d+)?)\s*(k|m|g)?b?$/i.exec(text.trim());
+    const scale = { k: 1e3, m: 1e6, g: 1e9 }[match?.[2]?.toLowerCase() ?? ""] ?? 1;
+    const value = match ? Math.round(Number(match[1]) * scale) : Number.NaN;
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new UsageError({
+        code: "bad-flag",
+        where: flag,
+        expected: "a number of bytes, such as 5GB or 500MB",
+        got: text,
+      });
+    }
+    return value;
+  };
+}
+
 /** A finite number. */
 export function real(flag: string): (text: string) => number {
   return (text) => {

@@ -100,6 +100,10 @@ const expand = z.strictObject({
   learned: learned
     .nullable()
     .describe("losses around what a method learned; null for one that learns nothing"),
+  dtype: z.enum(["f32", "f16", "bf16"]).describe("what the child's numbers are stored as"),
+  bytes: count.describe("of the child's weights on disk"),
+  memory_bytes: count.describe("memory at its peak: measured, estimated under --dry-run"),
+  seconds: z.number().describe("measured from the start of the backend, estimated under --dry-run"),
   out: text,
   notes: z.array(text).describe("how relative sizes were rounded, and what was not measured"),
 });

@@ -1,11 +1,12 @@
 /**
- * @file A result that is a folder: written beside its place and renamed into it when it is whole, so
- * that a failure or a kill leaves nothing half-written. `--force` replaces a former result and
- * nothing else.
+ * @file A result that is a folder, put in its place when it is whole (`replaceFolder`). `--force` replaces a former
+ * result and nothing else.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
-import { UsageError, writeProblem } from "../src/io/index.ts";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { UsageError } from "../src/io/index.ts";
+
+export { replaceFolder as writeFolder } from "../src/io/index.ts";
 
 /** Where a command's folder goes. */
 export interface OutFolder {
@@ -37,28 +38,6 @@ export function claimFolder({ out, force, marker }: OutFolder): string {
     });
   }
   return out;
-}
-
-/** Runs `write` on a temporary folder beside `out` and renames it there. `out` was claimed. */
-export async function writeFolder(
-  out: string,
-  write: (dir: string) => void | Promise<void>,
-): Promise<void> {
-  const place = resolve(out);
-  const temporary = join(dirname(place), `.${basename(place)}.${process.pid}.tmp`);
-  const former = `${temporary}.old`;
-  try {
-    mkdirSync(temporary, { recursive: true });
-    await write(temporary);
-    if (existsSync(place)) renameSync(place, former);
-    renameSync(temporary, place);
-  } catch (error) {
-    if (existsSync(former) && !existsSync(place)) renameSync(former, place);
-    throw writeProblem(error, out);
-  } finally {
-    rmSync(temporary, { recursive: true, force: true });
-    rmSync(former, { recursive: true, force: true });
-  }
 }
 
 function isEmptyFolder(path: string): boolean {

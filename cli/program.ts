@@ -4,7 +4,7 @@
  */
 import { Command, type Option } from "commander";
 import { type Context, createContext, type Ending, type GlobalFlags } from "./context.ts";
-import { addFlag, choice, count, each, real } from "./flags.ts";
+import { addFlag, byteCount, choice, count, each, real } from "./flags.ts";
 import type { Output } from "./output.ts";
 import { depthMethodNames, widthMethodNames } from "./plan/growth-methods.ts";
 import { addPlanFlags, planGroup } from "./plan-flags.ts";
@@ -222,6 +222,14 @@ function addExpand(program: Command, act: Act): void {
   addFlag(command, "--ligo-lr <x>", "peak learning rate of ligo's operators (0.01)", {
     parse: real("--ligo-lr"),
   });
+  addFlag(command, "--dtype <type>", "what the child's numbers are stored as (f32)", {
+    parse: choice("--dtype", ["f32", "f16", "bf16"]),
+    choices: ["f32", "f16", "bf16"],
+  });
+  addFlag(command, "--shard-size <bytes>", "largest weight file, as 500MB (5GB)", {
+    parse: byteCount("--shard-size"),
+  });
+  addFlag(command, "--no-check", "do not run parent and child to compare them");
   command
     .addHelpText(
       "after",

@@ -7,7 +7,7 @@ import {
   copySpread,
   type Exactness,
   type ExpansionMap,
-  expandModel,
+  expandCheckpoint,
   fitMaps,
   hookEntry,
   type LearnStep,
@@ -18,20 +18,20 @@ import {
   type SizeInfo,
   writeMap,
 } from "../../src/expansion/index.ts";
-import { readJson, UsageError, writeJsonAtomic } from "../../src/io/index.ts";
+import { type FloatDtype, readJson, UsageError, writeJsonAtomic } from "../../src/io/index.ts";
 import {
   activationsAt,
   blockHook,
-  loadModel,
   type Model,
   modelSizes,
-  placeModel,
-  saveModel,
+  openCheckpoint,
+  placeCheckpoint,
 } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
-import { formatNumber, type Row } from "../output.ts";
-import { measuringTokens } from "./measuring-tokens.ts";
+import { formatBytes, formatDuration, formatNumber, type Row } from "../output.ts";
+import { type ExpandCost, expandCost, freeMemory } from "./expand-cost.ts";
+import { measuredTokens, measuringTokens } from "./measuring-tokens.ts";
 
 /** Flags of `expand`, as text. */
 export interface ExpandFlags {
@@ -53,9 +53,17 @@ export interface ExpandFlags {
   /** False under --no-noise. */
   readonly noise?: boolean;
   readonly text?: string;
+  /** What the child's numbers are stored as. */
+  readonly dtype?: StoredAs;
+  /** Bytes of a weight file. */
+  readonly shardSize?: number;
+  /** False under --no-check. */
+  readonly check?: boolean;
   readonly ligoSteps?: number;
   readonly ligoLr?: number;
 }
+
+type StoredAs = "f32" | "f16" | "bf16";
 
 const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
 
@@ -63,7 +71,7 @@ const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
 export async function expand(dir: string, flags: ExpandFlags, context: Context): Promise<void> {
   const { width, layers, heads, mlp, method, depthMethod, positions, noiseDb, noise } = flags;
   const { ligoSteps, ligoLr } = flags;
-  const parent = loadModel(dir);
+  const parent = openCheckpoint(dir);
   const { vocabSize } = modelSizes(parent.config);
   const added = flags.addTokens === undefined ? null : grownTokenizer(dir, flags.addTokens);
   // a model with spare rows keeps its own
@@ -100,50 +108,84 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     }
     notes.push(`tokenizer.json has ${added.vocabSize} tokens, the model ${vocab} rows for them`);
   }
+  const { ligo } = options;
+  const dtype = (flags.dtype ?? "f32").toUpperCase() as FloatDtype;
+  const planned = plannedMap(parent.config, options, createRng("sizes"));
+  const cost = (isChecked: boolean): ExpandCost =>
+    expandCost(planned.parent, planned.child, {
+      dtype,
+      largestBytes: parent.largestBytes,
+      measuredTokens: isChecked ? measuredTokens : 0,
+      inMemory: ligo !== undefined,
+    });
+  const free = freeMemory();
+  const isChecked = flags.check !== false && cost(true).memory_bytes <= free;
+  if (flags.check !== false && !isChecked) {
+    const [needed, there] = [cost(true).memory_bytes, free].map(formatBytes);
+    notes.push(
+      `parent and child are not compared: that takes ${needed} of memory, ${there} are free`,
+    );
+  }
   if (context.dryRun) {
-    const map = plannedMap(parent.config, options, createRng("dry run"));
-    print(context, { map, notes, out: context.out ?? "" });
+    print(context, { map: planned, notes, out: context.out ?? "", dtype, cost: cost(isChecked) });
     return;
   }
-  const { ligo } = options;
   const { learningText, tokensBeside } = await import("./learning-text.ts");
   const learnt = ligo && (await learningText(dir, parent.config, flags.text, ligo.steps));
   const out = claimFolder({ out: context.out, force: context.force, marker: "map.json" });
   const { backend = "auto", threads, seed = 0, progress } = context;
-  await useBackend(backend, { threads });
   const rng = createRng(`seed ${seed}`).fork("expand");
-  progress.update({ label: "expanding", done: null });
+  const tokens = learnt
+    ? tokensBeside(learnt)
+    : await measuringTokens(dir, parent.config, flags.text, planned, rng.fork("tokens"));
+  const start = performance.now();
+  await useBackend(backend, { threads });
   const onStep = ({ step, loss }: LearnStep): void =>
     progress.update({
       label: "learning to grow",
       done: step / (ligo?.steps ?? step),
       fields: { step, loss },
     });
-  const { child, map } = await expandModel(parent, options, rng, learnt && { ...learnt, onStep });
-  const tokens = learnt
-    ? tokensBeside(learnt)
-    : await measuringTokens(dir, parent.config, flags.text, map, rng.fork("tokens"));
-  const { ids, nSeq: batch } = tokens.measured;
-  progress.update({ label: "measuring exactness", done: null });
-  const [small, big] = [placeModel(parent), placeModel(child)];
-  const fitted = tokens.fit
-    ? await fitMaps(small, big, map, { fit: tokens.fit, heldOut: tokens.heldOut })
-    : map;
-  const exactness = await measureExactness(small, big, fitted, ids, batch);
-  const symmetry = await measureSymmetry(big, fitted, ids, batch);
-  small.dispose();
-  big.dispose();
-  await writeFolder(out, (folder) => {
-    saveModel(folder, child);
+  const measured: { map: ExpansionMap; symmetry?: Symmetry } = { map: planned };
+  await writeFolder(out, async (folder) => {
+    progress.update({ label: "expanding", done: null });
+    measured.map = await expandCheckpoint(parent, folder, options, rng, {
+      dtype,
+      maxShardBytes: flags.shardSize,
+      text: learnt && { ...learnt, onStep },
+      onProgress: (done) => progress.update({ label: "expanding", done }),
+    });
     for (const name of tokenizerFiles) {
       if (existsSync(join(dir, name))) copyFileSync(join(dir, name), join(folder, name));
     }
     if (added) writeJsonAtomic(join(folder, "tokenizer.json"), added.json);
-    writeMap(folder, { ...fitted, exactness });
+    if (isChecked) {
+      progress.update({ label: "measuring exactness", done: null });
+      const { ids, nSeq: batch } = tokens.measured;
+      // as it was written: what rounding to --dtype costs is in the figures
+      const [small, big] = [parent, openCheckpoint(folder)].map(placeCheckpoint);
+      const fitted = tokens.fit
+        ? await fitMaps(small, big, measured.map, { fit: tokens.fit, heldOut: tokens.heldOut })
+        : measured.map;
+      const exactness = await measureExactness(small, big, fitted, ids, batch);
+      measured.map = { ...fitted, exactness };
+      measured.symmetry = await measureSymmetry(big, fitted, ids, batch);
+      small.dispose();
+      big.dispose();
+    }
+    writeMap(folder, measured.map);
   });
-  const said = [...notes, ...tokens.notes];
+  const said = [...notes, ...(isChecked ? tokens.notes : [])];
+  if (isChecked && dtype !== "F32") {
+    said.push(`logits are compared with the child as stored: ${flags.dtype} rounding is in them`);
+  }
   for (const note of said) progress.log(note);
-  print(context, { map: fitted, notes: said, out, exactness, ...symmetry });
+  const took: ExpandCost = {
+    bytes: cost(isChecked).bytes,
+    memory_bytes: 1024 * process.resourceUsage().maxRSS,
+    seconds: (performance.now() - start) / 1000,
+  };
+  print(context, { map: measured.map, notes: said, out, dtype, cost: took, ...measured.symmetry });
 }
 
 /** The tokenizer at `dir` with the tokens of a file. Errors: UsageError naming file or token. */
@@ -156,13 +198,15 @@ interface Answer {
   readonly map: ExpansionMap;
   readonly notes: readonly string[];
   readonly out: string;
-  readonly exactness?: Exactness;
+  readonly dtype: FloatDtype;
+  /** Estimated under --dry-run, else measured. */
+  readonly cost: ExpandCost;
   readonly off_image?: number | null;
   readonly copy_spread?: number | null;
 }
 
-function print(context: Context, { map, notes, out, exactness, ...rest }: Answer): void {
-  const { parent, child } = map;
+function print(context: Context, { map, notes, out, dtype, cost, ...rest }: Answer): void {
+  const { parent, child, exactness } = map;
   const { off_image = null, copy_spread = null } = rest;
   const tokens =
     parent.vocab_size === child.vocab_size ? () => "" : (n?: number) => `${n} tokens, `;
@@ -181,6 +225,9 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
     ["parent", describe(parent)],
     ["child", describe(child)],
     ["method", map.exact ? map.method : `${map.method}, not exact`],
+    ["disk", `${formatBytes(cost.bytes)} as ${dtype.toLowerCase()}`],
+    ["memory", formatBytes(cost.memory_bytes)],
+    ["time", formatDuration(cost.seconds)],
     ...notes.map((note): Row => ["note", note]),
   ];
   if (map.learned) {
@@ -201,9 +248,9 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
       ["residual identity", Math.max(...exactness.boundaries.map(({ rel_err }) => rel_err))],
       ["energy off the image", off_image],
       ...(map.exact ? [] : [["hooks that are not exact", inexactRow(map, r2)] satisfies Row]),
-      ["out", out],
     );
   }
+  if (!context.dryRun) rows.push(["out", out]);
   context.print(
     {
       format: "sae-carry/expand",
@@ -217,6 +264,8 @@ function print(context: Context, { map, notes, out, exactness, ...rest }: Answer
       copy_spread,
       fit_r2,
       learned: map.learned ?? null,
+      dtype: dtype.toLowerCase(),
+      ...cost,
       out,
       notes,
     },
@@ -236,13 +285,18 @@ function inexactRow({ hooks }: ExpansionMap, r2: readonly number[]): string {
   return `${hooks.filter(({ exact }) => !exact).length} of ${hooks.length}, ${fits}`;
 }
 
+interface Symmetry {
+  readonly off_image: number | null;
+  readonly copy_spread: number | null;
+}
+
 // At the last boundary of the residual stream, where all growth has had its say.
 async function measureSymmetry(
   child: Model,
   map: ExpansionMap,
   ids: Int32Array,
   batch: number,
-): Promise<{ off_image: number | null; copy_spread: number | null }> {
+): Promise<Symmetry> {
   const entry = hookEntry(map, blockHook(map.parent.n_layer - 1, "hook_resid_post"));
   if (!entry) return { off_image: null, copy_spread: null };
   const activations = tf.tidy(() => activationsAt(child, ids, batch, entry.to[0]));

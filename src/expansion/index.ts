@@ -9,6 +9,7 @@ export {
 } from "./child-config.ts";
 export type { ChildLayer, DepthMethodName, Silence } from "./depth/child-layer.ts";
 export type { Positions } from "./depth/identity.ts";
+export { type ExpandCheckpointOptions, expandCheckpoint } from "./expand-checkpoint.ts";
 export {
   type ExpandOptions,
   expandModel,

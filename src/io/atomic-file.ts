@@ -18,10 +18,16 @@ import { writeProblem } from "./file-errors.ts";
 
 const temporaryName = /^\..+\.\d+\.partial$/;
 
-/** Writes all of `bytes` at the file's position: a single write may take only a part. */
-export function writeFully(fd: number, bytes: Uint8Array): void {
+/** The name beside `path` under which process `pid` writes what is to be at `path`; sweepTemporaries knows it. */
+export function temporaryBeside(path: string, pid: number = process.pid): string {
+  return join(dirname(path), `.${basename(path)}.${pid}.partial`);
+}
+
+/** Writes all of `bytes`, at the file's position or at `position`: a single write may take only a part. */
+export function writeFully(fd: number, bytes: Uint8Array, position: number | null = null): void {
   for (let done = 0; done < bytes.byteLength; ) {
-    done += writeSync(fd, bytes, done, bytes.byteLength - done);
+    const at = position === null ? null : position + done;
+    done += writeSync(fd, bytes, done, bytes.byteLength - done, at);
   }
 }
 
@@ -48,7 +54,7 @@ export class AtomicSink {
 
   constructor(path: string) {
     this.path = path;
-    this.temporary = join(dirname(path), `.${basename(path)}.${process.pid}.partial`);
+    this.temporary = temporaryBeside(path);
     try {
       mkdirSync(dirname(path), { recursive: true });
       this.fd = openSync(this.temporary, "w");
@@ -66,6 +72,12 @@ export class AtomicSink {
     if (this.fd < 0) throw new Error(`internal: ${this.path} is closed`);
     this.guarded(() => writeFully(this.fd, chunk));
     this.written += chunk.byteLength;
+  }
+
+  /** Writes at `position`, which later writes without one do not see. */
+  writeAt(chunk: Uint8Array, position: number): void {
+    if (this.fd < 0) throw new Error(`internal: ${this.path} is closed`);
+    this.guarded(() => writeFully(this.fd, chunk, position));
   }
 
   /** Flushes and closes the file, still under its temporary name. */
@@ -119,11 +131,11 @@ export function writeJsonAtomic(path: string, value: unknown): void {
   writeFileAtomic(path, `${JSON.stringify(value, plain, 2)}\n`);
 }
 
-/** Removes the temporary files that killed processes left under `folder`; only its sole user may call it. */
+/** Removes the temporary files and folders that killed processes left under `folder`; only its sole user may call it. */
 export function sweepTemporaries(folder: string): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) sweepTemporaries(path);
-    else if (entry.isFile() && temporaryName.test(entry.name)) rmSync(path, { force: true });
+    if (temporaryName.test(entry.name)) rmSync(path, { recursive: true, force: true });
+    else if (entry.isDirectory()) sweepTemporaries(path);
   }
 }

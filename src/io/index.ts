@@ -35,6 +35,7 @@ export {
 } from "./arrow/types.ts";
 export { type ColumnSpec, writeArrowTable } from "./arrow/write-table.ts";
 export { AtomicSink, sweepTemporaries, writeFileAtomic, writeJsonAtomic } from "./atomic-file.ts";
+export { replaceFolder, replaceFolderSync } from "./atomic-folder.ts";
 export {
   GateError,
   Interrupted,
@@ -44,6 +45,7 @@ export {
   UsageError,
 } from "./errors.ts";
 export { readProblem, writeProblem } from "./file-errors.ts";
+export { type FloatDtype, floatBytes } from "./float-type.ts";
 export { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from "./half.ts";
 export { sha256, sha256File } from "./hash.ts";
 export { firstNonFinite, type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
@@ -64,8 +66,8 @@ export {
 export {
   decodeSafetensors,
   encodeSafetensors,
-  type FloatDtype,
   type ReadSafetensorsOptions,
+  readSafetensor,
   readSafetensors,
   readSafetensorsHeader,
   type Safetensors,
@@ -74,3 +76,4 @@ export {
   type WriteSafetensorsOptions,
   writeSafetensors,
 } from "./safetensors.ts";
+export { SafetensorsSink } from "./safetensors-sink.ts";

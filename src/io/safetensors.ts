@@ -6,9 +6,10 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { AtomicSink } from "./atomic-file.ts";
-import { RunError, UsageError } from "./errors.ts";
+import { UsageError } from "./errors.ts";
 import { readProblem } from "./file-errors.ts";
-import { narrowBfloat16, narrowFloat16, widenBfloat16, widenFloat16 } from "./half.ts";
+import { bytesOf, checkStorable, type FloatDtype } from "./float-type.ts";
+import { widenBfloat16, widenFloat16 } from "./half.ts";
 import { firstNonFinite, type HostArray, type HostTensor, sizeOf } from "./host-tensor.ts";
 import { decodeUtf8, describeJson, parseJson } from "./json.ts";
 
@@ -44,21 +45,11 @@ export interface ReadSafetensorsOptions {
   readonly where?: string;
 }
 
-/** Types in which float32 tensors can be stored. */
-export type FloatDtype = "F32" | "F16" | "BF16";
-
 /** Settings of the writers. */
 export interface WriteSafetensorsOptions {
   /** What float32 tensors are stored as; narrowing rounds to nearest, ties to even. Default F32. */
   readonly dtype?: FloatDtype;
 }
-
-/** The least magnitude that rounds to infinity. */
-const overflow: Readonly<Record<FloatDtype, number>> = {
-  F32: Number.POSITIVE_INFINITY,
-  F16: 65520,
-  BF16: 2 ** 128 - 2 ** 119,
-};
 
 const headerLimit = 100_000_000; // bytes; the limit of the reference reader
 
@@ -78,6 +69,22 @@ export function readSafetensors(path: string, options: ReadSafetensorsOptions = 
   return withFile(path, (read, size) => {
     const header = readHeader(read, size, path);
     return readTensors(read, header, { where: path, ...options });
+  });
+}
+
+/** Reads one tensor of a file whose header was read before; the file is the one it was. Errors: UsageError naming the tensor. */
+export function readSafetensor(
+  path: string,
+  header: SafetensorsHeader,
+  info: TensorInfo,
+  options: ReadSafetensorsOptions = {},
+): HostTensor {
+  return withFile(path, (read, size) => {
+    if (header.dataStart + info.end > size) {
+      const expected = `${header.dataStart + info.end} bytes`;
+      throw bad("truncated", `${path}: tensor ${info.name}`, expected, `${size}`);
+    }
+    return readTensor(read, header.dataStart, info, { where: path, ...options });
   });
 }
 
@@ -106,22 +113,7 @@ export function writeSafetensors(
   metadata: Readonly<Record<string, string>> = {},
   { dtype = "F32" }: WriteSafetensorsOptions = {},
 ): void {
-  for (const [name, { data }] of tensors) {
-    const refuse = (i: number, expected: string): never => {
-      throw new RunError({
-        code: "non-finite",
-        where: `${path}: tensor ${name}`,
-        expected,
-        got: `${data[i]} at element ${i}`,
-        hint: "The file was not written",
-      });
-    };
-    const i = firstNonFinite(data);
-    if (i >= 0) refuse(i, "finite numbers");
-    if (dtype === "F32" || !(data instanceof Float32Array)) continue;
-    const tooLarge = data.findIndex((value) => Math.abs(value) >= overflow[dtype]);
-    if (tooLarge >= 0) refuse(tooLarge, `numbers that ${dtype} can hold`);
-  }
+  for (const [name, { data }] of tensors) checkStorable(data, dtype, `${path}: tensor ${name}`);
   const { header, ordered } = layOut(tensors, metadata, dtype);
   const sink = new AtomicSink(path);
   sink.write(header);
@@ -263,15 +255,24 @@ function readTensors(
   { allowNonFinite = false, where = "safetensors" }: ReadSafetensorsOptions,
 ): Safetensors {
   const out = new Map<string, HostTensor>();
-  for (const { name, dtype, shape, begin, end } of tensors) {
-    const data = typed(dtype, read(dataStart + begin, end - begin));
-    const place = `${where}: tensor ${name}`;
-    if (dtype === "BOOL") checkBooleans(data as Uint8Array, place);
-    const i = allowNonFinite ? -1 : firstNonFinite(data);
-    if (i >= 0) throw bad("non-finite", place, "finite numbers", `${data[i]} at element ${i}`);
-    out.set(name, { shape, data });
+  for (const info of tensors) {
+    out.set(info.name, readTensor(read, dataStart, info, { allowNonFinite, where }));
   }
   return { tensors: out, metadata };
+}
+
+function readTensor(
+  read: ReadRange,
+  dataStart: number,
+  { name, dtype, shape, begin, end }: TensorInfo,
+  { allowNonFinite = false, where = "safetensors" }: ReadSafetensorsOptions,
+): HostTensor {
+  const data = typed(dtype, read(dataStart + begin, end - begin));
+  const place = `${where}: tensor ${name}`;
+  if (dtype === "BOOL") checkBooleans(data as Uint8Array, place);
+  const i = allowNonFinite ? -1 : firstNonFinite(data);
+  if (i >= 0) throw bad("non-finite", place, "finite numbers", `${data[i]} at element ${i}`);
+  return { shape, data };
 }
 
 /** A view of freshly copied bytes, widened where JavaScript has no such array. */
@@ -308,16 +309,32 @@ function layOut(
     ([a, { data: x }], [b, { data: y }]) =>
       widthOf(y, dtype) - widthOf(x, dtype) || (a < b ? -1 : a > b ? 1 : 0),
   );
+  for (const [name, { shape, data }] of entries) {
+    if (sizeOf(shape) !== data.length) {
+      throw new Error(`internal: tensor ${name} has ${data.length} elements and shape [${shape}]`);
+    }
+  }
+  const stored = entries.map(([name, { shape, data }]) => ({
+    name,
+    shape,
+    dtype: dtypeOf(data, dtype),
+  }));
+  return { header: headerOf(stored, metadata), ordered: entries.map(([, tensor]) => tensor) };
+}
+
+/** The header, with its length before it, of tensors stored one after the other: of one type by name. */
+export function headerOf(
+  tensors: readonly Pick<TensorInfo, "name" | "shape" | "dtype">[],
+  metadata: Readonly<Record<string, string>>,
+): Uint8Array {
   const fields: [string, unknown][] = [];
   const pairs = Object.entries(metadata).sort(([a], [b]) => (a < b ? -1 : 1));
   if (pairs.length > 0) fields.push(["__metadata__", Object.fromEntries(pairs)]);
   let at = 0;
-  for (const [name, { shape, data }] of entries) {
-    if (name === "__metadata__" || sizeOf(shape) !== data.length) {
-      throw new Error(`internal: tensor ${name} has ${data.length} elements and shape [${shape}]`);
-    }
-    const end = at + data.length * widthOf(data, dtype);
-    fields.push([name, { dtype: dtypeOf(data, dtype), shape, data_offsets: [at, end] }]);
+  for (const { name, shape, dtype } of tensors) {
+    if (name === "__metadata__") throw new Error(`internal: no tensor is named ${name}`);
+    const end = at + sizeOf(shape) * (widths.get(dtype) as number);
+    fields.push([name, { dtype, shape, data_offsets: [at, end] }]);
     at = end;
   }
   // Not an object for the whole header: integer-like names would move to its front.
@@ -327,7 +344,7 @@ function layOut(
   const header = new Uint8Array(8 + length).fill(0x20);
   new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
   header.set(json, 8);
-  return { header, ordered: entries.map(([, tensor]) => tensor) };
+  return header;
 }
 
 function dtypeOf(data: HostArray, floats: FloatDtype): string {
@@ -340,16 +357,6 @@ function dtypeOf(data: HostArray, floats: FloatDtype): string {
 /** Bytes of an element as it is stored. */
 function widthOf(data: HostArray, floats: FloatDtype): number {
   return widths.get(dtypeOf(data, floats)) as number;
-}
-
-function bytesOf(data: HostArray, floats: FloatDtype): Uint8Array {
-  const stored = data instanceof Float32Array ? narrowed(data, floats) : data;
-  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
-}
-
-function narrowed(data: Float32Array, floats: FloatDtype): Float32Array | Uint16Array {
-  if (floats === "F16") return narrowFloat16(data);
-  return floats === "BF16" ? narrowBfloat16(data) : data;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,16 @@
 /** Language models: families, their hooks, checkpoints, training and held-out loss. */
 
-export { loadConfig, loadModel, saveModel } from "./checkpoint.ts";
+export {
+  type Checkpoint,
+  type CheckpointSink,
+  checkpointSink,
+  loadConfig,
+  loadModel,
+  openCheckpoint,
+  placeCheckpoint,
+  readCheckpoint,
+  saveModel,
+} from "./checkpoint.ts";
 export type { GrownSizes, ModelConfig, ModelSizes, NewModelSizes } from "./config.ts";
 export { modelSizes, modelTypes, newConfig, parseConfig, resizedConfig } from "./families.ts";
 export {

@@ -17,7 +17,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { jsonDocuments } from "../../cli/json-schemas.ts";
 import { loadSae, readLineage } from "../../sae/index.ts";
 import { readMap } from "../../src/expansion/index.ts";
-import { readArrow } from "../../src/io/index.ts";
+import {
+  narrowBfloat16,
+  readArrow,
+  readSafetensorsHeader,
+  widenBfloat16,
+} from "../../src/io/index.ts";
 import { loadModel, modelSizes } from "../../src/models/index.ts";
 import { testBackend } from "../support/backend.ts";
 import { runCommand } from "../support/command-line.ts";
@@ -87,6 +92,40 @@ describe("expand", () => {
     jsonDocuments.map.schema.parse(JSON.parse(readFileSync(at("bigger", "map.json"), "utf8")));
   });
 
+  test("half precision and shards on request; the memory and time it took; no comparison on request", async () => {
+    const document = await answer(
+      "expand",
+      ...["expand", small.model, "--width", "20", "--out", at("halved"), "--no-check"],
+      ...["--dtype", "bf16", "--shard-size", "4kB"],
+    );
+    expect(document).toMatchObject({ dtype: "bf16", exactness: null });
+    expect(document.memory_bytes).toBeGreaterThan(1e7);
+    expect(document.seconds).toBeGreaterThan(0);
+    const files = readdirSync(at("halved"));
+    expect(files).toContain("model.safetensors.index.json");
+    const shards = files.filter((name) => /^model-.*\.safetensors$/.test(name));
+    expect(shards.length).toBeGreaterThan(2);
+    const tensors = shards.flatMap((name) => readSafetensorsHeader(at("halved", name)).tensors);
+    expect(new Set(tensors.map(({ dtype }) => dtype))).toEqual(new Set(["BF16"]));
+    const stored = tensors.reduce((sum, { begin, end }) => sum + end - begin, 0);
+    expect(document.bytes).toBe(stored);
+    const { weights } = loadModel(at("halved"));
+    await answer("expand", "expand", small.model, "--width", "20", "--out", at("whole"));
+    for (const [name, { data }] of loadModel(at("whole")).weights) {
+      const rounded = widenBfloat16(narrowBfloat16(data as Float32Array));
+      expect(weights.get(name)?.data, name).toEqual(rounded);
+    }
+  });
+
+  test("flags that make no sense are refused by name", async () => {
+    const grow = ["expand", small.model, "--width", "16", "--out", at("refused")];
+    expect((await refusal(...grow, "--dtype", "f8")).expected).toContain("bf16");
+    for (const size of ["0", "-1", "5TB", "much"]) {
+      expect((await refusal(...grow, `--shard-size=${size}`)).where).toBe("--shard-size");
+    }
+    expect(existsSync(at("refused"))).toBe(false);
+  });
+
   test("the same seed gives the same bytes, another seed others", async () => {
     const weights = (name: string): Buffer => readFileSync(at(name, "model.safetensors"));
     for (const [name, seed] of [
@@ -152,6 +191,15 @@ describe("expand", () => {
     const document = await answer("expand", "expand", small.model, "--width", "16", "--dry-run");
     expect(document.child).toMatchObject({ d_model: 16 });
     expect(document.exactness).toBeNull();
+    const { params } = document.child as unknown as { params: number };
+    expect(document.bytes).toBe(4 * params);
+    expect(document.memory_bytes).toBeGreaterThan(1e8);
+    expect(document.seconds).toBeGreaterThan(0);
+    const half = await answer(
+      "expand",
+      ...["expand", small.model, "--width", "16", "--dry-run", "--dtype", "f16"],
+    );
+    expect(half.bytes).toBe(2 * params);
   });
 
   test("people read sizes and exactness", async () => {
@@ -200,6 +248,21 @@ describe("expand", () => {
       const { where } = await refusal("expand", at(name), "--width", "16", "--out", at("refused"));
       expect(where).toContain(at(name, "model.safetensors"));
     }
+    expect(existsSync(at("refused"))).toBe(false);
+    expect(readdirSync(folder).filter((name) => name.endsWith(".partial"))).toEqual([]);
+  });
+
+  test("an architecture that isn't known and a tensor that isn't there are named", async () => {
+    cpSync(small.model, at("other"), { recursive: true });
+    const config = JSON.parse(readFileSync(at("other", "config.json"), "utf8"));
+    writeFileSync(at("other", "config.json"), JSON.stringify({ ...config, model_type: "bloom" }));
+    const grow = ["--width", "16", "--out", at("refused")];
+    const unknown = await refusal("expand", at("other"), ...grow);
+    expect(`${unknown.expected} ${unknown.got}`).toMatch(/gpt2.*bloom/);
+    writeFileSync(at("other", "config.json"), JSON.stringify({ ...config, n_layer: 3 }));
+    expect((await refusal("expand", at("other"), ...grow)).where).toMatch(
+      /model\.safetensors: transformer\.h\.2\./,
+    );
   });
 });
 
