@@ -9,8 +9,15 @@ import {
   useBackend,
   withSynchronousReads,
 } from "../../src/engine/index.ts";
-import { createLmTrainer, gpt2Config, initGpt2, lmTrainDefaults } from "../../src/models/index.ts";
+import {
+  createLmTrainer,
+  gpt2Config,
+  type HostModel,
+  initGpt2,
+  lmTrainDefaults,
+} from "../../src/models/index.ts";
 import { testWith } from "../support/require.ts";
+import { roughConfigs, roughModel } from "../support/rough-models.ts";
 
 describe("useBackend", () => {
   test("auto takes one that works and says why", async () => {
@@ -90,10 +97,17 @@ describe("AdamW", () => {
   });
 });
 
-async function lossesAndNorms(backend: "wasm" | "cpu" | "webgpu"): Promise<number[]> {
+const smallGpt2 = initGpt2(
+  gpt2Config({ vocab_size: 50, n_positions: 8, n_embd: 12, n_layer: 2, n_head: 2 }),
+  createRng("backends"),
+);
+
+async function lossesAndNorms(
+  backend: "wasm" | "cpu" | "webgpu",
+  start: HostModel = smallGpt2,
+): Promise<number[]> {
   await useBackend(backend);
-  const config = gpt2Config({ vocab_size: 50, n_positions: 8, n_embd: 12, n_layer: 2, n_head: 2 });
-  const trainer = createLmTrainer(initGpt2(config, createRng("backends")), {
+  const trainer = createLmTrainer(start, {
     ...lmTrainDefaults,
     steps: 6,
   });
@@ -135,6 +149,12 @@ describe("webgpu", () => {
   testWith("webgpu", webgpu)("trains as wasm does, through the composite operations", async () => {
     const want = await lossesAndNorms("wasm");
     expect(await lossesAndNorms("webgpu")).toBeAllclose(want, { rtol: 1e-3 });
+  });
+
+  testWith("webgpu", webgpu)("trains experts as wasm does, each on every token", async () => {
+    const start = roughModel(roughConfigs.mixtral, 1);
+    const want = await lossesAndNorms("wasm", start);
+    expect(await lossesAndNorms("webgpu", start)).toBeAllclose(want, { rtol: 1e-3 });
   });
 
   testWith("webgpu", webgpu)(

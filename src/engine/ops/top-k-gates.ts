@@ -63,5 +63,9 @@ function largest(p: tf.Tensor2D, k: number): tf.Tensor2D {
 /** `topKMask` out of the engine's own operations. */
 export function topKMaskComposite(p: tf.Tensor2D, k: number): tf.Tensor2D {
   const { indices } = tf.topk(p, k);
-  return tf.sum(tf.cast(tf.oneHot(indices as tf.Tensor2D, p.shape[1]), "float32"), 1);
+  // one place at a time: webgpu can't sum over the middle axis of whole numbers
+  const chosen = tf.unstack(indices, 1).map((each) => {
+    return tf.cast(tf.oneHot(each as tf.Tensor1D, p.shape[1]), "float32");
+  });
+  return tf.addN(chosen) as tf.Tensor2D;
 }
