@@ -63,10 +63,13 @@ pub fn cross_entropy(
             let slopes = View::rows(logits, vocab);
             multiply_everywhere(slopes, View::rows(table, d), d_hidden, [n, vocab, d], false);
             scaled.copy_from_slice(hidden.data);
-            vectorised(|| {
-                scale_rows(d_hidden, factors, d);
-                scale_rows(scaled, factors, d);
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    scale_rows(d_hidden, factors, d);
+                    scale_rows(scaled, factors, d);
+                },
+            );
             let slopes = View::transposed(logits, vocab);
             let scaled = View::rows(scaled, d);
             multiply_everywhere(slopes, scaled, d_table, [vocab, n, d], chunk > 0);

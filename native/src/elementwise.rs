@@ -78,16 +78,19 @@ pub fn swiglu_backward(dy: &[f32], gate: &[f32], up: &[f32], d_gate: &mut [f32],
     assert!(gate.len() == dy.len() && up.len() == dy.len());
     assert!(d_gate.len() == dy.len() && d_up.len() == dy.len());
     let piece = |((dy, (gate, up)), (d_gate, d_up)): (Triple, Pair)| {
-        vectorised(|| {
-            let inputs = dy.iter().zip(gate.iter().zip(up));
-            for ((&dy, (&gate, &up)), (d_gate, d_up)) in
-                inputs.zip(d_gate.iter_mut().zip(d_up.iter_mut()))
-            {
-                let sigmoid = 1.0 / (1.0 + exp(-gate));
-                *d_up = dy * gate * sigmoid;
-                *d_gate = dy * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let inputs = dy.iter().zip(gate.iter().zip(up));
+                for ((&dy, (&gate, &up)), (d_gate, d_up)) in
+                    inputs.zip(d_gate.iter_mut().zip(d_up.iter_mut()))
+                {
+                    let sigmoid = 1.0 / (1.0 + exp(-gate));
+                    *d_up = dy * gate * sigmoid;
+                    *d_gate = dy * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
+                }
+            },
+        );
     };
     run(dy.len() > PIECE, |parallel| {
         if parallel {
@@ -105,7 +108,10 @@ fn map(x: &[f32], y: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
     assert!(x.len() == y.len());
     for_pieces(y, PIECE, |i, y| {
         let x = &x[i * PIECE..][..y.len()];
-        vectorised(|| y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)));
+        vectorised(
+            #[inline(always)]
+            || y.iter_mut().zip(x).for_each(|(y, &x)| *y = f(x)),
+        );
     });
 }
 
@@ -114,11 +120,14 @@ fn zip(a: &[f32], b: &[f32], y: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) 
     for_pieces(y, PIECE, |i, y| {
         let at = i * PIECE..i * PIECE + y.len();
         let pairs = a[at.clone()].iter().zip(&b[at]);
-        vectorised(|| {
-            y.iter_mut()
-                .zip(pairs)
-                .for_each(|(y, (&a, &b))| *y = f(a, b));
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                y.iter_mut()
+                    .zip(pairs)
+                    .for_each(|(y, (&a, &b))| *y = f(a, b));
+            },
+        );
     });
 }
 
@@ -182,7 +191,10 @@ pub fn adamw(next: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], numbe
     assert!(grad.len() == next.len() && m.len() == next.len() && v.len() == next.len());
     let rates = Rates::of(numbers);
     let piece = |((next, grad), (m, v)): ((&mut [f32], &[f32]), Pair)| {
-        vectorised(|| rates.step(next, grad, m, v));
+        vectorised(
+            #[inline(always)]
+            || rates.step(next, grad, m, v),
+        );
     };
     run(next.len() > PIECE, |parallel| {
         if parallel {
@@ -202,16 +214,19 @@ pub fn column_sums(x: &[f32], out: &mut [f32]) {
     let d = out.len();
     assert!(d > 0 && x.len().is_multiple_of(d));
     let rows = |x: &[f32]| {
-        vectorised(|| {
-            let mut totals = vec![0.0f32; d];
-            for row in x.chunks_exact(d) {
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut totals = vec![0.0f32; d];
+                for row in x.chunks_exact(d) {
+                    totals
+                        .iter_mut()
+                        .zip(row)
+                        .for_each(|(total, &value)| *total += value);
+                }
                 totals
-                    .iter_mut()
-                    .zip(row)
-                    .for_each(|(total, &value)| *total += value);
-            }
-            totals
-        })
+            },
+        )
     };
     let partial: Vec<Vec<f32>> = run(x.len() > 4 * PIECE, |parallel| {
         if parallel {
@@ -230,7 +245,12 @@ pub fn column_sums(x: &[f32], out: &mut [f32]) {
 
 /// Σx² in f64, in pieces that don't depend on the number of threads.
 pub fn sum_of_squares(x: &[f32]) -> f64 {
-    let piece = |x: &[f32]| vectorised(|| sum_pairs(x, x, |x, _| f64::from(x) * f64::from(x)));
+    let piece = |x: &[f32]| {
+        vectorised(
+            #[inline(always)]
+            || sum_pairs(x, x, |x, _| f64::from(x) * f64::from(x)),
+        )
+    };
     let partial: Vec<f64> = run(x.len() > 4 * PIECE, |parallel| {
         if parallel {
             x.par_chunks(PIECE).map(piece).collect()

@@ -444,7 +444,11 @@ pub fn weighted_squares(x: &[f32], row_mass: &[f64], column_mass: &[f64]) -> Res
         if row_mass[row] == 0.0 {
             0.0
         } else {
-            row_mass[row] * vectorised(|| sum(width, square))
+            row_mass[row]
+                * vectorised(
+                    #[inline(always)]
+                    || sum(width, square),
+                )
         }
     };
     let sums: Vec<f64> = run(x.len() > 2 * PIECE, |parallel| {
@@ -473,16 +477,19 @@ pub fn column_means(x: &[f32], n_columns: u32) -> Result<Float64Array> {
     let mut means = vec![0.0f64; width];
     let n_rows = (x.len() / width) as f64;
     let piece = |(i, means): (usize, &mut [f64])| {
-        vectorised(|| {
-            for line in x.chunks_exact(width) {
-                for (mean, &x) in means.iter_mut().zip(&line[i * 256..]) {
-                    *mean += f64::from(x);
+        vectorised(
+            #[inline(always)]
+            || {
+                for line in x.chunks_exact(width) {
+                    for (mean, &x) in means.iter_mut().zip(&line[i * 256..]) {
+                        *mean += f64::from(x);
+                    }
                 }
-            }
-            for mean in means.iter_mut() {
-                *mean /= n_rows;
-            }
-        });
+                for mean in means.iter_mut() {
+                    *mean /= n_rows;
+                }
+            },
+        );
     };
     run(x.len() > 2 * PIECE, |parallel| {
         if parallel {

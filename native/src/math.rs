@@ -3,13 +3,14 @@
 /// e^x within 2e-7 relatively; 0 below −87, infinity above 88, NaN for NaN (Cody & Waite's reduction, degree 6).
 #[inline(always)]
 pub fn exp(x: f32) -> f32 {
-    const SHIFT: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer
+    const SHIFT: f32 = 12_582_912.0; // 1.5·2²³: adding it rounds to an integer, which stands in the lowest bits
     let bounded = x.clamp(-87.0, 88.0);
-    let k = (bounded * std::f32::consts::LOG2_E + SHIFT) - SHIFT;
+    let shifted = bounded * std::f32::consts::LOG2_E + SHIFT;
+    let k = shifted - SHIFT;
     let r = (bounded - k * 0.693_359_4) - k * -2.121_944_4e-4;
     let tail = 1.0 / 24.0 + r * (1.0 / 120.0 + r * (1.0 / 720.0));
     let series = 1.0 + r * (1.0 + r * (0.5 + r * (1.0 / 6.0 + r * tail)));
-    let power = f32::from_bits((((k as i32) + 127) << 23) as u32);
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127) << 23); // 2ᵏ
     let value = series * power;
     if x < -87.0 {
         0.0

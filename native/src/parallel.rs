@@ -74,7 +74,8 @@ pub fn dispatch<W: pulp::WithSimd>(work: W) -> W::Output {
     arch().dispatch(work)
 }
 
-/// Runs `body` compiled for the widest vectors this processor has. What it calls must be `inline(always)`.
+/// Runs `body` compiled for the widest vectors this processor has. It and what it calls must be
+/// `inline(always)`: what isn't may be compiled apart, for the narrowest vectors.
 #[inline(always)]
 pub fn vectorised<R>(body: impl FnOnce() -> R) -> R {
     struct Body<F>(F);

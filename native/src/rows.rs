@@ -28,20 +28,24 @@ pub fn layer_norm_forward(
     assert!(d > 0 && bias.len() == d && x.len() == rstd.len() * d);
     assert!(y.len() == x.len() && mean.len() == rstd.len());
     let rows = |((x, y), (mean, rstd)): (Pair, (&mut [f32], &mut [f32]))| {
-        vectorised(|| {
-            let kept = mean.iter_mut().zip(rstd.iter_mut());
-            for ((x, y), (mean, rstd)) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(kept) {
-                let m = (sum_pairs(x, x, |x, _| f64::from(x)) / d as f64) as f32;
-                let squares = sum_pairs(x, x, |x, _| f64::from(x - m) * f64::from(x - m));
-                let r = (1.0 / (squares / d as f64 + eps).sqrt()) as f32;
-                (*mean, *rstd) = (m, r);
-                for (y, (&x, (&gain, &bias))) in
-                    y.iter_mut().zip(x.iter().zip(gain.iter().zip(bias)))
+        vectorised(
+            #[inline(always)]
+            || {
+                let kept = mean.iter_mut().zip(rstd.iter_mut());
+                for ((x, y), (mean, rstd)) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(kept)
                 {
-                    *y = (x - m) * r * gain + bias;
+                    let m = (sum_pairs(x, x, |x, _| f64::from(x)) / d as f64) as f32;
+                    let squares = sum_pairs(x, x, |x, _| f64::from(x - m) * f64::from(x - m));
+                    let r = (1.0 / (squares / d as f64 + eps).sqrt()) as f32;
+                    (*mean, *rstd) = (m, r);
+                    for (y, (&x, (&gain, &bias))) in
+                        y.iter_mut().zip(x.iter().zip(gain.iter().zip(bias)))
+                    {
+                        *y = (x - m) * r * gain + bias;
+                    }
                 }
-            }
-        });
+            },
+        );
     };
     let piece = ROWS * d;
     run(x.len() > PIECE, |parallel| {
@@ -107,16 +111,19 @@ pub fn rms_norm_forward(x: &[f32], gain: &[f32], eps: f64, y: &mut [f32], rstd: 
     let d = gain.len();
     assert!(d > 0 && x.len() == rstd.len() * d && y.len() == x.len());
     let rows = |((x, y), rstd): (Pair, &mut [f32])| {
-        vectorised(|| {
-            for ((x, y), rstd) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(rstd) {
-                let squares = sum_pairs(x, x, |x, _| f64::from(x) * f64::from(x));
-                let r = (1.0 / (squares / d as f64 + eps).sqrt()) as f32;
-                *rstd = r;
-                for (y, (&x, &gain)) in y.iter_mut().zip(x.iter().zip(gain)) {
-                    *y = x * r * gain;
+        vectorised(
+            #[inline(always)]
+            || {
+                for ((x, y), rstd) in x.chunks_exact(d).zip(y.chunks_exact_mut(d)).zip(rstd) {
+                    let squares = sum_pairs(x, x, |x, _| f64::from(x) * f64::from(x));
+                    let r = (1.0 / (squares / d as f64 + eps).sqrt()) as f32;
+                    *rstd = r;
+                    for (y, (&x, &gain)) in y.iter_mut().zip(x.iter().zip(gain)) {
+                        *y = x * r * gain;
+                    }
                 }
-            }
-        });
+            },
+        );
     };
     let piece = ROWS * d;
     run(x.len() > PIECE, |parallel| {
@@ -173,19 +180,22 @@ fn backward<const CENTRED: bool>(
     assert!(d > 0 && dy.len() == rstd.len() * d && x.len() == dy.len() && dx.len() == dy.len());
     let width = columns.len();
     let rows = |(piece, ((dy, x), (rstd, dx))): (usize, (Read, Pair))| {
-        vectorised(|| {
-            let mut columns = vec![0.0f32; width];
-            for (i, &r) in rstd.iter().enumerate() {
-                let at = i * d..(i + 1) * d;
-                let (dy, x, dx) = (&dy[at.clone()], &x[at.clone()], &mut dx[at]);
-                if CENTRED {
-                    layer_norm_row(dy, x, [mean[piece * ROWS + i], r], gain, dx, &mut columns);
-                } else {
-                    rms_norm_row(dy, x, r, gain, dx, &mut columns);
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut columns = vec![0.0f32; width];
+                for (i, &r) in rstd.iter().enumerate() {
+                    let at = i * d..(i + 1) * d;
+                    let (dy, x, dx) = (&dy[at.clone()], &x[at.clone()], &mut dx[at]);
+                    if CENTRED {
+                        layer_norm_row(dy, x, [mean[piece * ROWS + i], r], gain, dx, &mut columns);
+                    } else {
+                        rms_norm_row(dy, x, r, gain, dx, &mut columns);
+                    }
                 }
-            }
-            columns
-        })
+                columns
+            },
+        )
     };
     let piece = ROWS * d;
     let partial: Vec<Vec<f32>> = run(dy.len() > PIECE, |parallel| {
@@ -260,15 +270,18 @@ fn softmax_rows(
     assert!(totals.len() == loss.len());
     type Kept<'a> = (&'a i32, (&'a mut f32, &'a mut f32));
     let row = |(logits, (&target, (loss, kept))): (&mut [f32], Kept)| {
-        vectorised(|| {
-            let highest = max(logits);
-            let wanted = logits[target as usize];
-            let total = exp_in_place(logits, highest);
-            *loss = (f64::from(total).ln() + f64::from(highest) - f64::from(wanted)) as f32;
-            *kept = total;
-            logits[target as usize] -= total;
-            finish(logits, total);
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let highest = max(logits);
+                let wanted = logits[target as usize];
+                let total = exp_in_place(logits, highest);
+                *loss = (f64::from(total).ln() + f64::from(highest) - f64::from(wanted)) as f32;
+                *kept = total;
+                logits[target as usize] -= total;
+                finish(logits, total);
+            },
+        );
     };
     run(logits.len() > PIECE, |parallel| {
         if parallel {
@@ -291,12 +304,15 @@ fn softmax_rows(
 pub fn softmax_loss(logits: &[f32], targets: &[i32], vocab: usize, loss: &mut [f32]) {
     assert!(vocab > 0 && logits.len() == targets.len() * vocab && loss.len() == targets.len());
     let row = |(logits, (&target, loss)): (&[f32], (&i32, &mut f32))| {
-        vectorised(|| {
-            let highest = max(logits);
-            let total = sum_exp(logits, highest);
-            *loss = (f64::from(total).ln() + f64::from(highest)
-                - f64::from(logits[target as usize])) as f32;
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                let highest = max(logits);
+                let total = sum_exp(logits, highest);
+                *loss = (f64::from(total).ln() + f64::from(highest)
+                    - f64::from(logits[target as usize])) as f32;
+            },
+        );
     };
     run(logits.len() > PIECE, |parallel| {
         if parallel {

@@ -93,13 +93,16 @@ pub fn softmax_rows(x: &[f32], d: u32, out: Float32ArraySlice) -> Result<()> {
     let length = d * (PIECE / d).max(1);
     for_pieces(out, length, |i, out| {
         out.copy_from_slice(&x[i * length..][..out.len()]);
-        vectorised(|| {
-            for row in out.chunks_exact_mut(d) {
-                let shift = extreme(row, max(row));
-                let scale = 1.0 / exp_in_place(row, shift);
-                row.iter_mut().for_each(|p| *p *= scale);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for row in out.chunks_exact_mut(d) {
+                    let shift = extreme(row, max(row));
+                    let scale = 1.0 / exp_in_place(row, shift);
+                    row.iter_mut().for_each(|p| *p *= scale);
+                }
+            },
+        );
     });
     Ok(())
 }
@@ -140,7 +143,10 @@ fn map(x: &[f32], out: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
     assert_eq!(x.len(), out.len());
     for_pieces(out, PIECE, |i, out| {
         let x = &x[i * PIECE..][..out.len()];
-        vectorised(|| out.iter_mut().zip(x).for_each(|(out, &x)| *out = f(x)));
+        vectorised(
+            #[inline(always)]
+            || out.iter_mut().zip(x).for_each(|(out, &x)| *out = f(x)),
+        );
     });
 }
 
@@ -169,21 +175,24 @@ fn zip(a: &[f32], b: &[f32], inner: usize, out: &mut [f32], f: impl Fn(f32, f32)
     let length = run * (PIECE / run).max(1);
     for_pieces(out, length, |i, out| {
         let a = &a[i * length..][..out.len()];
-        vectorised(|| match reach {
-            Reach::Same => many(a, &b[i * length..][..out.len()], out, &f),
-            Reach::One => one(a, b[0], out, &f),
-            Reach::Row(run) => {
-                for (out, a) in out.chunks_exact_mut(run).zip(a.chunks_exact(run)) {
-                    many(a, b, out, &f);
+        vectorised(
+            #[inline(always)]
+            || match reach {
+                Reach::Same => many(a, &b[i * length..][..out.len()], out, &f),
+                Reach::One => one(a, b[0], out, &f),
+                Reach::Row(run) => {
+                    for (out, a) in out.chunks_exact_mut(run).zip(a.chunks_exact(run)) {
+                        many(a, b, out, &f);
+                    }
                 }
-            }
-            Reach::Column(run) => {
-                let runs = out.chunks_exact_mut(run).zip(a.chunks_exact(run));
-                for ((out, a), &y) in runs.zip(&b[i * length / run..]) {
-                    one(a, y, out, &f);
+                Reach::Column(run) => {
+                    let runs = out.chunks_exact_mut(run).zip(a.chunks_exact(run));
+                    for ((out, a), &y) in runs.zip(&b[i * length / run..]) {
+                        one(a, y, out, &f);
+                    }
                 }
-            }
-        });
+            },
+        );
     });
 }
 
@@ -204,11 +213,14 @@ fn rows(x: &[f32], d: usize, out: &mut [f32], f: impl Fn(&[f32]) -> f32 + Sync) 
     let length = (PIECE / d).max(1);
     for_pieces_of(x.len(), out, length, |i, out| {
         let x = &x[i * length * d..][..out.len() * d];
-        vectorised(|| {
-            for (out, row) in out.iter_mut().zip(x.chunks_exact(d)) {
-                *out = f(row);
-            }
-        });
+        vectorised(
+            #[inline(always)]
+            || {
+                for (out, row) in out.iter_mut().zip(x.chunks_exact(d)) {
+                    *out = f(row);
+                }
+            },
+        );
     });
 }
 

@@ -350,29 +350,32 @@ pub fn refine(
         })
         .collect();
     let one = |(first, block): (usize, &mut BlockCodes)| {
-        vectorised(|| {
-            let (mut from, mut kept) = (0, 0);
-            for (i, row_count) in block.count.iter_mut().enumerate() {
-                let to = from + *row_count as usize;
-                let start = kept;
-                for p in from..to {
-                    if block.value[p] + block.slack[i] < bound {
-                        continue;
+        vectorised(
+            #[inline(always)]
+            || {
+                let (mut from, mut kept) = (0, 0);
+                for (i, row_count) in block.count.iter_mut().enumerate() {
+                    let to = from + *row_count as usize;
+                    let start = kept;
+                    for p in from..to {
+                        if block.value[p] + block.slack[i] < bound {
+                            continue;
+                        }
+                        let value = exact(x, encoder, first + i, block.latent[p]);
+                        if value > floor {
+                            block.latent[kept] = block.latent[p];
+                            block.value[kept] = value;
+                            kept += 1;
+                        }
                     }
-                    let value = exact(x, encoder, first + i, block.latent[p]);
-                    if value > floor {
-                        block.latent[kept] = block.latent[p];
-                        block.value[kept] = value;
-                        kept += 1;
-                    }
+                    *row_count = (kept - start) as u32;
+                    from = to;
                 }
-                *row_count = (kept - start) as u32;
-                from = to;
-            }
-            block.latent.truncate(kept);
-            block.value.truncate(kept);
-            block.slack.clear();
-        });
+                block.latent.truncate(kept);
+                block.value.truncate(kept);
+                block.slack.clear();
+            },
+        );
     };
     run(count > 256, |parallel| {
         if parallel {

@@ -35,22 +35,26 @@ pub fn residual_and_slopes(
         pieces.push((from, residual, own));
     }
     let one = |(from, residual, slope): (usize, &mut [f32], &mut [f32])| {
-        vectorised(|| {
-            let mut squares = 0.0;
-            let mut slopes = slope;
-            for (i, out) in residual.chunks_exact_mut(d_in).enumerate() {
-                let t = from + i;
-                let (start, end) = (codes.row_start[t] as usize, codes.row_start[t + 1] as usize);
-                let (latents, values) = (&codes.latent[start..end], &codes.value[start..end]);
-                out.copy_from_slice(&target[t * d_in..][..d_in]);
-                subtract_decoded(latents, values, decoder, out);
-                squares += sum(d_in, |j| f64::from(out[j]) * f64::from(out[j]));
-                let (own, rest) = slopes.split_at_mut(end - start);
-                slopes = rest;
-                row_slopes(latents, decoder, out, own);
-            }
-            squares
-        })
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut squares = 0.0;
+                let mut slopes = slope;
+                for (i, out) in residual.chunks_exact_mut(d_in).enumerate() {
+                    let t = from + i;
+                    let (start, end) =
+                        (codes.row_start[t] as usize, codes.row_start[t + 1] as usize);
+                    let (latents, values) = (&codes.latent[start..end], &codes.value[start..end]);
+                    out.copy_from_slice(&target[t * d_in..][..d_in]);
+                    subtract_decoded(latents, values, decoder, out);
+                    squares += sum(d_in, |j| f64::from(out[j]) * f64::from(out[j]));
+                    let (own, rest) = slopes.split_at_mut(end - start);
+                    slopes = rest;
+                    row_slopes(latents, decoder, out, own);
+                }
+                squares
+            },
+        )
     };
     let squares: Vec<f64> = run(target.len() > 1 << 14, |parallel| {
         if parallel {
@@ -74,25 +78,28 @@ pub fn decode(
     let d_in = bias.len();
     assert!(d_in > 0 && out.len() == (row_start.len() - 1) * d_in);
     let one = |(piece, out): (usize, &mut [f32])| {
-        vectorised(|| {
-            let mut total = vec![0.0f64; d_in];
-            for (i, out) in out.chunks_exact_mut(d_in).enumerate() {
-                let t = piece * ROWS + i;
-                let codes = row_start[t] as usize..row_start[t + 1] as usize;
-                for (total, &b) in total.iter_mut().zip(bias) {
-                    *total = f64::from(b);
-                }
-                for (&latent, &f) in latent[codes.clone()].iter().zip(&value[codes]) {
-                    let row = &decoder[latent as usize * d_in..][..d_in];
-                    for (total, &w) in total.iter_mut().zip(row) {
-                        *total += f64::from(f) * f64::from(w);
+        vectorised(
+            #[inline(always)]
+            || {
+                let mut total = vec![0.0f64; d_in];
+                for (i, out) in out.chunks_exact_mut(d_in).enumerate() {
+                    let t = piece * ROWS + i;
+                    let codes = row_start[t] as usize..row_start[t + 1] as usize;
+                    for (total, &b) in total.iter_mut().zip(bias) {
+                        *total = f64::from(b);
+                    }
+                    for (&latent, &f) in latent[codes.clone()].iter().zip(&value[codes]) {
+                        let row = &decoder[latent as usize * d_in..][..d_in];
+                        for (total, &w) in total.iter_mut().zip(row) {
+                            *total += f64::from(f) * f64::from(w);
+                        }
+                    }
+                    for (out, &total) in out.iter_mut().zip(&total) {
+                        *out = total as f32;
                     }
                 }
-                for (out, &total) in out.iter_mut().zip(&total) {
-                    *out = total as f32;
-                }
-            }
-        });
+            },
+        );
     };
     run(out.len() > 1 << 14, |parallel| {
         if parallel {
@@ -114,15 +121,18 @@ pub fn total_variance(x: &[f32], d: usize) -> f64 {
     column_sums(x, &mut mean);
     mean.iter_mut().for_each(|total| *total /= n as f32);
     let piece = |x: &[f32]| {
-        vectorised(|| {
-            let squares = |row: &[f32]| {
-                sum(d, |j| {
-                    let off = row[j] - mean[j];
-                    f64::from(off) * f64::from(off)
-                })
-            };
-            x.chunks_exact(d).map(squares).sum::<f64>()
-        })
+        vectorised(
+            #[inline(always)]
+            || {
+                let squares = |row: &[f32]| {
+                    sum(d, |j| {
+                        let off = row[j] - mean[j];
+                        f64::from(off) * f64::from(off)
+                    })
+                };
+                x.chunks_exact(d).map(squares).sum::<f64>()
+            },
+        )
     };
     let partial: Vec<f64> = run(x.len() > 1 << 16, |parallel| {
         if parallel {

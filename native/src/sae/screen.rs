@@ -44,7 +44,12 @@ impl Screen {
         }
         let mut slack = std::mem::take(&mut self.slack);
         slack.resize(x.len() / encoder.d_in, 0.0);
-        let one = |(slack, x): (&mut f32, &[f32])| *slack = vectorised(|| self.row_slack(x));
+        let one = |(slack, x): (&mut f32, &[f32])| {
+            *slack = vectorised(
+                #[inline(always)]
+                || self.row_slack(x),
+            )
+        };
         run(x.len() > 1 << 14, |parallel| {
             if parallel {
                 slack
@@ -67,18 +72,21 @@ impl Screen {
         self.norms.resize(encoder.bias.len(), [0.0; 2]);
         let width = self.width;
         let one = |((pairs, norms), w): ((&mut [u32], &mut [f32; 2]), &[f32])| {
-            vectorised(|| {
-                for (pair, w) in pairs.iter_mut().zip(w.chunks(2)) {
-                    *pair = rounded_pair(w);
-                }
-                let norm = sum(d_in, |k| f64::from(w[k]) * f64::from(w[k])).sqrt();
-                let error = sum(d_in, |k| {
-                    let off = w[k] - widened(rounded(w[k]));
-                    f64::from(off) * f64::from(off)
-                });
-                let ratio = if norm > 0.0 { error.sqrt() / norm } else { 0.0 };
-                *norms = [norm as f32, ratio as f32];
-            });
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (pair, w) in pairs.iter_mut().zip(w.chunks(2)) {
+                        *pair = rounded_pair(w);
+                    }
+                    let norm = sum(d_in, |k| f64::from(w[k]) * f64::from(w[k])).sqrt();
+                    let error = sum(d_in, |k| {
+                        let off = w[k] - widened(rounded(w[k]));
+                        f64::from(off) * f64::from(off)
+                    });
+                    let ratio = if norm > 0.0 { error.sqrt() / norm } else { 0.0 };
+                    *norms = [norm as f32, ratio as f32];
+                },
+            );
         };
         run(encoder.weights.len() > 1 << 14, |parallel| {
             if parallel {

@@ -111,7 +111,12 @@ pub fn update(weights: Weights, terms: &[Term], x: &[f32], numbers: &Adamw) {
             },
         )
         .collect();
-    let one = |piece: Piece| vectorised(|| update_piece(piece, terms, x, d, &rates));
+    let one = |piece: Piece| {
+        vectorised(
+            #[inline(always)]
+            || update_piece(piece, terms, x, d, &rates),
+        )
+    };
     run(d_sae * d > 1 << 14, |parallel| {
         if parallel {
             pieces.into_par_iter().for_each(one);
