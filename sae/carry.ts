@@ -116,5 +116,7 @@ function encoderShift(
 }
 
 function identityWidth({ parent }: ExpansionMap, hook: string): number {
-  return hook.endsWith("mlp.hook_post") ? parent.d_mlp : parent.d_model;
+  const { d_model, n_head, d_head = d_model / n_head, d_mlp } = parent;
+  if (hook.endsWith("attn.hook_z")) return n_head * d_head;
+  return hook.endsWith(".hook_post") ? d_mlp : d_model;
 }

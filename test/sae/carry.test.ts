@@ -18,7 +18,7 @@ import {
   mapVectors,
   planExpansion,
 } from "../../src/expansion/index.ts";
-import { gpt2Config, hookWidth, placeModel } from "../../src/models/index.ts";
+import { gpt2Config, hookWidth, llamaConfig, placeModel } from "../../src/models/index.ts";
 import { testBackend } from "../support/backend.ts";
 import { randomModel } from "../support/growth-f64.ts";
 
@@ -63,6 +63,7 @@ function randomSae(d_in: number, hook_name: string, architecture: SaeArchitectur
 const cases = fc.record({
   heads: fc.integer({ min: 1, max: 3 }),
   headDim: fc.integer({ min: 2, max: 5 }),
+  moreDims: fc.integer({ min: 0, max: 2 }),
   moreHeads: fc.integer({ min: 0, max: 6 }),
   moreMlp: fc.integer({ min: 1, max: 20 }),
   moreLayers: fc.integer({ min: 0, max: 2 }),
@@ -86,7 +87,8 @@ describe("carrySae", () => {
           parent,
           {
             ...options,
-            width: (heads + more.moreHeads) * headDim,
+            width: (heads + more.moreHeads) * (headDim + more.moreDims),
+            headDim: headDim + more.moreDims,
             mlp: 14 + more.moreMlp,
             layers: 2 + more.moreLayers,
           },
@@ -152,6 +154,32 @@ describe("carrySae", () => {
     for (const field of ["W_enc", "W_dec", "b_dec", "b_enc"] as const) {
       expect(once.sae[field]).toBeAllclose(twice.sae[field], { atol: 1e-6 });
     }
+  });
+
+  it("reads heads where they grew, and where they stay wider than the stream", () => {
+    const hook = "blocks.1.attn.hook_z";
+    const llama = llamaConfig({
+      vocab_size: 9,
+      max_position_embeddings: 8,
+      hidden_size: 8,
+      num_hidden_layers: 2,
+      num_attention_heads: 2,
+      head_dim: 6,
+      intermediate_size: 9,
+    });
+    const { map, growth } = planExpansion(llama, { ...options, headDim: 10 }, createRng(1));
+    const sae = randomSae(12, hook, "topk");
+    const carried = carrySae(sae, map).sae;
+    expect(carried.cfg.d_in).toBe(20);
+    const pad = (row: ArrayLike<number>) =>
+      [0, 1].flatMap((head) => [
+        ...Array.from({ length: 6 }, (_, i) => row[head * 6 + i]),
+        ...[0, 0, 0, 0],
+      ]);
+    expect([...carried.W_dec.subarray(20, 40)]).toEqual(pad(sae.W_dec.subarray(12, 24)));
+    const next = planExpansion(growth.plan.config, { ...options, vocab: 11 }, createRng(1)).map;
+    expect(carrySae(carried, next).sae.W_enc).toEqual(carried.W_enc);
+    expect(carrySae(sae, composeMaps(map, next)).sae.W_dec).toEqual(carried.W_dec);
   });
 
   it("refuses a hook that the map lacks and an SAE of another width", () => {
