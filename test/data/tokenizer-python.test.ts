@@ -2,7 +2,13 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { openCorpus, Tokenizer, tokenizerConfig, trainBpe } from "../../src/data/index.ts";
+import {
+  addTokens,
+  openCorpus,
+  Tokenizer,
+  tokenizerConfig,
+  trainBpe,
+} from "../../src/data/index.ts";
 import { forEachWord } from "../../src/data/words.ts";
 import { python } from "../support/python.ts";
 import { folderWith } from "./support.ts";
@@ -188,3 +194,40 @@ for (const kind of ["neox", "llama3"]) {
     },
   );
 }
+
+const addedScript = `
+import json, sys
+from transformers import AutoTokenizer
+was, grown = [AutoTokenizer.from_pretrained(folder) for folder in sys.argv[1:3]]
+texts = json.loads(sys.argv[3])
+names = ["<user>", "two words", "é\\u0301<"]
+was.add_tokens(names)
+print(json.dumps({"ids": [grown(t)["input_ids"] for t in texts], "theirs": [was(t)["input_ids"] for t in texts],
+    "size": len(grown), "text": [grown.decode(grown(t)["input_ids"]) for t in texts]}))
+`;
+
+python.test(
+  "tokens that are added are those that transformers would have added, and its ids are ours",
+  async (run) => {
+    const tokenizer = Tokenizer.load(await trainBpe(await someSpeeches(60), 400));
+    const config = JSON.stringify(tokenizerConfig(tokenizer, 128));
+    const folder = folderWith({ "tokenizer_config.json": config });
+    tokenizer.save(join(folder, "tokenizer.json"));
+    const names = ["<user>", "two words", "é\u0301<"];
+    const where = { where: "tokenizer.json", source: "tokens.txt" };
+    const { json, vocabSize } = addTokens(tokenizer.toJSON(), names, where);
+    const grown = folderWith({
+      "tokenizer_config.json": config,
+      "tokenizer.json": JSON.stringify(json),
+    });
+    const texts = ["<user>some two wordsé\u0301<<user>", "no token, two  words", "<use r>"];
+    const answer = JSON.parse(await run(addedScript, [folder, grown, JSON.stringify(texts)]));
+    expect(vocabSize).toBe(403);
+    expect(answer.size).toBe(403);
+    expect(answer.ids).toEqual(answer.theirs);
+    expect(answer.ids[0]).toContain(402);
+    expect(answer.text).toEqual(texts);
+    const ours = Tokenizer.load(grown);
+    expect(texts.map((text) => [...ours.encode(text)])).toEqual(answer.ids);
+  },
+);

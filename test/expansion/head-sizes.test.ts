@@ -91,6 +91,23 @@ describe("what is new in a head", () => {
     }
   });
 
+  test("key heads that were copied part, since they serve other queries", async () => {
+    const { child, trained } = await step("llama", { kvHeads: 4 }, 3);
+    for (const kind of ["k", "v"]) {
+      const name = `model.layers.1.self_attn.${kind}_proj.weight`;
+      const heads = (weights: typeof child) => {
+        const data = weights.get(name)?.data as Float32Array;
+        return [data.subarray(0, 6 * 28), data.subarray(6 * 28, 12 * 28)];
+      };
+      const [a, b] = heads(child);
+      expect(a).toEqual(b);
+      const [c, d] = heads(trained);
+      const apart = c.reduce((sum, x, i) => sum + (x - d[i]) ** 2, 0);
+      const moved = c.reduce((sum, x, i) => sum + (x - a[i]) ** 2, 0);
+      expect(apart / moved).toBeGreaterThan(0.1);
+    }
+  });
+
   test("where heads have norms, the gain of what was copied begins at 0 and learns at once", async () => {
     const once = await step("qwen3", { headDim: 20 }, 1);
     const name = "model.layers.1.self_attn.k_norm.weight";
