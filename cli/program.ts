@@ -214,7 +214,7 @@ function addExpand(program: Command, act: Act): void {
   addFlag(
     command,
     "--text <file>",
-    "measure exactness on this text (random tokens without it); ligo learns on it",
+    "measure on this text, and fit maps on it where growth is not exact (random tokens without it); ligo learns on it",
   );
   addFlag(command, "--ligo-steps <n>", "steps on which ligo learns how to grow (100)", {
     parse: count("--ligo-steps", 1),
@@ -230,6 +230,11 @@ function addExpand(program: Command, act: Act): void {
     parse: byteCount("--shard-size"),
   });
   addFlag(command, "--no-check", "do not run parent and child to compare them");
+  addFlag(
+    command,
+    "--fit-at <hooks>",
+    "fit a map at these hooks in any case: blocks.3.mlp.hook_post",
+  );
   command
     .addHelpText(
       "after",

@@ -22,6 +22,7 @@ import { type FloatDtype, readJson, UsageError, writeJsonAtomic } from "../../sr
 import {
   activationsAt,
   blockHook,
+  hookWidth,
   type Model,
   modelSizes,
   openCheckpoint,
@@ -61,6 +62,8 @@ export interface ExpandFlags {
   readonly check?: boolean;
   readonly ligoSteps?: number;
   readonly ligoLr?: number;
+  /** Hooks, separated by commas. */
+  readonly fitAt?: string;
 }
 
 type StoredAs = "f32" | "f16" | "bf16";
@@ -108,6 +111,8 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
     }
     notes.push(`tokenizer.json has ${added.vocabSize} tokens, the model ${vocab} rows for them`);
   }
+  const fitAt = flags.fitAt?.split(",").map((hook) => hook.trim()) ?? [];
+  for (const hook of fitAt) hookWidth(parent.config, hook); // refuses what the model does not have
   const { ligo } = options;
   const dtype = (flags.dtype ?? "f32").toUpperCase() as FloatDtype;
   const planned = plannedMap(parent.config, options, createRng("sizes"));
@@ -165,7 +170,14 @@ export async function expand(dir: string, flags: ExpandFlags, context: Context):
       // as it was written: what rounding to --dtype costs is in the figures
       const [small, big] = [parent, openCheckpoint(folder)].map(placeCheckpoint);
       const fitted = tokens.fit
-        ? await fitMaps(small, big, measured.map, { fit: tokens.fit, heldOut: tokens.heldOut })
+        ? await fitMaps(
+            small,
+            big,
+            measured.map,
+            { fit: tokens.fit, heldOut: tokens.heldOut },
+            // sums and what they are solved in take as much again, twice
+            { hooks: fitAt, mapBytes: Math.min(2 ** 30, (free - cost(true).memory_bytes) / 3) },
+          )
         : measured.map;
       const exactness = await measureExactness(small, big, fitted, ids, batch);
       measured.map = { ...fitted, exactness };
@@ -282,7 +294,10 @@ function lossRow({ loss_parent, loss_child }: Exactness): string {
 function inexactRow({ hooks }: ExpansionMap, r2: readonly number[]): string {
   const fits =
     r2.length === 0 ? "no map fitted" : `maps fitted, lowest R² ${formatNumber(Math.min(...r2))}`;
-  return `${hooks.filter(({ exact }) => !exact).length} of ${hooks.length}, ${fits}`;
+  const inexact = hooks.filter(({ exact }) => !exact);
+  const missing = inexact.filter(({ fit }) => fit === null).length;
+  const without = missing > 0 && missing < inexact.length ? `, none at ${missing} of them` : "";
+  return `${inexact.length} of ${hooks.length}, ${fits}${without}`;
 }
 
 interface Symmetry {

@@ -1,7 +1,7 @@
 /**
  * @file Fits a map wherever a growth method's own is not exact: both models run on the same text, sums over tokens go
  * through the closed form of `fit-map.ts`, and R² is measured on other text. Memory is bounded: hooks are taken in
- * groups whose sums fit, and each group goes through the text once.
+ * groups whose sums fit, each group goes through the text once, and of a large model only every so many hooks are fitted.
  */
 import { tf } from "../../engine/index.ts";
 import { forwardHidden, hookWidth, type Model } from "../../models/index.ts";
@@ -19,8 +19,10 @@ export interface FitSequences {
 
 /** How maps are fitted. */
 export interface FitOptions {
-  /** Further hooks of the parent to fit at, whatever their width. */
+  /** Hooks of the parent to fit at in any case. */
   readonly hooks?: readonly string[];
+  /** Bytes that the fitted maps may take in memory, hooks asked for besides; half of that on disk. Default 1 GB. */
+  readonly mapBytes?: number;
   /** Bytes that the sums of hooks that are fitted together may take; one hook is always taken. Default 512 MB. */
   readonly sumBytes?: number;
   /** Sequences per forward pass. Default 16. */
@@ -42,20 +44,22 @@ export async function fitMaps(
   child: Model,
   map: ExpansionMap,
   { fit, heldOut }: { readonly fit: FitSequences; readonly heldOut: FitSequences },
-  { hooks = [], sumBytes = 2 ** 29, batchSequences = 16 }: FitOptions = {},
+  { hooks = [], mapBytes = 2 ** 30, sumBytes = 2 ** 29, batchSequences = 16 }: FitOptions = {},
 ): Promise<ExpansionMap> {
-  const shared = sharedFits(map.hooks.filter((entry) => isFittable(child, entry, hooks)));
   const fitted = new Map<string, DenseMap>();
   const scores = new Map<string, { readonly r2: number; readonly r2_unfitted: number }>();
   const widths = ({ from, to }: HookMap): [number, number] => [
     hookWidth(parent.config, from),
     hookWidth(child.config, to[0]),
   ];
-  for (const group of inGroups(
-    [...shared.values()],
-    (entry) => PairSums.bytes(...widths(entry)),
-    sumBytes,
-  )) {
+  const shared = sharedFits(map.hooks.filter(({ exact }) => !exact));
+  const sources = [...new Set(shared.values())];
+  const wanted = hooks.map((hook) => map.hooks.find(({ from }) => from === hook));
+  const chosen = chooseHooks(sources, new Set(wanted.map((entry) => entry && shared.get(entry))), {
+    widths,
+    mapBytes,
+  });
+  for (const group of inGroups(chosen, (entry) => PairSums.bytes(...widths(entry)), sumBytes)) {
     const sums = group.map((entry) => new PairSums(...widths(entry)));
     await eachPair(parent, child, group, fit, batchSequences, (i, x, y) => sums[i].add(x, y));
     const maps = sums.map((sum) => sum.fit());
@@ -69,18 +73,42 @@ export async function fitMaps(
     }
   }
   const entries = map.hooks.map((entry): HookMap => {
-    const source = shared.get(entry);
-    if (source === undefined) return entry;
-    const fit = `fit:${source.from}`;
+    const fit = `fit:${shared.get(entry)?.from}`;
+    if (!fitted.has(fit)) return entry;
     return { ...entry, ...scores.get(fit), fit, tensor: entry.published ? entry.tensor : fit };
   });
   return { ...map, hooks: entries, linear: new Map([...map.linear, ...fitted]) };
 }
 
-function isFittable(child: Model, { from, to, exact }: HookMap, more: readonly string[]): boolean {
-  if (exact) return false;
-  const onStream = /hook_resid_(pre|mid|post)$|^ln_final\.|^hook_embed$/.test(from);
-  return onStream || more.includes(from) || hookWidth(child.config, to[0]) <= widestUnits;
+/**
+ * Those asked for, then boundaries of the stream and the final norm's output, then narrow hooks within the blocks. Where
+ * a kind takes more than is left, every so many of it, evenly spread, the last one always.
+ */
+function chooseHooks(
+  entries: readonly HookMap[],
+  asked: ReadonlySet<HookMap | undefined>,
+  { widths, mapBytes }: { widths: (entry: HookMap) => [number, number]; mapBytes: number },
+): HookMap[] {
+  const onStream = ({ from }: HookMap) =>
+    /hook_resid_(pre|mid|post)$|^ln_final\.|^hook_embed$/.test(from);
+  const rest = entries.filter((entry) => !asked.has(entry));
+  const kinds = [
+    rest.filter(onStream),
+    rest.filter((entry) => !onStream(entry) && widths(entry)[1] <= widestUnits),
+  ];
+  const chosen = new Set(entries.filter((entry) => asked.has(entry)));
+  let room = mapBytes;
+  for (const kind of kinds) {
+    const bytes = kind.map((entry) => widths(entry).reduce((a, b) => a * b, 16));
+    const all = bytes.reduce((sum, size) => sum + size, 0);
+    const every = all <= room ? 1 : Math.ceil(all / Math.max(room, 1));
+    kind.forEach((entry, i) => {
+      if ((kind.length - 1 - i) % every !== 0 || bytes[i] > room) return;
+      chosen.add(entry);
+      room -= bytes[i];
+    });
+  }
+  return entries.filter((entry) => chosen.has(entry));
 }
 
 /** For each entry the one whose fit it has: below a layer the stream is what it was above the layer before. */
@@ -100,11 +128,11 @@ function sharedFits(entries: readonly HookMap[]): Map<HookMap, HookMap> {
   );
 }
 
-/** Each different item once, in groups whose sizes sum to at most `limit`. */
+/** Items in groups whose sizes sum to at most `limit`. */
 function inGroups<T>(items: readonly T[], sizeOf: (item: T) => number, limit: number): T[][] {
   const groups: T[][] = [];
   let room = 0;
-  for (const item of new Set(items)) {
+  for (const item of items) {
     const size = sizeOf(item);
     if (size > room) {
       groups.push([]);

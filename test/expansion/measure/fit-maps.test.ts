@@ -127,6 +127,32 @@ describe("maps fitted on text", () => {
     }
   });
 
+  test("are fewer where they would take too much: those asked for, then evenly spread ones, the final norm's always", async () => {
+    const host = randomModel(config, 1);
+    const growth = { ...options, method: "bert2bert-fpi" as const, layers: 3, width: 12 };
+    const grown = await expandModel(host, growth, createRng(2));
+    const big = placeModel(grown.child);
+    const fits = async (mapBytes: number, hooks: string[] = []) => {
+      const found = await fitMaps(parent, big, grown.map, text, { mapBytes, hooks });
+      return [...found.linear.keys()]
+        .filter((key) => key.startsWith("fit:"))
+        .map((key) => key.slice(4));
+    };
+    const one = 16 * 8 * 12; // bytes of a map of the stream; there are seven such boundaries
+    expect(await fits(4 * one)).toEqual([
+      "blocks.0.hook_resid_mid",
+      "blocks.1.hook_resid_mid",
+      "blocks.2.hook_resid_mid",
+      "ln_final.hook_normalized",
+    ]);
+    expect(await fits(0, ["blocks.2.hook_resid_pre", "blocks.1.mlp.hook_post"])).toEqual([
+      "blocks.1.mlp.hook_post",
+      "blocks.1.hook_resid_post", // the same boundary as the one asked for
+    ]);
+    expect((await fits(2 ** 30)).length).toBeGreaterThan(12);
+    big.dispose();
+  });
+
   test("come back from the disk in f32", () => {
     writeMap(dir, map);
     const back = readMap(dir);
