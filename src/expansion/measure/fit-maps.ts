@@ -30,7 +30,7 @@ export interface FitOptions {
 }
 
 /** Off the residual stream, hooks are fitted up to this width of the child: a map takes the square of it. */
-const widestUnits = 1024;
+const widestUnits = 256;
 
 /** The first token of a sequence is left out: where language models park attention it is unlike all others. */
 const skip = 1;
