@@ -6,6 +6,7 @@
 import {
   type AttentionShape,
   causalAttention,
+  combineRows,
   crossEntropy,
   embedding,
   gelu,
@@ -16,7 +17,8 @@ import {
   rmsNorm,
   rotary,
   swiglu,
-  type tf,
+  tf,
+  topKGates,
 } from "../../src/engine/index.ts";
 
 /** One operation of tensors of `shapes`, and the same as plain loops. */
@@ -110,6 +112,28 @@ export const checkedOperations: readonly CheckedOperation[] = [
     ],
     op: (...qkv) => causalAttention(qkv as unknown as Projections, grouped),
     reference: (q, k, v) => attention(grouped, q, k, v),
+  },
+  {
+    name: "choice of experts",
+    shapes: [
+      [7, 3],
+      [7, 5],
+      [7, 5],
+      [7, 5],
+    ],
+    op: (logits, ...parts) =>
+      combineRows(
+        parts as tf.Tensor2D[],
+        [null, null, null],
+        topKGates(tf.softmax(logits) as tf.Tensor2D, 2),
+      ),
+    reference: (logits, ...parts) =>
+      Float64Array.from({ length: 7 * 5 }, (_, i) => {
+        const row = logits.subarray(3 * Math.floor(i / 5), 3 * Math.floor(i / 5) + 3);
+        const chosen = [0, 1, 2].sort((a, b) => row[b] - row[a]).slice(0, 2);
+        const shares = chosen.map((e) => Math.exp(row[e] - row[chosen[0]]));
+        return chosen.reduce((sum, e, k) => sum + (shares[k] / (1 + shares[1])) * parts[e][i], 0);
+      }),
   },
   {
     name: "embedding",

@@ -300,6 +300,17 @@ describe("gradients and moments", () => {
     }
   });
 
+  test("the router has no gradient of the cross-entropy at first: its experts are the same", async () => {
+    const plan = planExpansion(parent.config, { ...defaults, experts: 3 }, createRng(1));
+    const child = await executePlan(plan.growth.plan, parent, createRng(2));
+    const [router, expert] = await gradientsOf(child, [
+      "model.layers.1.block_sparse_moe.gate.weight",
+      "model.layers.1.block_sparse_moe.experts.0.w1.weight",
+    ]);
+    expect(Math.max(...router.map(Math.abs))).toBeLessThan(1e-6);
+    expect(Math.max(...expert.map(Math.abs))).toBeGreaterThan(1e-3);
+  });
+
   test("moments are shared evenly, or stay with the first expert; the router begins with zeros", () => {
     const m = new Map(
       [...parent.weights].map(([name, { data }]) => [
