@@ -121,6 +121,11 @@ export function parseGrowth(
       notes.push(`rotary_pct becomes ${is.share}: as many numbers of a head turn as before`);
     }
   }
+  if (child.experts && !parent.experts && (child.dModel % 8 !== 0 || child.dMlp % 8 !== 0)) {
+    notes.push(
+      `transformers runs experts of width ${child.dModel} and ${child.dMlp} neurons with experts_implementation="eager": its grouped products take multiples of 8 (in float32 of 4)`,
+    );
+  }
   if (child.vocabSize > parent.vocabSize) {
     notes.push(
       "the logits of the old tokens stay exactly; their probabilities give the new ones a share",

@@ -20,6 +20,7 @@ import {
   mapVectors,
   measureExactness,
   neuronCopies,
+  parseGrowth,
   planExpansion,
   readMap,
   writeMap,
@@ -396,6 +397,17 @@ describe("what can't be upcycled is refused by name", () => {
       expected: "a whole number from 1 to the 4 experts",
     });
     expect(problem(llama, { layers: 3, expertsPerToken: 2 }).code).toBe("experts-per-token");
+  });
+
+  test("ligo has no operator on experts; widths that transformers can't group are noted", () => {
+    const { llama } = roughConfigs;
+    const learnt = () => parseGrowth({ width: 36, experts: 2, method: "ligo" }, llama);
+    expect(learnt).toThrow(UsageError);
+    expect(learnt).toThrow(/--experts/);
+    expect(parseGrowth({ experts: 2 }, llama).notes.join()).toContain("eager");
+    expect(parseGrowth({ experts: 2, width: 56, mlp: 40 }, llama).notes.join()).not.toContain(
+      "eager",
+    );
   });
 
   test("frequencies that are stretched stay so", () => {
