@@ -1,8 +1,16 @@
 /** Corpora, the tokenizer, token sets and batches. */
 export { addTokens, type GrownTokenizer, readTokenNames } from "./added-tokens.ts";
 export type { Corpus, CorpusOrder, CorpusSpec, Document } from "./corpus.ts";
+export { documentHash, type SeenDocuments, splitUnseen } from "./document-split.ts";
 export { corpusSpecOf, openCorpus } from "./open-corpus.ts";
 export { printableToken } from "./printable-token.ts";
+export {
+  type DocumentFilter,
+  filterDocuments,
+  type LabelFilter,
+  type LabelOrder,
+  orderByLabel,
+} from "./select-documents.ts";
 export {
   type DocumentKey,
   type SplitOptions,

@@ -2,11 +2,13 @@
  * Corpus to token sets: every document is cut into sequences of `context` ids, of which the first is
  * <|endoftext|> and the others are the next `context - 1` tokens of the document. No sequence runs
  * across a document's end: what is left over there is dropped, and counted. Whole documents are held
- * out (split.ts).
+ * out (split.ts, document-split.ts).
  */
 import { UsageError } from "../io/index.ts";
 import type { Corpus, Document } from "./corpus.ts";
-import { documentRank, splitDefaults, splitDocuments } from "./split.ts";
+import { documentHash, type SeenDocuments, splitUnseen } from "./document-split.ts";
+import { type LabelOrder, orderByLabel } from "./select-documents.ts";
+import { documentRank, splitDefaults } from "./split.ts";
 import type { TokenSet } from "./token-set.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import { unigramEntropy } from "./unigram-entropy.ts";
@@ -22,6 +24,10 @@ export interface TokenizeOptions {
    * `shuffled` one a seeded sample of its documents is taken, for which all of it is read.
    */
   readonly maxTokens?: number;
+  /** Documents lie in the order of this label; the first `maxTokens` of that order are taken. */
+  readonly orderBy?: LabelOrder;
+  /** Documents of corpora before this one: they stay on their side of the split. */
+  readonly seen?: SeenDocuments;
 }
 
 /** What `tokenizeCorpus` makes of a corpus. */
@@ -32,6 +38,12 @@ export interface TokenizedCorpus {
   readonly documents: string[];
   /** Their labels, [nDocuments]. */
   readonly meta: Readonly<Record<string, string | number>>[];
+  /** Hashes of their texts, [nDocuments]. */
+  readonly hashes: string[];
+  /** Whether each is held out, [nDocuments]. */
+  readonly isHeldOut: boolean[];
+  /** UTF-8 bytes of text that a token stands for, over all documents that were read. */
+  readonly bytesPerToken: number;
   /** Cross-entropy of held-out tokens under the training tokens' frequencies, nats per token. */
   readonly unigramEntropy: number;
   /** Tokens left out at the ends of documents, documents too short for a sequence included. */
@@ -45,6 +57,7 @@ interface Tokenized {
   readonly meta: Document["meta"];
   readonly index: number; // in the corpus
   readonly rank: number;
+  readonly hash: string;
   readonly ids: Int32Array; // [nSeq * context]
 }
 
@@ -59,7 +72,10 @@ export async function tokenizeCorpus(
     heldOutFraction,
     seed = splitDefaults.seed,
     maxTokens = Number.POSITIVE_INFINITY,
+    orderBy,
+    seen = new Map(),
   } = options;
+  const isSampled = corpus.order === "shuffled" && orderBy === undefined;
   if (!(Number.isInteger(context) && context >= 2)) {
     throw new UsageError({
       code: "context",
@@ -74,6 +90,8 @@ export async function tokenizeCorpus(
   let droppedTokens = 0;
   let shortDocuments = 0;
   let longest = 0;
+  let bytes = 0;
+  let encoded = 0;
   let index = -1;
   for await (const { name, text, meta } of corpus.documents()) {
     index++;
@@ -81,27 +99,30 @@ export async function tokenizeCorpus(
     if (rank >= cutoff) continue;
     const stream = tokenizer.encode(text);
     longest = Math.max(longest, stream.length);
+    bytes += Buffer.byteLength(text);
+    encoded += stream.length;
     const ids = cutSequences(stream, context, tokenizer.endOfText);
     droppedTokens += stream.length - (ids.length / context) * (context - 1);
     if (ids.length === 0) {
       shortDocuments++;
       continue;
     }
-    kept.push({ name, meta, index, rank, ids });
+    kept.push({ name, meta, index, rank, hash: documentHash(text), ids });
     tokens += ids.length;
-    if (corpus.order === "file" && tokens >= maxTokens) break;
-    if (corpus.order === "shuffled" && tokens >= 2 * maxTokens) {
+    if (!isSampled && orderBy === undefined && tokens >= maxTokens) break;
+    if (isSampled && tokens >= 2 * maxTokens) {
       kept = sample(kept, maxTokens);
       tokens = kept.reduce((sum, document) => sum + document.ids.length, 0);
       cutoff = kept[kept.length - 1].rank;
     }
   }
-  if (corpus.order === "shuffled") kept = sample(kept, maxTokens);
+  if (isSampled) kept = sample(kept, maxTokens);
+  if (orderBy) kept = orderByLabel(kept, orderBy);
   kept = shorten(kept, maxTokens, context);
-  kept.sort((a, b) => a.index - b.index);
+  if (!orderBy) kept.sort((a, b) => a.index - b.index);
   if (kept.length < 2) throw tooShort(corpus, context, kept.length, longest, maxTokens);
 
-  const heldOutFlags = splitDocuments(kept, { heldOutFraction, seed });
+  const heldOutFlags = splitUnseen(kept, seen, { heldOutFraction, seed });
   const train = gather(kept, heldOutFlags, false, context);
   const heldOut = gather(kept, heldOutFlags, true, context);
   return {
@@ -109,6 +130,9 @@ export async function tokenizeCorpus(
     heldOut,
     documents: kept.map(({ name }) => name),
     meta: kept.map(({ meta }) => meta),
+    hashes: kept.map(({ hash }) => hash),
+    isHeldOut: heldOutFlags,
+    bytesPerToken: bytes / encoded,
     unigramEntropy: unigramEntropy(train, heldOut, tokenizer.vocabSize),
     droppedTokens,
     shortDocuments,
