@@ -314,6 +314,7 @@ const runStage = z.strictObject({
   tokens_trained: measured,
   held_out_loss: measured.describe("nats per token"),
   held_out_se: measured,
+  stage_held_out_loss: measured.describe("on the stage's own text, where it has one"),
   unigram_entropy: measured,
   loss_after_expansion: measured,
   pca_fvu: measured.describe("FVU of PCA at the rank of the SAE's L0"),

@@ -98,6 +98,24 @@ function addStageFlags(command: Command): void {
     group: planGroup,
     env: "SAE_CARRY_NEW_LATENTS",
   });
+  const policies = ["reset", "carry", "asymmetric"] as const;
+  addFlag(
+    command,
+    "--optimizer <policy>",
+    "what grown models begin with of their parents' moments",
+    {
+      parse: choice("--optimizer", policies),
+      choices: policies,
+      group: planGroup,
+      env: "SAE_CARRY_OPTIMIZER",
+    },
+  );
+  addFlag(
+    command,
+    "--freeze <what...>",
+    "what grown models don't train: inherited, old-layers, or patterns of parameter names",
+    { parse: each, group: planGroup },
+  );
   const presets = ["quick", "standard", "full"] as const;
   addFlag(command, "--controls <preset>", "control arms to train", {
     parse: choice("--controls", presets),

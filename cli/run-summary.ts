@@ -29,6 +29,7 @@ export interface StageSummary {
   readonly tokens_trained: number | null;
   readonly held_out_loss: number | null;
   readonly held_out_se: number | null;
+  readonly stage_held_out_loss: number | null;
   readonly unigram_entropy: number | null;
   readonly loss_after_expansion: number | null;
   readonly pca_fvu: number | null;
@@ -70,6 +71,7 @@ function summarizeStage(dir: string, stage: string, isBase: boolean): StageSumma
     tokens_trained: numberOf(model.tokens_trained),
     held_out_loss: numberOf(model.held_out_loss),
     held_out_se: numberOf(model.held_out_se),
+    stage_held_out_loss: numberOf(model.stage_held_out_loss),
     unigram_entropy: numberOf(model.unigram_entropy),
     loss_after_expansion: numberOf(model.loss_after_expansion),
     pca_fvu: numberOf(evaluation.pca_fvu),

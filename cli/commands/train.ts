@@ -50,11 +50,15 @@ export async function train(
 // A text that is missing, empty or binary is refused before a run folder is made (or discarded) for it.
 // A run that exists has its text as tokens, and may go on without it.
 async function checkCorpus(plan: ResolvedPlan): Promise<void> {
-  const { openCorpus } = await import("../../src/data/index.ts");
+  const { filterDocuments, openCorpus } = await import("../../src/data/index.ts");
   const { corpusSpec } = await import("../run/tasks/data.ts");
-  const documents = openCorpus(corpusSpec(plan)).documents()[Symbol.asyncIterator]();
-  await documents.next();
-  await documents.return?.();
+  for (const data of [plan.data, ...plan.stages.map((stage) => stage.data)]) {
+    if (data === null) continue;
+    const corpus = filterDocuments(openCorpus(corpusSpec(data)), data.filter ?? {});
+    const documents = corpus.documents()[Symbol.asyncIterator]();
+    await documents.next();
+    await documents.return?.();
+  }
 }
 
 // What the run wrote goes; a run that another process works on is refused.

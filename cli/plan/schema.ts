@@ -43,7 +43,7 @@ const stageTrain = {
   optimizer: z
     .enum(["reset", "carry", "asymmetric"])
     .describe(
-      "AdamW's moments: `reset` begins anew, `carry` maps the parent's through the growth, `asymmetric` only onto first copies; the unexpanded control keeps its own under both",
+      "AdamW's moments: `reset` begins anew, `carry` maps the parent's through the growth, `asymmetric` only onto first copies; after ligo there is only `reset`; the unexpanded control keeps its own under both",
     ),
   freeze: z
     .union([z.enum(["none", "inherited", "old-layers"]), z.array(z.string().min(1)).min(1)])
@@ -52,7 +52,9 @@ const stageTrain = {
     ),
 };
 
-const data = z.strictObject({
+const label = z.string().min(1);
+
+const corpus = {
   corpus: z
     .enum(["sotu", "text", "jsonl", "folder"])
     .describe(
@@ -60,14 +62,37 @@ const data = z.strictObject({
     ),
   path: z.string().min(1).nullable().describe("the file or folder; null for `sotu`"),
   field: z.string().min(1).describe("JSONL: the field that holds the text"),
-  context: z.int().min(4).max(65536).describe("tokens in a sequence"),
   held_out: z.number().gt(0).lt(1).describe("share of the documents that is never trained on"),
   order: z
-    .enum(["shuffled", "file"])
+    .union([
+      z.enum(["shuffled", "file"]),
+      z.strictObject({ by: label, descending: z.boolean().optional() }),
+    ])
     .describe(
-      "order in which language models meet the training sequences: a seeded one, another in each epoch, or as they lie in the corpus (by year in `sotu`), each stage from the beginning; SAEs get theirs shuffled either way",
+      "order in which language models meet the training sequences: `shuffled` (seeded, another in each epoch), `file` (as they lie in the corpus, by year in `sotu`), or by a label of the documents, `{by: year}` or `{by: quality, descending: true}`; each stage from the beginning; SAEs get theirs shuffled either way",
     ),
-  max_tokens: positive.nullable().describe("upper bound on corpus tokens; null = all"),
+  filter: z
+    .record(
+      label,
+      z.union([
+        z.strictObject({ min: z.number().optional(), max: z.number().optional() }),
+        z.array(z.union([z.string(), z.number()])).min(1),
+      ]),
+    )
+    .nullable()
+    .describe(
+      "documents that are read: by label, bounds such as `{year: {min: 1790, max: 1900}}` or values such as `{party: [Whig]}`; null = all",
+    ),
+  max_tokens: positive
+    .nullable()
+    .describe(
+      "upper bound on corpus tokens, the first ones where an order is by label; null = all",
+    ),
+};
+
+const data = z.strictObject({
+  ...corpus,
+  context: z.int().min(4).max(65536).describe("tokens in a sequence"),
 });
 
 const tokenizer = z.strictObject({
@@ -205,12 +230,20 @@ const stage = z.strictObject({
     .optional()
     .describe("folder of the stage; default: what it changes (wider, deeper, bigger)"),
   expand: expand.partial().optional().describe("what grows"),
+  data: z
+    .strictObject(corpus)
+    .partial()
+    .nullable()
+    .optional()
+    .describe(
+      "text of its own in the base's tokenizer: the keys of `data` but context; what is not given is as there, except filter, order and max_tokens of another corpus; null = the base's text",
+    ),
   train: z
     .strictObject(stageTrain)
     .partial()
     .optional()
     .describe(
-      "training after the expansion; what is not given is as in model.train, except tokens, lr, optimizer and freeze",
+      "training after the expansion; what is not given is as in model.train, except tokens, optimizer, freeze, and with model.path lr (0.001)",
     ),
   carry: carry.partial().optional().describe("what happens to the SAEs"),
   gates: z

@@ -25,6 +25,10 @@ export function planText(plan: ResolvedPlan, folder: string): string {
     data: { ...data, path: storedPath(data.path, folder) },
     tokenizer: { ...tokenizer, path: storedPath(tokenizer.path, folder) },
     model: { ...model, path: storedPath(model.path, folder) },
+    stages: plan.stages.map(({ data, ...stage }) => ({
+      ...stage,
+      data: data && { ...data, path: storedPath(data.path, folder) },
+    })),
   };
   const body = stringify(stored, { lineWidth: 0, aliasDuplicateObjects: false });
   return `${firstLine} Paths start at this folder.\n${body}`;

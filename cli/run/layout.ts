@@ -2,7 +2,7 @@
  * Where everything of a run lies, relative to the run folder. One place, so that what writes a file
  * and what reads it can't disagree.
  */
-import type { ResolvedPlan } from "../plan/types.ts";
+import type { CorpusPlan, ResolvedPlan } from "../plan/types.ts";
 
 /** The trajectory that the run is about. */
 export const realArm = "carried";
@@ -56,6 +56,16 @@ export function expansionDir(plan: ResolvedPlan, index: number): string {
 
 /** Token sets and the tokenizer, shared by all stages. */
 export const dataDir = "data";
+
+/** Where the token sets that stage `index` trains on lie: its own, or those of all stages. */
+export function trainingDataDir(plan: ResolvedPlan, index: number): string {
+  return ownData(plan, index) === null ? dataDir : `${stageDir(plan, index)}/data`;
+}
+
+/** The corpus of a stage that has one of its own; null for the base and for stages on the base's text. */
+export function ownData(plan: ResolvedPlan, index: number): CorpusPlan | null {
+  return index === 0 ? null : plan.stages[index - 1].data;
+}
 
 /** Scratch: checkpoints of work in progress, and each task's lines of metrics.jsonl. */
 export const workDir = ".work";

@@ -15,7 +15,7 @@ export async function runTask(
   const { spec } = task;
   switch (spec.kind) {
     case "data":
-      return (await import("./tasks/data.ts")).dataTask(context);
+      return (await import("./tasks/data.ts")).dataTask(context, spec.stage);
     case "language-model":
       return (await import("./tasks/language-model.ts")).languageModelTask(
         context,

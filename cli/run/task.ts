@@ -21,7 +21,7 @@ export interface ModelRef {
 
 /** What a task does. */
 export type TaskSpec =
-  | { readonly kind: "data" }
+  | { readonly kind: "data"; readonly stage: number }
   | { readonly kind: "language-model"; readonly stage: number; readonly arm: string }
   | { readonly kind: "expand"; readonly stage: number }
   | {

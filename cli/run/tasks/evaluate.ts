@@ -30,10 +30,12 @@ import {
   dataDir,
   expansionDir,
   modelDir,
+  ownData,
   saeDir,
   stageCount,
   stageDir,
   stageName,
+  trainingDataDir,
 } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import type { CorpusRecord } from "./data.ts";
@@ -46,6 +48,9 @@ export interface ModelFigures {
   readonly held_out_loss: number;
   /** Standard error over sequences. */
   readonly held_out_se: number;
+  /** On the held-out documents of the stage's own text, and its standard error; null where it has none. */
+  readonly stage_held_out_loss: number | null;
+  readonly stage_held_out_se: number | null;
   readonly tokens_trained: number;
   readonly flops_trained: number;
   readonly params: number;
@@ -97,6 +102,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   const { plan } = context;
   const heldOut = readTokenSet(context.path(dataDir, "held-out.safetensors"));
   const set = heldOutSubset(heldOut, plan.eval.tokens);
+  const own = ownHeldOut(context, stage);
   const model = placeModel(loadModel(context.path(modelDir(plan, stage))));
   const corpus = readJson(context.path(dataDir, "corpus.json")) as CorpusRecord;
   const growth = stage === 0 ? null : await growthFigures(context, stage, set, model);
@@ -118,11 +124,11 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
         n_expert: sizes.experts.count,
         n_expert_per_token: sizes.experts.perToken,
       }),
-      ...(await modelFigures(model, set, spentBefore(context, stage + 1))),
+      ...(await modelFigures(model, set, own, spentBefore(context, stage + 1))),
       unigram_entropy: corpus.unigram_entropy,
       loss_after_expansion: growth?.loss ?? null,
     },
-    controls: await controlFigures(context, stage, set),
+    controls: await controlFigures(context, stage, set, own),
     pca_fvu: plan.saes.length === 0 ? null : await pcaFloor(context, stage, set, model, saes[0].l0),
     saes,
     exactness: growth?.exactness ?? null,
@@ -152,6 +158,14 @@ async function pcaFloor(
   const { cfg } = loadSae(context.path(saeDir(plan, stage, plan.saes[0].name)));
   const rank = Math.min(cfg.d_in, Math.round(l0));
   return pcaFvu(heldOutRows(context, model, cfg.hook_name, set), cfg.d_in, rank);
+}
+
+/** Held-out sequences of the stage's own text; null where it has none. */
+function ownHeldOut(context: TaskContext, stage: number): TokenSet | null {
+  const { plan } = context;
+  if (ownData(plan, stage) === null) return null;
+  const file = context.path(trainingDataDir(plan, stage), "held-out.safetensors");
+  return heldOutSubset(readTokenSet(file), plan.eval.tokens);
 }
 
 /** Every SAE of the stage on its own model; SAEs of one model share its passes. */
@@ -254,12 +268,16 @@ function beforeAfter(after_expansion: Mean, after_training: Mean): BeforeAfter |
 async function modelFigures(
   model: Model,
   set: TokenSet,
+  own: TokenSet | null,
   spent: { readonly tokens: number; readonly flops: number },
 ): Promise<ModelFigures> {
   const { loss, se } = await heldOutLoss(model, set.ids, set.context);
+  const onOwn = own && (await heldOutLoss(model, own.ids, own.context));
   return {
     held_out_loss: loss,
     held_out_se: se,
+    stage_held_out_loss: onOwn?.loss ?? null,
+    stage_held_out_se: onOwn?.se ?? null,
     tokens_trained: spent.tokens,
     flops_trained: spent.flops,
     params: parameterCount(model.config),
@@ -271,6 +289,7 @@ async function controlFigures(
   context: TaskContext,
   stage: number,
   set: TokenSet,
+  own: TokenSet | null,
 ): Promise<StageEvaluation["controls"]> {
   const { plan } = context;
   const controls: Record<string, ModelFigures> = {};
@@ -279,13 +298,13 @@ async function controlFigures(
     if (!hasModel(plan, arm)) continue;
     const model = placeModel(loadModel(context.path(modelDir(plan, stage, arm))));
     const all = spentBefore(context, stage + 1).tokens;
-    const own = plan.stages[stage - 1].train.tokens;
+    const tokens = plan.stages[stage - 1].train.tokens;
     const perToken = trainingFlopsPerToken(model.config, plan.data.context);
     const spent =
       arm === "scratch"
         ? { tokens: all, flops: all * perToken }
-        : { tokens: all, flops: spentBefore(context, stage).flops + own * perToken };
-    controls[arm] = await modelFigures(model, set, spent);
+        : { tokens: all, flops: spentBefore(context, stage).flops + tokens * perToken };
+    controls[arm] = await modelFigures(model, set, own, spent);
     model.dispose();
     await context.pause();
   }

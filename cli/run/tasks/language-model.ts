@@ -6,6 +6,7 @@
  */
 import { cpSync } from "node:fs";
 import {
+  type CorpusOrder,
   readTokenSet,
   spreadSequences,
   Tokenizer,
@@ -36,9 +37,17 @@ import {
   saveMoments,
   trainingFlopsPerToken,
 } from "../../../src/models/index.ts";
-import type { TrainPlan } from "../../plan/types.ts";
+import type { ResolvedPlan, TrainPlan } from "../../plan/types.ts";
 import { frozenEntries } from "../frozen.ts";
-import { dataDir, expansionDir, modelDir, realArm, stageName } from "../layout.ts";
+import {
+  dataDir,
+  expansionDir,
+  modelDir,
+  ownData,
+  realArm,
+  stageName,
+  trainingDataDir,
+} from "../layout.ts";
 import { drawnGrowth, learnedTokens, plannedConfigs } from "../planned-growth.ts";
 import type { SavedState, TaskContext } from "../task-context.ts";
 import { batchRng } from "./data.ts";
@@ -59,8 +68,18 @@ interface Training {
   readonly tokens: number;
   /** Tokens and operations spent before, by the model's ancestors. */
   readonly before: { readonly tokens: number; readonly flops: number };
+  /** What it reads, one after the other. */
+  readonly text: readonly Stretch[];
+}
+
+/** A stretch of a training: the text that it reads, and for how many tokens (the last one: to the end). */
+interface Stretch {
+  /** Folder of the token set. */
+  readonly dir: string;
+  readonly order: CorpusOrder;
   /** Names the order of its batches. */
   readonly batches: string;
+  readonly tokens: number;
 }
 
 /** Runs the task. */
@@ -70,13 +89,11 @@ export async function languageModelTask(
   arm: string,
 ): Promise<string[]> {
   const { plan } = context;
-  const train = readTokenSet(context.path(dataDir, "train.safetensors"));
-  const heldOut = spreadSequences(
-    readTokenSet(context.path(dataDir, "held-out.safetensors")),
-    curveSequences,
-  );
+  const heldOut = (dir: string): TokenSet =>
+    spreadSequences(readTokenSet(context.path(dir, "held-out.safetensors")), curveSequences);
+  const own = ownData(plan, stage) === null ? null : heldOut(trainingDataDir(plan, stage));
   const training = plannedTraining(context, stage, arm);
-  const trained = await trainModel(context, stage, arm, training, train, heldOut);
+  const trained = await trainModel(context, stage, arm, training, heldOut(dataDir), own);
   const dir = modelDir(plan, stage, arm);
   saveModel(context.path(dir), trained.model);
   const outputs = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
@@ -96,13 +113,14 @@ async function trainModel(
   stage: number,
   arm: string,
   training: Training,
-  train: TokenSet,
   heldOut: TokenSet,
+  ownHeldOut: TokenSet | null,
 ): Promise<LmState> {
   const { plan } = context;
   const { settings, before, start, moments, frozen } = training;
-  const sequences = Math.max(1, Math.round(settings.batch_tokens / train.context));
-  const batchTokens = sequences * train.context;
+  const { context: length } = plan.data;
+  const sequences = Math.max(1, Math.round(settings.batch_tokens / length));
+  const batchTokens = sequences * length;
   const options: LmTrainOptions = {
     steps: Math.ceil(training.tokens / batchTokens),
     lr: settings.lr,
@@ -118,8 +136,8 @@ async function trainModel(
   const saved = left && lmState(left, start.config);
   const begun = moments === null ? start : { model: start, optimizer: moments, taken: 0 };
   const trainer = createLmTrainer(saved ?? begun, options);
-  const rng = batchRng(plan, training.batches);
-  const flopsPerToken = trainingFlopsPerToken(start.config, train.context);
+  const batchOf = batchesOf(context, training.text, sequences);
+  const flopsPerToken = trainingFlopsPerToken(start.config, length);
   const logEvery = Math.max(1, Math.floor(options.steps / curvePoints));
   const measureEvery = Math.max(1, Math.floor(options.steps / heldOutPoints));
   const log = (step: number, fields: Record<string, number>): void =>
@@ -132,26 +150,31 @@ async function trainModel(
       flops: before.flops + step * batchTokens * flopsPerToken,
       ...fields,
     });
-  const measure = async (): Promise<number> => {
+  const measure = async (): Promise<Record<string, number>> => {
     const placed = placeModel(await trainer.model());
+    const lossOn = async (set: TokenSet): Promise<number> =>
+      (await heldOutLoss(placed, set.ids, set.context)).loss;
     try {
-      return (await heldOutLoss(placed, heldOut.ids, heldOut.context)).loss;
+      const held_out_loss = await lossOn(heldOut);
+      if (ownHeldOut === null) return { held_out_loss };
+      return { held_out_loss, stage_held_out_loss: await lossOn(ownHeldOut) };
     } finally {
       placed.dispose();
     }
   };
   try {
-    if (!saved) log(0, { held_out_loss: await measure() });
+    if (!saved) log(0, await measure());
     const started = performance.now();
     const startedAt = trainer.taken;
     while (trainer.taken < options.steps) {
-      const ids = trainingBatch(train, sequences, trainer.taken, rng, plan.data.order);
-      const { step, loss, lr, balance } = await trainer.step({ ids, context: train.context });
+      const { step, loss, lr, balance } = await trainer.step({
+        ids: batchOf(trainer.taken),
+        context: length,
+      });
       const routed: Record<string, number> =
         balance === undefined ? { loss, lr } : { loss, lr, balance };
       const isLast = step === options.steps;
-      if (step % measureEvery === 0 || isLast)
-        log(step, { ...routed, held_out_loss: await measure() });
+      if (step % measureEvery === 0 || isLast) log(step, { ...routed, ...(await measure()) });
       else if (step % logEvery === 0) log(step, routed);
       const seconds = (performance.now() - started) / 1000;
       context.progress(step / options.steps, {
@@ -166,6 +189,50 @@ async function trainModel(
   }
 }
 
+/** The ids of a step's batch, from the stretch of text that the step is in. */
+function batchesOf(
+  context: TaskContext,
+  text: readonly Stretch[],
+  sequences: number,
+): (step: number) => Int32Array {
+  const { plan } = context;
+  const begins = [0];
+  for (const { tokens } of text.slice(0, -1)) {
+    begins.push(begins[begins.length - 1] + Math.ceil(tokens / (sequences * plan.data.context)));
+  }
+  let current = -1;
+  let set: TokenSet | undefined;
+  return (step) => {
+    const index = begins.findLastIndex((begin) => begin <= step);
+    const { dir, order, batches } = text[index];
+    if (index !== current || !set) set = readTokenSet(context.path(dir, "train.safetensors"));
+    current = index;
+    return trainingBatch(set, sequences, step - begins[index], batchRng(plan, batches), order);
+  };
+}
+
+/** The text of stage `stage`, in batches whose order `label` names. */
+function stretchOf(plan: ResolvedPlan, stage: number, label: string): Stretch {
+  const { order } = ownData(plan, stage) ?? plan.data;
+  const { tokens } = stage === 0 ? plan.model.train : plan.stages[stage - 1].train;
+  return {
+    dir: trainingDataDir(plan, stage),
+    order: order === "shuffled" ? "shuffled" : "file", // by label: the set lies in that order
+    batches: label,
+    tokens,
+  };
+}
+
+/** What the from-scratch model reads: the base's text, or, where stages have their own, the text of each in turn. */
+function textOfAll(plan: ResolvedPlan): Stretch[] {
+  const base = stretchOf(plan, 0, "scratch");
+  if (plan.stages.every(({ data }) => data === null)) return [base];
+  return [
+    base,
+    ...plan.stages.map((_, i) => stretchOf(plan, i + 1, `scratch ${stageName(plan, i + 1)}`)),
+  ];
+}
+
 /** Where a model starts and how long it trains. */
 function plannedTraining(context: TaskContext, stage: number, arm: string): Training {
   const { plan } = context;
@@ -178,7 +245,7 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
       settings: plan.model.train,
       tokens: plan.model.train.tokens + plan.stages.reduce((sum, s) => sum + s.train.tokens, 0),
       before: none,
-      batches: "scratch",
+      text: textOfAll(plan),
     };
   }
   if (stage === 0) {
@@ -192,7 +259,7 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
       settings: plan.model.train,
       tokens: plan.model.train.tokens,
       before: none,
-      batches: stageName(plan, 0),
+      text: [stretchOf(plan, 0, stageName(plan, 0))],
     };
   }
   const settings = plan.stages[stage - 1].train;
@@ -204,7 +271,7 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
     settings,
     tokens: settings.tokens,
     before: arm === realArm ? spentOnModel(context, stage) : spentBefore(context, stage),
-    batches: stageName(plan, stage),
+    text: [stretchOf(plan, stage, stageName(plan, stage))],
   };
 }
 

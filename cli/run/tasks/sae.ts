@@ -33,7 +33,7 @@ import {
   saveModel,
 } from "../../../src/models/index.ts";
 import type { SaePlan } from "../../plan/types.ts";
-import { carriedDir, dataDir, modelDir, saeDir, stageName } from "../layout.ts";
+import { carriedDir, modelDir, saeDir, stageName, trainingDataDir } from "../layout.ts";
 import type { ModelRef, SaeJobSpec } from "../task.ts";
 import type { TaskContext } from "../task-context.ts";
 import { stageConfigs } from "./language-model.ts";
@@ -57,7 +57,7 @@ export async function saeTask(
   specs: readonly SaeJobSpec[],
 ): Promise<string[]> {
   const { plan } = context;
-  const train = readTokenSet(context.path(dataDir, "train.safetensors"));
+  const train = readTokenSet(context.path(trainingDataDir(plan, stage), "train.safetensors"));
   const { host, outputs } = referencedModel(context, ref);
   const model = placeModel(host);
   const saved = context.begin();

@@ -58,7 +58,7 @@ describe("resolvePlan", () => {
     walk(plan);
   });
 
-  test("a stage's training is as the base's except tokens and rate", () => {
+  test("a stage's training is as the base's except tokens; it carries moments and freezes nothing", () => {
     const plan = resolve({
       model: { train: { batch_tokens: 512, lr: 0.01, tokens: 1000, clip: 2 } },
       stages: [{ expand: { layers: 4 } }, { expand: { layers: 6 }, train: { lr: 0.005 } }],
@@ -67,9 +67,63 @@ describe("resolvePlan", () => {
       batch_tokens: 512,
       clip: 2,
       tokens: 400_000,
-      lr: 1e-3,
+      lr: 0.01,
+      optimizer: "carry",
+      freeze: "none",
     });
     expect(plan.stages[1].train.lr).toBe(0.005);
+  });
+
+  test("a warm-up is a share of the steps or tokens, no more than are trained on", () => {
+    const warmup = (value: number) =>
+      resolve({ stages: [{ expand: { layers: 4 }, train: { tokens: 1000, warmup: value } }] })
+        .stages[0].train.warmup;
+    expect([warmup(0.2), warmup(1), warmup(1000)]).toEqual([0.2, 1, 1000]);
+    for (const value of [1.5, 1001]) {
+      expect(() => warmup(value)).toThrow(/stages\[0\]\.train\.warmup.*at most the 1000/);
+    }
+  });
+
+  test("a stage's text is the base's with other keys, or another corpus with the base's split", () => {
+    const base = {
+      corpus: "jsonl",
+      path: "a.jsonl",
+      field: "body",
+      held_out: 0.2,
+      max_tokens: 900,
+    } as const;
+    const { data, stages } = resolve({
+      data: { ...base, order: { by: "year" }, context: 32 },
+      stages: [
+        { expand: { layers: 4 } },
+        { expand: { layers: 5 }, data: { filter: { year: { max: 1900 } } } },
+        { expand: { layers: 6 }, data: { path: "b.txt" } },
+        { expand: { layers: 7 }, data: { corpus: "sotu", order: "file" } },
+      ],
+    });
+    expect(data).toMatchObject({ context: 32, order: { by: "year", descending: false } });
+    const { context, ...corpus } = data;
+    expect(context).toBe(32);
+    expect(stages.map((stage) => stage.data)).toEqual([
+      null,
+      { ...corpus, filter: { year: { max: 1900 } } },
+      {
+        ...{
+          corpus: "text",
+          path: expect.stringMatching(/\Wb\.txt$/),
+          field: "body",
+          held_out: 0.2,
+        },
+        ...{ order: "shuffled", filter: null, max_tokens: null },
+      },
+      {
+        ...{ corpus: "sotu", path: null, field: "body", held_out: 0.2 },
+        ...{ order: "file", filter: null, max_tokens: null },
+      },
+    ]);
+    expect(() =>
+      resolve({ stages: [{ data: { corpus: "folder" }, expand: { layers: 4 } }] }),
+    ).toThrow("stages[0].data.path");
   });
 
   test("stages are named by what they change, each once", () => {
@@ -229,6 +283,11 @@ const plans: fc.Arbitrary<PlanInput> = fc.record(
           noise_db: fc.constantFrom(null, 12.5),
         }),
         train,
+        data: fc.constantFrom(
+          null,
+          { path: "other #1.txt", order: { by: "year" } },
+          { filter: { year: { min: 1790, max: 1900 }, party: ["Whig"] } },
+        ),
         gates: fc.array(
           fc.record({ kind: fc.constant("held_out_loss" as const), max: fc.constant(4) }),
         ),

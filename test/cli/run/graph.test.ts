@@ -4,7 +4,14 @@ import { resolvePlan } from "../../../cli/plan/index.ts";
 import type { Arm, PlanInput, ResolvedPlan } from "../../../cli/plan/types.ts";
 import { stageArms } from "../../../cli/run/arms.ts";
 import { taskGraph } from "../../../cli/run/graph.ts";
-import { carriedDir, expansionDir, modelDir, saeDir, stageCount } from "../../../cli/run/layout.ts";
+import {
+  carriedDir,
+  expansionDir,
+  modelDir,
+  saeDir,
+  stageCount,
+  trainingDataDir,
+} from "../../../cli/run/layout.ts";
 import type { Task } from "../../../cli/run/task.ts";
 
 const wider = { name: "wider", expand: { width: 96 } };
@@ -39,6 +46,8 @@ function upstream(tasks: readonly Task[], id: string, found = new Set<string>())
 function writes(plan: ResolvedPlan, { spec }: Task): string[] {
   const names = plan.saes.map(({ name }) => name);
   switch (spec.kind) {
+    case "data":
+      return [dataFile(plan, spec.stage)];
     case "language-model":
       return [modelDir(plan, spec.stage, spec.arm)];
     case "expand":
@@ -62,14 +71,16 @@ function reads(plan: ResolvedPlan, { spec }: Task): string[] {
   const saesOf = (stage: number): string[] => names.map((name) => saeDir(plan, stage, name));
   switch (spec.kind) {
     case "language-model":
-      if (spec.stage === 0 || spec.arm === "scratch") return [];
+      if (spec.arm === "scratch") return plan.stages.map((_, i) => dataFile(plan, i + 1));
+      if (spec.stage === 0) return [dataFile(plan, 0)];
       return spec.arm === "no-expand"
-        ? [modelDir(plan, spec.stage - 1)]
-        : [`${expansionDir(plan, spec.stage)}/model`];
+        ? [modelDir(plan, spec.stage - 1), dataFile(plan, spec.stage)]
+        : [`${expansionDir(plan, spec.stage)}/model`, dataFile(plan, spec.stage)];
     case "expand":
       return [modelDir(plan, spec.stage - 1), ...saesOf(spec.stage - 1)];
     case "sae":
       return [
+        dataFile(plan, spec.stage),
         ...(spec.model.arm === "reinit" ? [] : [modelDir(plan, spec.model.stage, spec.model.arm)]),
         ...spec.jobs.flatMap(({ start }) => {
           if (start === "parent") return saesOf(spec.stage - 1);
@@ -99,6 +110,10 @@ function reads(plan: ResolvedPlan, { spec }: Task): string[] {
   }
 }
 
+/** The token sets that a stage trains on. */
+const dataFile = (plan: ResolvedPlan, stage: number): string =>
+  `${trainingDataDir(plan, stage)}/train.safetensors`;
+
 /** The models that eval.json has beside the stage's own. */
 function controlModels(plan: ResolvedPlan, stage: number): string[] {
   const { arms } = plan.controls;
@@ -115,6 +130,12 @@ const plans: [string, ResolvedPlan][] = [
   ["no expansion", resolve({})],
   ["one expansion", resolve({ stages: [wider] })],
   ["two expansions, two SAEs", resolve({ stages: [wider, deeper], saes })],
+  [
+    "text of their own",
+    resolve({
+      stages: [{ ...wider, data: { order: "file" } }, deeper, { expand: { width: 128 }, data: {} }],
+    }),
+  ],
   ["a gate between expansions", resolve({ stages: [gated, deeper] })],
   ["quick controls", resolve({ stages: [wider, deeper], controls: { preset: "quick" } })],
   ["four seeds", resolve({ stages: [wider], controls: { preset: "full" } })],

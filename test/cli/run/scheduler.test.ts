@@ -51,7 +51,7 @@ function executors(count: number): Executor[] {
 }
 
 function task(id: string, needs: string[] = [], cost = 1): Task {
-  return { id, stage: 0, title: id, needs, cost, spec: { kind: "data" } };
+  return { id, stage: 0, title: id, needs, cost, spec: { kind: "data", stage: 0 } };
 }
 
 /** Starts a schedule; `ended` says how it ended. */

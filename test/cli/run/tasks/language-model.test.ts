@@ -46,7 +46,14 @@ function contextOf(
 ): { context: TaskContext; told: TaskProgress[] } {
   const told: TaskProgress[] = [];
   let asked = 0;
-  const task = { id, stage: 1, title: id, needs: [], cost: 1, spec: { kind: "data" } as const };
+  const task = {
+    id,
+    stage: 1,
+    title: id,
+    needs: [],
+    cost: 1,
+    spec: { kind: "data", stage: 0 } as const,
+  };
   const context = new TaskContext(
     run,
     of,
@@ -60,7 +67,7 @@ function contextOf(
 /** The base model and the grown one, as the tasks before leave them. */
 async function grown(of: ResolvedPlan, name: string): Promise<string> {
   const run = join(folder, name);
-  await dataTask(contextOf(run, of, "data").context);
+  await dataTask(contextOf(run, of, "data").context, 0);
   await languageModelTask(contextOf(run, of, "00-base/lm").context, 0, realArm);
   const parent = loadModel(`${run}/${modelDir(of, 0)}`);
   const { options } = plannedGrowth(of, 1, parent.config);
