@@ -1,10 +1,10 @@
 /** @file The flags that stand for keys of a plan: what `train` and `expand-and-track` have in common. */
 import type { Command } from "commander";
-import { addFlag, choice, count, each } from "./flags.ts";
+import { addFlag, choice, count, each, type FlagOptions } from "./flags.ts";
 import { modelTypes } from "./plan/model-types.ts";
 
 /** Their heading in --help. */
-export const planGroup = "Plan (each also as SAE_CARRY_<FLAG>; docs/plan.md has every key):";
+const planGroup = "Plan (each also as SAE_CARRY_<FLAG>; docs/plan.md has every key):";
 
 /** Adds them to a command. */
 export function addPlanFlags(command: Command): void {
@@ -47,4 +47,37 @@ export function addPlanFlags(command: Command): void {
     count("--tokens", 0),
   );
   flag("--sae-tokens <n>", "training tokens of the SAEs, likewise", count("--sae-tokens", 0));
+}
+
+/** Adds the flags of stages: expansions, how grown models are trained, controls. */
+export function addStageFlags(command: Command): void {
+  const group = planGroup;
+  const flag = <T>(name: string, about: string, options: FlagOptions<T>): void =>
+    addFlag(command, name, about, { group, ...options });
+  flag("--expand <KEY=VALUE,…>", "an expansion; once per stage, keys as flags of `expand`", {
+    parse: each,
+  });
+  flag("--new-latents <n>", "latents appended to a carried SAE", {
+    parse: count("--new-latents", 0),
+    env: "SAE_CARRY_NEW_LATENTS",
+  });
+  const policies = ["reset", "carry", "asymmetric"] as const;
+  flag("--optimizer <policy>", "what grown models begin with of their parents' moments", {
+    parse: choice("--optimizer", policies),
+    choices: policies,
+    env: "SAE_CARRY_OPTIMIZER",
+  });
+  flag(
+    "--freeze <what...>",
+    "not trained when grown: inherited, old-layers, or patterns of names",
+    {
+      parse: each,
+    },
+  );
+  const presets = ["quick", "standard", "full"] as const;
+  flag("--controls <preset>", "control arms to train", {
+    parse: choice("--controls", presets),
+    choices: presets,
+    env: "SAE_CARRY_CONTROLS",
+  });
 }

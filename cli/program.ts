@@ -7,7 +7,7 @@ import { type Context, createContext, type Ending, type GlobalFlags } from "./co
 import { addFlag, byteCount, choice, count, each, real } from "./flags.ts";
 import type { Output } from "./output.ts";
 import { depthMethodNames, widthMethodNames } from "./plan/growth-methods.ts";
-import { addPlanFlags, planGroup } from "./plan-flags.ts";
+import { addPlanFlags, addStageFlags } from "./plan-flags.ts";
 import { packageVersion } from "./version.ts";
 
 const backends = [
@@ -81,48 +81,6 @@ function addGlobalFlags(program: Command): void {
   addFlag(program, "--out <dir>", "where the result goes", { env: "SAE_CARRY_OUT" });
   addFlag(program, "--force", "replace what is at --out");
   addFlag(program, "--dry-run", "print sizes, tokens, memory, disk and time; do nothing");
-}
-
-function addStageFlags(command: Command): void {
-  addFlag(
-    command,
-    "--expand <KEY=VALUE,…>",
-    "an expansion; once per stage, keys as flags of `expand`",
-    {
-      parse: each,
-      group: planGroup,
-    },
-  );
-  addFlag(command, "--new-latents <n>", "latents appended to a carried SAE", {
-    parse: count("--new-latents", 0),
-    group: planGroup,
-    env: "SAE_CARRY_NEW_LATENTS",
-  });
-  const policies = ["reset", "carry", "asymmetric"] as const;
-  addFlag(
-    command,
-    "--optimizer <policy>",
-    "what grown models begin with of their parents' moments",
-    {
-      parse: choice("--optimizer", policies),
-      choices: policies,
-      group: planGroup,
-      env: "SAE_CARRY_OPTIMIZER",
-    },
-  );
-  addFlag(
-    command,
-    "--freeze <what...>",
-    "what grown models don't train: inherited, old-layers, or patterns of parameter names",
-    { parse: each, group: planGroup },
-  );
-  const presets = ["quick", "standard", "full"] as const;
-  addFlag(command, "--controls <preset>", "control arms to train", {
-    parse: choice("--controls", presets),
-    choices: presets,
-    group: planGroup,
-    env: "SAE_CARRY_CONTROLS",
-  });
 }
 
 function addTrain(program: Command, act: Act): void {
