@@ -42,6 +42,35 @@ describe("estimateRun", () => {
     expect(wider.lm_tokens).toBe(2200);
   });
 
+  test("moments are 8 bytes a trained parameter, none where nothing is trained; a reset is said", () => {
+    const bytes = (input: PlanInput) =>
+      estimate(input).stages.map(({ optimizer_bytes }) => optimizer_bytes);
+    const [base, wider] = estimate(small).stages;
+    expect(bytes(small)).toEqual([8 * base.params, 8 * wider.params]);
+    const [stage] = small.stages ?? [];
+    const frozen = { ...stage, train: { tokens: 400, freeze: ["*.wte.weight"] } };
+    expect(bytes({ ...small, stages: [frozen] })[1]).toBe(8 * (wider.params - 300 * 12));
+    const untrained = { ...small, model: { ...small.model, train: { tokens: 0 } } };
+    expect(bytes(untrained)[0]).toBe(0);
+    expect(estimate(untrained).notes).toContain(
+      "wider: the optimizer is reset, not carry: the parent is not trained in this run and has no moments",
+    );
+    expect(estimate(small).notes.join()).not.toContain("optimizer");
+    const more = estimate(small).total.disk_bytes - estimate(untrained).total.disk_bytes;
+    expect(more).toBe(8 * base.params + 4 * 1000); // the corpus counts as long as the training
+  });
+
+  test("a freeze that matches nothing, or leaves nothing, is refused before anything runs", () => {
+    const [stage] = small.stages ?? [];
+    const freeze = (what: string | string[], expand = stage.expand) =>
+      estimate({ ...small, stages: [{ expand, train: { freeze: what as "inherited" } }] });
+    expect(() => freeze(["*.mpl.*"])).toThrow(/stages\[0\]\.train\.freeze.*\*\.mpl\.\*/);
+    expect(() => freeze("old-layers")).toThrow("every parameter");
+    expect(() => freeze("inherited", { width: 16 })).toThrow("every parameter");
+    expect(() => freeze("inherited")).not.toThrow();
+    expect(() => freeze("old-layers", { layers: "+1" })).not.toThrow();
+  });
+
   test("fewer arms cost less, and train costs the base stage alone", () => {
     const quick = estimate({ ...small, controls: { preset: "quick" } });
     expect(quick.total.flops).toBeLessThan(estimate(small).total.flops);

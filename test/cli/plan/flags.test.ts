@@ -3,7 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { applyFlags, applyFlagsToRun, parseExpandFlag } from "../../../cli/plan/flags.ts";
+import {
+  applyFlags,
+  applyFlagsToRun,
+  type PlanFlags,
+  parseExpandFlag,
+} from "../../../cli/plan/flags.ts";
 import { resolvePlan } from "../../../cli/plan/resolve.ts";
 import { UsageError } from "../../../src/io/index.ts";
 
@@ -74,6 +79,20 @@ describe("applyFlags", () => {
       data: { context: 32 },
       tokenizer: { vocab_size: 300 },
     });
+  });
+
+  test("--optimizer and --freeze hold for every stage; one of three words is that word, others are patterns", () => {
+    const stages = [{ expand: { width: 96 } }, { expand: { layers: 4 }, train: { tokens: 7 } }];
+    const train = (flags: PlanFlags) =>
+      applyFlags({ stages }, flags).stages?.map((stage) => stage.train);
+    expect(train({ optimizer: "asymmetric", freeze: ["old-layers"] })).toEqual([
+      { optimizer: "asymmetric", freeze: "old-layers" },
+      { tokens: 7, optimizer: "asymmetric", freeze: "old-layers" },
+    ]);
+    expect(train({ freeze: ["*.wte.*", "inherited"] })?.[0]).toEqual({
+      freeze: ["*.wte.*", "inherited"],
+    });
+    expect(train({ freeze: ["*.mlp.*"] })?.[0]).toEqual({ freeze: ["*.mlp.*"] });
   });
 
   test("--text makes the corpus, by what it is", () => {
