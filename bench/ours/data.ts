@@ -1,6 +1,4 @@
-/** Seeded data for all sides, and the raw little-endian files by which they reach the peers. */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+/** Seeded activations for the benchmarks of SAEs. */
 import { activationScale } from "../../sae/index.ts";
 import { createRng } from "../../src/engine/index.ts";
 
@@ -28,10 +26,4 @@ export function syntheticRows(n: number, d: number, sample: number, seed: string
   const scale = activationScale(rows.subarray(0, sample * d), d);
   for (let i = 0; i < rows.length; i++) rows[i] *= scale;
   return rows;
-}
-
-/** Writes numbers as they lie in memory: `<name>.f32` or `<name>.i32`. */
-export function writeRaw(folder: string, name: string, values: Float32Array | Int32Array): void {
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  writeFileSync(join(folder, `${name}.${values instanceof Float32Array ? "f32" : "i32"}`), bytes);
 }

@@ -1,9 +1,9 @@
 /** Writing activations: our Arrow dump, and the same bytes of numbers written raw; both flushed to disk. */
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { createRng } from "../../src/engine/index.ts";
+import { createRng } from "../../src/engine/random.ts"; // by itself: a dump needs no engine
 import { type DumpBatch, writeActivationDump } from "../../src/io/index.ts";
-import { writeRaw } from "./data.ts";
+import { writeRaw } from "./raw.ts";
 import type { PrepareTask, Task } from "./task.ts";
 
 const hook = "blocks.0.hook_resid_post";

@@ -8,7 +8,7 @@ import {
   lmTrainDefaults,
   saveModel,
 } from "../../src/models/index.ts";
-import { writeRaw } from "./data.ts";
+import { writeRaw } from "./raw.ts";
 import type { PrepareTask } from "./task.ts";
 
 const batches = 4;

@@ -1,6 +1,6 @@
 /** The best matches of each row of one dictionary among the rows of another, by cosine. */
 import { bestMatches, createRng } from "../../src/engine/index.ts";
-import { writeRaw } from "./data.ts";
+import { writeRaw } from "./raw.ts";
 import type { PrepareTask } from "./task.ts";
 
 /** Sizes latents (of each dictionary), d, m. The numbers told: mean sum of a row's cosines, mean index. */

@@ -1,7 +1,8 @@
 /** SAE training steps through the public trainer: one SAE, a constant rate, no latent old enough to count as dead. */
 import { createSaeTrainer, rowActivations, saeConfig } from "../../sae/index.ts";
 import { createRng } from "../../src/engine/index.ts";
-import { syntheticRows, writeRaw } from "./data.ts";
+import { syntheticRows } from "./data.ts";
+import { writeRaw } from "./raw.ts";
 import type { PrepareTask } from "./task.ts";
 
 /** Batches that the steps go through by turns; the peers read the same file. */

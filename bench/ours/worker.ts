@@ -1,29 +1,27 @@
 /** Our side's process: prepares one task on a backend and runs blocks of it, one JSON document a line. */
 import { writeSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { type BackendName, useBackend } from "../../src/engine/index.ts";
+import type { BackendName } from "../../src/engine/index.ts";
 import type { TaskOfSide } from "../harness/child.ts";
-import { prepareDump } from "./dump.ts";
-import { prepareExpand } from "./expand.ts";
-import { prepareGemm } from "./gemm.ts";
-import { prepareLm } from "./lm.ts";
-import { prepareMatch } from "./match.ts";
-import { prepareSae } from "./sae.ts";
-import { prepareStart } from "./start.ts";
 import type { PrepareTask, Task } from "./task.ts";
 
-const tasks: Readonly<Record<string, PrepareTask>> = {
-  sae: prepareSae,
-  lm: prepareLm,
-  match: prepareMatch,
-  dump: prepareDump,
-  expand: prepareExpand,
-  gemm: prepareGemm,
-  start: prepareStart,
+/** Loaded one by one: a side's memory is to be that of what its task needs. */
+const tasks: Readonly<Record<string, () => Promise<PrepareTask>>> = {
+  sae: async () => (await import("./sae.ts")).prepareSae,
+  lm: async () => (await import("./lm.ts")).prepareLm,
+  match: async () => (await import("./match.ts")).prepareMatch,
+  dump: async () => (await import("./dump.ts")).prepareDump,
+  expand: async () => (await import("./expand.ts")).prepareExpand,
+  gemm: async () => (await import("./gemm.ts")).prepareGemm,
+  start: async () => (await import("./start.ts")).prepareStart,
 };
+
+/** What runs without an engine, as its peers do. */
+const plain: readonly string[] = ["dump", "start"];
 
 type Request = ({ readonly do: "load" | "prepare" } & TaskOfSide) | { do: "run"; count: number };
 
+let prepare: PrepareTask | undefined;
 let task: Task | undefined;
 
 async function answer(request: Request): Promise<object> {
@@ -34,10 +32,15 @@ async function answer(request: Request): Promise<object> {
     return { seconds: (performance.now() - start) / 1000, ...figures };
   }
   if (request.do === "load") {
-    await useBackend(request.backend as BackendName, { threads: request.threads });
+    prepare = await tasks[request.task]();
+    if (!plain.includes(request.task)) {
+      const { useBackend } = await import("../../src/engine/index.ts");
+      await useBackend(request.backend as BackendName, { threads: request.threads });
+    }
     return { version: `Node ${process.versions.node}` };
   }
-  task = await tasks[request.task](request);
+  if (!prepare) throw new Error("internal: a task prepared before it was loaded");
+  task = await prepare(request);
   return {};
 }
 
