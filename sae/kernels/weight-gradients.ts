@@ -104,11 +104,11 @@ export function weightGradients(
 }
 
 /**
- * db_dec [d_in] = −2 scale Σ_t r_t − Σ_i db_enc[i] W_enc[i, :]: the decoder's share, and the
- * encoder's through the subtraction of b_dec.
+ * db_dec [d_in] = −2 scale Σ_t r_t − Σ_i db_enc[i] W_enc[i, :]: the decoder's share, over every residual that
+ * b_dec is part of, and the encoder's through the subtraction of b_dec.
  */
 export function decoderBiasGradient(
-  residual: Float32Array, // [nRows, d_in]
+  residuals: readonly Float32Array[], // [nRows, d_in] each
   W_enc: Float32Array, // [d_sae, d_in], latent-major
   biasGradient: Float32Array, // [d_sae]
   scale: number,
@@ -117,8 +117,10 @@ export function decoderBiasGradient(
   const d = out.length;
   const sum = new Float64Array(d);
   const factor = -2 * scale;
-  for (let at = 0; at < residual.length; at += d) {
-    for (let j = 0; j < d; j++) sum[j] += residual[at + j];
+  for (const residual of residuals) {
+    for (let at = 0; at < residual.length; at += d) {
+      for (let j = 0; j < d; j++) sum[j] += residual[at + j];
+    }
   }
   for (let j = 0; j < d; j++) sum[j] *= factor;
   for (let i = 0; i < biasGradient.length; i++) {

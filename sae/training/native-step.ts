@@ -10,34 +10,50 @@ export function nativeStepKernels(addon: SaeAddon): StepKernels {
   const codes = new CodeBuffer();
   /** For each SAE a guess at what its next batch keeps at least: BatchTopK as a value, TopK per norm of a row. */
   const guesses = new WeakMap<TrainingSae, number>();
+  let slope = new Float32Array(0); // [≥ nnz]
+  let other = new Float32Array(0); // [≥ nnz]
   return {
     codes,
-    async select(sae, rows, aux) {
-      const { architecture, d_in } = sae.cfg;
-      const k = sae.cfg.k as number; // both architectures have one
+    async select(sae, rows, rule, aux) {
+      const { d_in } = sae.cfg;
       const { W_enc, b_enc, b_dec } = sae.weights;
       const n = rows.length / d_in;
       work.center(rows, b_dec);
       let least = 0;
       let count: number;
-      let next: number;
-      if (architecture === "topk") {
-        [count, next] = work.selectTop(W_enc, b_enc, true, k, guesses.get(sae) ?? 0);
+      if (rule.kind === "top") {
+        const guess = guesses.get(sae) ?? 0;
+        const [kept, next] = work.selectTop(W_enc, b_enc, true, rule.k, guess);
+        count = kept;
+        guesses.set(sae, next);
+      } else if (rule.kind === "above") {
+        count = work.selectAbove(W_enc, b_enc, true, rule.threshold);
       } else {
         const guess = guesses.get(sae) ?? 0.85 * sae.threshold;
-        [count, least] = work.selectLargest(W_enc, b_enc, true, Math.round(k * n), guess);
-        next = 0.85 * least;
+        [count, least] = work.selectLargest(W_enc, b_enc, true, rule.total, guess);
+        guesses.set(sae, 0.85 * least);
       }
-      guesses.set(sae, next);
       codes.fill(n, count, (rowStart, latent, value) =>
         work.copyCodes(false, rowStart, latent, value),
       );
       if (aux) work.selectAux(W_enc, b_enc, aux.dead, aux.k);
       return least;
     },
-    residual({ weights }) {
-      const [squares, auxSquares] = work.residual(weights.W_dec);
-      return { squares, auxSquares };
+    takeValues: () => work.setValues(codes.value.subarray(0, codes.nnz)),
+    residual({ weights }, widths) {
+      const [main, aux, prefixes] = work.residual(weights.W_dec, Uint32Array.from(widths));
+      return { main, prefixes, aux };
+    },
+    slopes() {
+      if (slope.length < codes.nnz) slope = new Float32Array(codes.nnz);
+      work.copySlopes(slope);
+      return slope;
+    },
+    takeSlopes: () => work.setSlopes(slope.subarray(0, codes.nnz)),
+    evaluate({ weights }, values) {
+      if (other.length < codes.nnz) other = new Float32Array(codes.nnz);
+      const squares = work.evaluate(weights.W_dec, values, other);
+      return { squares, slopes: other };
     },
     update(sae, { lr, beta1, beta2, step, scale, auxScale }) {
       const arrays = [sae.weights, sae.m, sae.v].flatMap((group) =>

@@ -18,6 +18,24 @@ export interface SaeTrainOptions {
   readonly kAux: number | null;
   /** Weight of the newest batch in BatchTopK's moving threshold: at 0.01 it lags behind a run of 300 steps and inference keeps 10 latents of 16. */
   readonly thresholdRate: number;
+  /** Share of the steps over which a penalty's coefficient rises from 0 (standard, gated, jumprelu). */
+  readonly sparsityWarmup: number;
+  /** L0 that the penalty is steered to (standard, gated, jumprelu); null = the coefficients as given. */
+  readonly targetL0: number | null;
+  /** Where λ of the L1 penalty begins (standard, gated); where it stays without a target. */
+  readonly l1Coefficient: number;
+  /** How fast λ follows a target: see l1-controller.ts. */
+  readonly l1Rate: number;
+  /** λ of JumpReLU's penalty over d_in, the squared norm of an average activation in the scaled frame. */
+  readonly l0Coefficient: number;
+  /** JumpReLU: `step` counts the latents (or, with a target, steers their number); `tanh` is a soft count. */
+  readonly sparsityMode: "step" | "tanh";
+  /** Steepness c of the soft count (4 in Conerly et al. 2025). */
+  readonly tanhScale: number;
+  /** Width ε of the window in which JumpReLU's thresholds feel a gradient, in the scaled frame. */
+  readonly bandwidth: number;
+  /** Where a fresh JumpReLU's thresholds begin, in the scaled frame. */
+  readonly initThreshold: number;
 }
 
 /**
@@ -35,6 +53,15 @@ export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
   deadAfterTokens: 40_000,
   kAux: null,
   thresholdRate: 0.05,
+  sparsityWarmup: 0.1,
+  targetL0: null,
+  l1Coefficient: 1,
+  l1Rate: 0.03,
+  l0Coefficient: 1,
+  sparsityMode: "step",
+  tanhScale: 4,
+  bandwidth: 0.5,
+  initThreshold: 0.5,
 };
 
 /** Learning rate at a 1-based step: linear warm-up, constant, linear fall to near zero at the last step. */

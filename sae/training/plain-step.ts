@@ -9,6 +9,7 @@ import { residualAndSlopes } from "../kernels/reconstruct.ts";
 import { projectOutRows, setRowNorms } from "../kernels/row-norms.ts";
 import {
   createBatchTopKScratch,
+  selectAbove,
   selectBatchTopK,
   selectTopAmong,
   selectTopK,
@@ -33,42 +34,64 @@ export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
   const uploaded = new Float32Array(d_in * d_sae); // [d_in, d_sae]
   const main = emptyTerm();
   const aux = emptyTerm();
+  const other = emptyTerm();
+  const prefixes: Term[] = [];
   let hasAux = false;
+  let nPrefixes = 0;
   let x: Float32Array = new Float32Array(0); // [n, d_in], centred
 
   return {
     codes: main.codes,
-    async select(sae, rows, wanted) {
+    async select(sae, rows, rule, wanted) {
       const n = rows.length / d_in;
       if (x.length !== rows.length) x = new Float32Array(rows.length);
       center(rows, sae.weights.b_dec, x);
       const tensor = preActivations(sae, x, uploaded);
       const pre = hostView(tensor) ?? ((await tensor.data()) as Float32Array);
-      const k = sae.cfg.k as number; // both architectures have one
       let least = 0;
-      if (sae.cfg.architecture === "topk") selectTopK(pre, n, d_sae, k, main.codes);
+      if (rule.kind === "top") selectTopK(pre, n, d_sae, rule.k, main.codes);
+      else if (rule.kind === "above") selectAbove(pre, n, d_sae, rule.threshold, main.codes);
       else {
-        const total = Math.round(k * n);
-        least = selectBatchTopK(pre, n, d_sae, total, 0.7 * sae.threshold, main.codes, batchTopK);
+        const guess = 0.7 * sae.threshold;
+        least = selectBatchTopK(pre, n, d_sae, rule.total, guess, main.codes, batchTopK);
       }
       hasAux = wanted !== null;
       if (wanted) selectTopAmong(pre, n, d_sae, wanted.dead, wanted.k, aux.codes);
       tensor.dispose();
       return least;
     },
-    residual({ weights: { W_dec } }) {
+    takeValues() {},
+    residual({ weights: { W_dec } }, widths) {
+      nPrefixes = widths.length;
+      let narrower = 0;
+      for (const [i, width] of widths.entries()) {
+        prefixes[i] ??= emptyTerm();
+        takePrefix(main.codes, width, prefixes[i].codes);
+        narrower += reconstruct(prefixes[i], W_dec, d_in, x);
+      }
       const squares = reconstruct(main, W_dec, d_in, x);
-      return { squares, auxSquares: hasAux ? reconstruct(aux, W_dec, d_in, main.residual) : 0 };
+      const left = hasAux ? reconstruct(aux, W_dec, d_in, main.residual) : 0;
+      return { main: squares, prefixes: narrower, aux: left };
+    },
+    slopes: () => main.slope,
+    takeSlopes() {},
+    evaluate({ weights: { W_dec } }, values) {
+      takePrefix(main.codes, d_sae, other.codes);
+      other.codes.value.set(values);
+      const squares = reconstruct(other, W_dec, d_in, x);
+      return { squares, slopes: other.slope };
     },
     update(sae, { lr, beta1, beta2, step, scale, auxScale }) {
       const { weights, m, v, norms } = sae;
-      const terms = hasAux ? [main, aux] : [main];
-      for (const [i, { codes, slope, residual }] of terms.entries()) {
+      const whole = [main, ...prefixes.slice(0, nPrefixes)];
+      for (const [i, term] of [...whole, ...(hasAux ? [aux] : [])].entries()) {
+        const { codes, slope, residual } = term;
         bucketByLatent(codes, codes.nRows, d_sae, buckets);
-        const weight = i === 0 ? scale : auxScale;
+        const weight = term === aux ? auxScale : scale;
         weightGradients(codes, buckets, slope, residual, x, weight, i > 0, gradients);
       }
-      decoderBiasGradient(main.residual, weights.W_enc, gradients.b_enc, scale, gradients.b_dec);
+      const residuals = whole.map(({ residual }) => residual);
+      decoderBiasGradient(residuals, weights.W_enc, gradients.b_enc, scale, gradients.b_dec);
       projectOutRows(gradients.W_dec, weights.W_dec, d_in);
       const numbers = { lr, beta1, beta2, eps: adamEpsilon, weightDecay: 0, step, scale: 1 };
       for (const name of saeArrayNames) {
@@ -77,6 +100,21 @@ export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
       setRowNorms(weights.W_dec, norms);
     },
   };
+}
+
+/** The codes of latents below `width`; latents ascend within a row. */
+function takePrefix(codes: CodeBuffer, width: number, out: CodeBuffer): void {
+  out.reset(codes.nRows, codes.nnz);
+  let kept = 0;
+  for (let row = 0; row < codes.nRows; row++) {
+    for (let p = codes.rowStart[row]; p < codes.rowStart[row + 1]; p++) {
+      if (codes.latent[p] >= width) break;
+      out.latent[kept] = codes.latent[p];
+      out.value[kept] = codes.value[p];
+      kept += 1;
+    }
+    out.closeRow(kept);
+  }
 }
 
 function emptyTerm(): Term {

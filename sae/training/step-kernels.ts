@@ -1,10 +1,17 @@
 /**
  * @file The parts of a training step that touch every token or every weight, as an interface with two
  * implementations of the same mathematics: plain loops after a dense product on the engine, which are the
- * specification, and the native addon. A step is select, residual, update, in this order.
+ * specification, and the native addon. A step is select, residual, update, in this order; an objective may
+ * change the selected values before `residual` and the slopes before `update`.
  */
 import type { CodeBuffer } from "../kernels/code-buffer.ts";
 import type { TrainingSae } from "./training-sae.ts";
+
+/** Which pre-activations a batch keeps: the k largest of every row, the largest of the batch, or all above a threshold a latent. */
+export type SelectionRule =
+  | { readonly kind: "top"; readonly k: number }
+  | { readonly kind: "largest"; readonly total: number }
+  | { readonly kind: "above"; readonly threshold: Float32Array };
 
 /** The latents that the AuxK term may use, and how many of them per token. */
 export interface AuxSelection {
@@ -12,13 +19,24 @@ export interface AuxSelection {
   readonly k: number;
 }
 
-/** Numbers of the update; the scales are those of the two terms' squared residuals in the loss. */
+/** Sums of squares of the residuals that the loss is made of. */
+export interface Squares {
+  /** Σ‖r‖² of the reconstruction's residual r. */
+  readonly main: number;
+  /** Σ‖r_w‖² over the reconstructions from the narrower prefixes; 0 without. */
+  readonly prefixes: number;
+  /** Σ‖r − ê‖² with AuxK; 0 without. */
+  readonly aux: number;
+}
+
+/** Numbers of the update; the scales are those of the terms' squared residuals in the loss. */
 export interface UpdateNumbers {
   readonly lr: number;
   readonly beta1: number;
   readonly beta2: number;
   /** 1-based. */
   readonly step: number;
+  /** Of the reconstruction and of those from prefixes. */
   readonly scale: number;
   readonly auxScale: number;
 }
@@ -28,12 +46,25 @@ export interface StepKernels {
   /** The selected codes, until the next selection. */
   readonly codes: CodeBuffer;
   /**
-   * Encodes rows [n, d_in] and selects the SAE's codes and, with `aux`, the largest dead latents.
-   * Resolves with the smallest code selected by BatchTopK (0 of none); with 0 for TopK.
+   * Encodes rows [n, d_in] and selects pre-activations by the rule and, with `aux`, the largest dead latents.
+   * Resolves with the smallest value that the rule "largest" selected (0 of none); with 0 for the others.
    */
-  select(sae: TrainingSae, rows: Float32Array, aux: AuxSelection | null): Promise<number>;
-  /** Σ‖r‖² of the reconstruction's residual r and, with AuxK, Σ‖r − ê‖² (else 0). */
-  residual(sae: TrainingSae): { readonly squares: number; readonly auxSquares: number };
-  /** One Adam step on every array, decoder rows held at their norms. */
+  select(
+    sae: TrainingSae,
+    rows: Float32Array,
+    rule: SelectionRule,
+    aux: AuxSelection | null,
+  ): Promise<number>;
+  /** Takes the values of `codes`, changed by the caller after `select`, as the codes. */
+  takeValues(): void;
+  /** The residuals and slopes of the reconstruction, of those from the latents below each width, and of AuxK. */
+  residual(sae: TrainingSae, widths: readonly number[]): Squares;
+  /** The slopes r · W_dec[i, :] of the main reconstruction's codes [≥ nnz]; `takeSlopes` takes what the caller makes of them. */
+  slopes(): Float32Array;
+  /** Takes the changed slopes: −½·n of the loss's gradient by each code's pre-activation. */
+  takeSlopes(): void;
+  /** The same support with other values: Σ‖x − b_dec − Σ v W_dec‖² and its slopes, which no later part uses. */
+  evaluate(sae: TrainingSae, values: Float32Array): { squares: number; slopes: Float32Array };
+  /** One Adam step on every common array, decoder rows held at their norms. */
   update(sae: TrainingSae, numbers: UpdateNumbers): void;
 }

@@ -1,19 +1,24 @@
 /**
  * @file One training step of one SAE: selection, sparse reconstruction, sparse gradients, AuxK (Gao et al.
- * 2024, A.2), Adam. Written once; the backend's step kernels do the work.
- *   loss = mean_t ‖r_t‖² + c · min(n_dead/k_aux, 1) · mean_t ‖r_t − ê_t‖²
+ * 2024, A.2), Adam. Written once for all architectures; their objectives say what each adds, the backend's step
+ * kernels do the work.
+ *   loss = mean_t ‖r_t‖² + the objective's terms + c · min(n_dead/k_aux, 1) · mean_t ‖r_t − ê_t‖²
  * with r = x − x̂, detached in the second term, and ê = Σ f_i W_dec[i, :] over the k_aux largest dead
  * latents, without b_dec. ê goes through ReLU, as in Gao et al.: a dead latent that is negative on every
  * token of a batch gets no gradient there. Selection is by unfolded pre-activations.
  */
+
+import { adamwArray } from "../../src/engine/index.ts";
 import type { CodeBuffer } from "../kernels/code-buffer.ts";
+import { objectives } from "./objectives/index.ts";
+import type { Batch } from "./objectives/objective.ts";
 import type { SaeTrainOptions } from "./options.ts";
 import type { StepKernels } from "./step-kernels.ts";
-import type { TrainingSae } from "./training-sae.ts";
+import { adamEpsilon, type TrainingSae } from "./training-sae.ts";
 
 /** What a step did to one SAE; loss in the scaled frame. */
 export interface SaeStepFigures {
-  /** Mean squared error per token (summed over d_in) plus the weighted AuxK loss. */
+  /** Mean squared error per token (summed over d_in), the objective's own terms and the weighted AuxK loss. */
   readonly loss: number;
   /** The weighted AuxK loss alone. */
   readonly aux_loss: number;
@@ -37,8 +42,8 @@ export interface PreparedStep {
 }
 
 /**
- * Computes the loss of a batch and updates the dead counters and the moving threshold, but no weight.
- * `rows` [n, d_in] are scaled, `variance` is Σ‖x − mean‖² over them.
+ * Computes the loss of a batch and updates the dead counters, the moving threshold and a followed coefficient, but no
+ * weight. `rows` [n, d_in] are scaled, `variance` is Σ‖x − mean‖² over them, `taken` counts the steps before.
  */
 export async function prepareStep(
   sae: TrainingSae,
@@ -46,33 +51,39 @@ export async function prepareStep(
   variance: number,
   options: SaeTrainOptions,
   kernels: StepKernels,
+  taken = 0,
 ): Promise<PreparedStep> {
   const { d_in, d_sae, architecture, aux_coefficient } = sae.cfg;
-  const { beta1, beta2, thresholdRate } = options;
+  const objective = objectives[architecture];
+  const { beta1, beta2 } = options;
   const n = rows.length / d_in;
+  const batch: Batch = { sae, n, step: taken + 1, options };
   const dead = deadLatents(sae.sinceFired, options.deadAfterTokens);
   const kAux = options.kAux ?? Math.ceil(d_in / 2);
   const aux = dead.length > 0 && aux_coefficient > 0 ? { dead, k: kAux } : null;
 
-  const least = await kernels.select(sae, rows, aux);
-  if (architecture === "batchtopk") {
-    sae.threshold =
-      sae.threshold > 0 ? sae.threshold + thresholdRate * (least - sae.threshold) : least;
-  }
-  const { squares, auxSquares } = kernels.residual(sae);
+  const least = await kernels.select(sae, rows, objective.rule(batch), aux);
+  objective.selected?.(batch, kernels, least);
+  const squares = kernels.residual(sae, objective.widths?.(sae) ?? []);
+  const own = objective.slopes?.(batch, kernels) ?? { penalty: 0, gradients: {} };
   const scale = 1 / n;
   const auxScale = aux ? (aux_coefficient * Math.min(dead.length / kAux, 1)) / n : 0;
-  countFirings(sae.sinceFired, kernels.codes, n);
+  const fired = countFirings(sae.sinceFired, kernels.codes, n);
   return {
     figures: {
-      loss: squares * scale + auxSquares * auxScale,
-      aux_loss: auxSquares * auxScale,
-      fvu: squares / variance,
-      l0: kernels.codes.nnz / n,
+      loss: (squares.main + squares.prefixes) * scale + squares.aux * auxScale + own.penalty,
+      aux_loss: squares.aux * auxScale,
+      fvu: squares.main / variance,
+      l0: fired / n,
       dead_fraction: dead.length / d_sae,
     },
     apply(step, lr) {
       kernels.update(sae, { lr, beta1, beta2, step, scale, auxScale });
+      const numbers = { lr, beta1, beta2, eps: adamEpsilon, weightDecay: 0, step, scale: 1 };
+      for (const [name, gradient] of Object.entries(own.gradients)) {
+        const { weights, m, v } = sae.own[name];
+        adamwArray(weights, gradient, m, v, weights, numbers);
+      }
     },
   };
 }
@@ -83,8 +94,18 @@ function deadLatents(sinceFired: Float64Array, after: number): Int32Array {
   return Int32Array.from(dead);
 }
 
-/** Adds the batch's n tokens to every counter and clears those of the latents that fired. */
-function countFirings(sinceFired: Float64Array, codes: CodeBuffer, n: number): void {
+/** Adds the batch's n tokens to every counter and clears those of the latents that fired; returns how many codes did. */
+function countFirings(
+  sinceFired: Float64Array,
+  { latent, value, nnz }: CodeBuffer,
+  n: number,
+): number {
+  let fired = 0;
   for (let i = 0; i < sinceFired.length; i++) sinceFired[i] += n;
-  for (let p = 0; p < codes.nnz; p++) sinceFired[codes.latent[p]] = 0;
+  for (let p = 0; p < nnz; p++) {
+    if (value[p] === 0) continue; // near a threshold, not above it
+    sinceFired[latent[p]] = 0;
+    fired += 1;
+  }
+  return fired;
 }

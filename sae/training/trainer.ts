@@ -73,7 +73,11 @@ export async function createSaeTrainer(
 ): Promise<SaeTrainer> {
   const options: SaeTrainOptions = { ...saeTrainDefaults, ...given };
   checkJobs(source, jobs);
-  const { saes, scale, taken: start } = state ? restore(jobs, state) : await begin(source, jobs);
+  const {
+    saes,
+    scale,
+    taken: start,
+  } = state ? restore(jobs, state) : await begin(source, jobs, options);
   let taken = start.step;
   let tokens = start.tokens;
   const kernels = new Map<string, StepKernels>();
@@ -90,7 +94,14 @@ export async function createSaeTrainer(
       const figures: (SaeStepFigures & { name: string })[] = [];
       for (const [i, sae] of saes.entries()) {
         const { name } = jobs[i];
-        const done = await prepareStep(sae, rows, variance, options, stepKernels(kernels, sae.cfg));
+        const done = await prepareStep(
+          sae,
+          rows,
+          variance,
+          options,
+          stepKernels(kernels, sae.cfg),
+          taken,
+        );
         const { loss } = done.figures;
         if (!Number.isFinite(loss)) throw nanLoss(name, taken + 1, loss);
         done.apply(taken + 1, lr);
@@ -137,15 +148,32 @@ interface Started {
 }
 
 /** The scale and the fresh SAEs' b_dec come from the first batch. */
-async function begin(source: ActivationSource, jobs: readonly SaeJob[]): Promise<Started> {
+async function begin(
+  source: ActivationSource,
+  jobs: readonly SaeJob[],
+  options: SaeTrainOptions,
+): Promise<Started> {
   const sample = await takeRows(source, 0, 1, new Float32Array(0));
   const scale = activationScale(sample, source.dIn);
   const saes = jobs.map(({ config, init, rng, pinNorms }) =>
     init
-      ? enterTraining({ ...init, cfg: config }, scale, pinNorms)
-      : enterTraining(initialiseSae(config, sample, rng.fork("initialise")), scale, true),
+      ? enterTraining({ ...init, cfg: config }, scale, pinNorms, options)
+      : enterTraining(fresh(config, sample, rng, scale, options), scale, true, options),
   );
   return { saes, scale, taken: { step: 0, tokens: 0 } };
+}
+
+/** A fresh SAE; a JumpReLU's thresholds begin where the options say, in the scaled frame. */
+function fresh(
+  config: SaeConfig,
+  sample: Float32Array,
+  rng: Rng,
+  scale: number,
+  { initThreshold }: SaeTrainOptions,
+): Sae {
+  const sae = initialiseSae(config, sample, rng.fork("initialise"));
+  if (config.architecture !== "jumprelu") return sae;
+  return { ...sae, threshold: new Float32Array(config.d_sae).fill(initThreshold / scale) };
 }
 
 function restore(jobs: readonly SaeJob[], state: ReadonlyMap<string, HostTensor>): Started {

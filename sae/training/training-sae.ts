@@ -4,11 +4,13 @@
  * and conversion to and from the SAE that is stored and the tensors of a training state.
  */
 import { type HostTensor, UsageError } from "../../src/io/index.ts";
+import { architectures, type SaeArchitecture } from "../architectures.ts";
 import { equaliseThresholds, foldDecoderNorms } from "../fold.ts";
 import { scaleFrame } from "../frame.ts";
 import { rowNorms } from "../kernels/row-norms.ts";
 import { transposeInto } from "../kernels/transpose.ts";
-import type { Sae, SaeConfig } from "../sae.ts";
+import type { Gate, Sae, SaeConfig } from "../sae.ts";
+import { type SaeTrainOptions, saeTrainDefaults } from "./options.ts";
 
 /** The four trained arrays, or their gradients or moments. */
 export interface SaeArrays {
@@ -24,6 +26,19 @@ export const saeArrayNames: readonly (keyof SaeArrays)[] = ["W_enc", "b_enc", "W
 /** Adam's ε. */
 export const adamEpsilon = 1e-8;
 
+/** An array that only some architectures train, with its moments. */
+export interface OwnArray {
+  readonly weights: Float32Array; // [d_sae]
+  readonly m: Float32Array; // [d_sae]
+  readonly v: Float32Array; // [d_sae]
+}
+
+/** The arrays an architecture trains beside the four common ones, all [d_sae]. */
+const ownNames: Partial<Record<SaeArchitecture, readonly string[]>> = {
+  gated: ["r_mag", "c_mag"],
+  jumprelu: ["threshold"],
+};
+
 /** An SAE in training; the arrays are updated in place. */
 export interface TrainingSae {
   readonly cfg: SaeConfig;
@@ -34,8 +49,12 @@ export interface TrainingSae {
   readonly norms: Float32Array; // [d_sae]
   /** Tokens since each latent last fired. */
   readonly sinceFired: Float64Array; // [d_sae]
+  /** Arrays of its architecture alone, by name: `threshold` of jumprelu, `r_mag` and `c_mag` of gated. */
+  readonly own: Readonly<Record<string, OwnArray>>;
   /** Moving average of the smallest selected pre-activation; 0 before the first step. */
   threshold: number;
+  /** Coefficient of the L1 penalty, which may follow a target. */
+  lambda: number;
 }
 
 /** Zeros in the shapes of an SAE's arrays. */
@@ -53,11 +72,17 @@ export function zeroArrays({ d_in, d_sae }: Pick<SaeConfig, "d_in" | "d_sae">): 
  * are (a carried SAE: folding would change what is selected); otherwise they are folded to one.
  * Thresholds that differ between latents are folded into one, in both cases.
  */
-export function enterTraining(sae: Sae, scale: number, pinNorms: boolean): TrainingSae {
+export function enterTraining(
+  sae: Sae,
+  scale: number,
+  pinNorms: boolean,
+  { l1Coefficient }: Pick<SaeTrainOptions, "l1Coefficient"> = saeTrainDefaults,
+): TrainingSae {
   const { cfg } = sae;
-  const batchtopk = cfg.architecture === "batchtopk";
-  const unit = pinNorms || !batchtopk ? sae : foldDecoderNorms(sae);
-  const scaled = scaleFrame(equaliseThresholds(unit), scale);
+  const { selects, k } = architectures[cfg.architecture];
+  const unit = pinNorms || selects === "largest" ? sae : foldDecoderNorms(sae);
+  // one moving threshold serves all latents of a batchtopk SAE
+  const scaled = scaleFrame(k === "mean" ? equaliseThresholds(unit) : unit, scale);
   const W_enc = new Float32Array(scaled.W_enc.length);
   transposeInto(scaled.W_enc, cfg.d_in, cfg.d_sae, W_enc);
   const W_dec = scaled.W_dec.slice();
@@ -68,14 +93,32 @@ export function enterTraining(sae: Sae, scale: number, pinNorms: boolean): Train
     v: zeroArrays(cfg),
     norms: rowNorms(W_dec, cfg.d_in),
     sinceFired: new Float64Array(cfg.d_sae),
-    threshold: scaled.threshold ? scaled.threshold[0] : 0,
+    own: ownArrays(scaled),
+    threshold: k === "mean" && scaled.threshold ? scaled.threshold[0] : 0,
+    lambda: l1Coefficient,
   };
 }
 
+function ownArrays({ cfg, threshold, gate, b_enc }: Sae): Record<string, OwnArray> {
+  const fresh = (weights: Float32Array): OwnArray => ({
+    weights,
+    m: new Float32Array(weights.length),
+    v: new Float32Array(weights.length),
+  });
+  if (cfg.architecture === "jumprelu") {
+    return { threshold: fresh((threshold as Float32Array).slice()) };
+  }
+  if (!gate) return {};
+  const { r_mag, b_mag } = gate;
+  const c_mag = b_mag.map((b, i) => b - Math.exp(r_mag[i]) * b_enc[i]);
+  return { r_mag: fresh(r_mag.slice()), c_mag: fresh(c_mag) };
+}
+
 /** The SAE as it stands, back in the frame of the raw activations; a copy. */
-export function leaveTraining({ cfg, weights, threshold }: TrainingSae, scale: number): Sae {
+export function leaveTraining({ cfg, weights, threshold, own }: TrainingSae, scale: number): Sae {
   const W_enc = new Float32Array(weights.W_enc.length);
   transposeInto(weights.W_enc, cfg.d_sae, cfg.d_in, W_enc);
+  const { selects } = architectures[cfg.architecture];
   const scaled: Sae = {
     cfg,
     W_enc,
@@ -83,9 +126,20 @@ export function leaveTraining({ cfg, weights, threshold }: TrainingSae, scale: n
     W_dec: weights.W_dec.slice(),
     b_dec: weights.b_dec,
     threshold:
-      cfg.architecture === "batchtopk" ? new Float32Array(cfg.d_sae).fill(threshold) : null,
+      selects !== "above threshold"
+        ? null
+        : // a threshold below zero keeps what zero does
+          (own.threshold?.weights.map((t) => Math.max(0, t)) ??
+          new Float32Array(cfg.d_sae).fill(cfg.architecture === "standard" ? 0 : threshold)),
+    ...(selects === "gate" && { gate: gateOf(own, weights.b_enc) }),
   };
   return scaleFrame(scaled, 1 / scale);
+}
+
+function gateOf({ r_mag, c_mag }: TrainingSae["own"], b_enc: Float32Array): Gate {
+  const r = r_mag.weights;
+  const b_mag = c_mag.weights.map((c, i) => c + Math.exp(r[i]) * b_enc[i]);
+  return { r_mag: r.slice(), b_mag };
 }
 
 /** All that is needed to go on, as copies, each tensor's name prefixed. */
@@ -100,7 +154,12 @@ export function trainingTensors(sae: TrainingSae, prefix: string): Map<string, H
   }
   out.set(`${prefix}norms`, { shape: [d_sae], data: sae.norms.slice() });
   out.set(`${prefix}since_fired`, { shape: [d_sae], data: sae.sinceFired.slice() });
-  out.set(`${prefix}threshold`, { shape: [], data: Float64Array.of(sae.threshold) });
+  for (const [name, arrays] of Object.entries(sae.own)) {
+    for (const group of ["weights", "m", "v"] as const) {
+      out.set(`${prefix}own.${name}.${group}`, { shape: [d_sae], data: arrays[group].slice() });
+    }
+  }
+  out.set(`${prefix}scalars`, { shape: [2], data: Float64Array.of(sae.threshold, sae.lambda) });
   return out;
 }
 
@@ -131,6 +190,7 @@ export function fromTrainingTensors(
     W_dec: take(`${name}.W_dec`, cfg.d_sae * cfg.d_in, Float32Array),
     b_dec: take(`${name}.b_dec`, cfg.d_in, Float32Array),
   });
+  const scalars = take("scalars", 2, Float64Array);
   return {
     cfg,
     weights: group("weights"),
@@ -138,6 +198,14 @@ export function fromTrainingTensors(
     v: group("v"),
     norms: take("norms", cfg.d_sae, Float32Array),
     sinceFired: take("since_fired", cfg.d_sae, Float64Array),
-    threshold: take("threshold", 1, Float64Array)[0],
+    own: Object.fromEntries(
+      (ownNames[cfg.architecture] ?? []).map((name) => {
+        const of = (part: string): Float32Array =>
+          take(`own.${name}.${part}`, cfg.d_sae, Float32Array);
+        return [name, { weights: of("weights"), m: of("m"), v: of("v") }];
+      }),
+    ),
+    threshold: scalars[0],
+    lambda: scalars[1],
   };
 }

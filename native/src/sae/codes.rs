@@ -33,6 +33,19 @@ impl Codes {
         }
     }
 
+    /// The codes of another's latents below `width`; latents ascend within a row.
+    pub fn take_prefix(&mut self, from: &Codes, width: u32) {
+        self.clear();
+        for ends in from.row_start.windows(2) {
+            let row = ends[0] as usize..ends[1] as usize;
+            let kept = from.latent[row.clone()].partition_point(|&latent| latent < width);
+            let row = row.start..row.start + kept;
+            self.latent.extend_from_slice(&from.latent[row.clone()]);
+            self.value.extend_from_slice(&from.value[row]);
+            self.row_start.push(self.latent.len() as u32);
+        }
+    }
+
     /// Those above the `total`-th largest of all blocks' codes; of ones equal to it, the first in order of row
     /// and latent. Returns the smallest kept, 0 of none.
     pub fn gather_largest(

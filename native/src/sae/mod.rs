@@ -39,6 +39,11 @@ pub struct SaeWork {
     main: Part,
     aux: Part,
     has_aux: bool,
+    /// Reconstructions from the first latents only; the first `n_prefixes` are this batch's.
+    prefixes: Vec<Part>,
+    n_prefixes: usize,
+    /// The main codes' support with other values.
+    other: Part,
     blocks: Vec<BlockCodes>,
     scratch: Vec<u32>,
     screen: Screen,
@@ -61,6 +66,7 @@ impl SaeWork {
         );
         self.d_in = d_in;
         self.has_aux = false;
+        self.n_prefixes = 0;
         self.x.clear();
         self.x.reserve(rows.len());
         for row in rows.chunks_exact(d_in) {
@@ -216,25 +222,78 @@ impl SaeWork {
         Ok(())
     }
 
-    /// Residuals and slopes of both terms: the second reconstructs the first's residual. Returns the sum of
-    /// squares of each.
+    /// Takes other values for the codes of the first term.
     #[napi(catch_unwind)]
-    pub fn residual(&mut self, decoder: &[f32]) -> Vec<f64> {
+    pub fn set_values(&mut self, values: &[f32]) {
+        self.main.codes.value.copy_from_slice(values);
+    }
+
+    /// Residuals and slopes: of the first term, of its codes below each width by themselves, and of the second
+    /// term, which reconstructs the first's residual. Returns the sums of squares of the first, the second and
+    /// all the narrower ones.
+    #[napi(catch_unwind)]
+    pub fn residual(&mut self, decoder: &[f32], widths: &[u32]) -> Vec<f64> {
         let Self {
             x,
             d_in,
             main,
             aux,
             has_aux,
+            prefixes,
+            n_prefixes,
             ..
         } = self;
+        *n_prefixes = widths.len();
+        if prefixes.len() < widths.len() {
+            prefixes.resize_with(widths.len(), Part::default);
+        }
+        let mut narrower = 0.0;
+        for (part, &width) in prefixes.iter_mut().zip(widths) {
+            part.codes.take_prefix(&main.codes, width);
+            narrower += part.reconstruct(decoder, *d_in, x);
+        }
         let squares = main.reconstruct(decoder, *d_in, x);
         let left = if *has_aux {
             aux.reconstruct(decoder, *d_in, &main.residual)
         } else {
             0.0
         };
-        vec![squares, left]
+        vec![squares, left, narrower]
+    }
+
+    /// Copies the first term's slopes into the beginning of an array.
+    #[napi(catch_unwind)]
+    pub fn copy_slopes(&self, out: Float32ArraySlice) -> Result<()> {
+        let [out] = exclusive([out], &[])?;
+        out.get_mut(..self.main.slope.len())
+            .ok_or_else(|| Error::from_reason("the output is shorter than the codes"))?
+            .copy_from_slice(&self.main.slope);
+        Ok(())
+    }
+
+    /// Takes other slopes for the first term.
+    #[napi(catch_unwind)]
+    pub fn set_slopes(&mut self, slopes: &[f32]) {
+        self.main.slope.copy_from_slice(slopes);
+    }
+
+    /// What the first term's codes leave with other values: writes the slopes, returns the sum of squares.
+    #[napi(catch_unwind)]
+    pub fn evaluate(
+        &mut self,
+        decoder: &[f32],
+        values: &[f32],
+        slopes: Float32ArraySlice,
+    ) -> Result<f64> {
+        let [slopes] = exclusive([slopes], &[decoder, values])?;
+        self.other.codes.take_prefix(&self.main.codes, u32::MAX);
+        self.other.codes.value.copy_from_slice(values);
+        let squares = self.other.reconstruct(decoder, self.d_in, &self.x);
+        slopes
+            .get_mut(..self.other.slope.len())
+            .ok_or_else(|| Error::from_reason("the output is shorter than the codes"))?
+            .copy_from_slice(&self.other.slope);
+        Ok(squares)
     }
 
     /// One Adam step. The arrays are [W_enc, b_enc, W_dec, b_dec], their first moments and their second
@@ -267,13 +326,19 @@ impl SaeWork {
             step,
             scale: 1.0,
         };
-        self.main.buckets.fill(&self.main.codes, norms.len());
+        let whole = 1 + self.n_prefixes;
+        let parts = std::iter::once(&mut self.main).chain(&mut self.prefixes[..whole - 1]);
+        for part in parts {
+            part.buckets.fill(&part.codes, norms.len());
+        }
+        let prefixes = &self.prefixes[..whole - 1];
         let mut terms = vec![self.main.term(scale)];
+        terms.extend(prefixes.iter().map(|part| part.term(scale)));
         if self.has_aux {
             self.aux.buckets.fill(&self.aux.codes, norms.len());
             terms.push(self.aux.term(aux_scale));
         }
-        update(weights, &terms, &self.x, &numbers);
+        update(weights, &terms, whole, &self.x, &numbers);
         Ok(())
     }
 }

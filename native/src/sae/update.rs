@@ -2,7 +2,7 @@
 //! at a time, so that its weights and moments are read and written once. With loss = scale·Σ‖residual‖²
 //! and factor = −2·scale, summed over the codes (t, f, slope) of latent i:
 //!   dW_dec[i] = factor·Σ f·residual_t, dW_enc[i] = factor·Σ slope·x_t, db_enc[i] = factor·Σ slope,
-//!   db_dec = factor·Σ_t residual_t − Σ_i db_enc[i]·W_enc[i].
+//!   db_dec = factor·Σ_t residual_t − Σ_i db_enc[i]·W_enc[i], over the terms that the bias is part of.
 
 use rayon::prelude::*;
 
@@ -75,8 +75,8 @@ struct Piece<'a> {
     through_encoder: &'a mut [f32], // [d_in]
 }
 
-/// One Adam step of every array. The first term is the reconstruction's, the others share its x.
-pub fn update(weights: Weights, terms: &[Term], x: &[f32], numbers: &Adamw) {
+/// One Adam step of every array. All terms share their x; the decoder's bias is part of the first `whole` of them.
+pub fn update(weights: Weights, terms: &[Term], whole: usize, x: &[f32], numbers: &Adamw) {
     let Weights {
         encoder,
         encoder_bias,
@@ -127,7 +127,10 @@ pub fn update(weights: Weights, terms: &[Term], x: &[f32], numbers: &Adamw) {
     let mut gradient = vec![0.0f32; d];
     let mut share = vec![0.0f32; d];
     column_sums(&through_encoder, &mut gradient);
-    if let Some(term) = terms.first().filter(|term| !term.residual.is_empty()) {
+    for term in terms[..whole]
+        .iter()
+        .filter(|term| !term.residual.is_empty())
+    {
         column_sums(term.residual, &mut share);
         let factor = (-2.0 * term.scale) as f32;
         for (total, sum) in gradient.iter_mut().zip(&share) {

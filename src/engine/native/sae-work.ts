@@ -41,8 +41,19 @@ export interface SaeWork {
   selectAux(W_enc: Float32Array, b_enc: Float32Array, latents: Int32Array, k: number): number;
   /** Copies a term's codes into arrays that are long enough. */
   copyCodes(aux: boolean, rowStart: Int32Array, latent: Int32Array, value: Float32Array): void;
-  /** Residuals and slopes of both terms, the second's target being the first's residual; Σ‖residual‖² of each. */
-  residual(W_dec: Float32Array): number[];
+  /** Other values for the first term's codes. */
+  setValues(values: Float32Array): void;
+  /**
+   * Residuals and slopes of the first term, of its codes below each width, and of the second term, whose target is the
+   * first's residual; Σ‖residual‖² of the first, of the second, and of all the narrower ones.
+   */
+  residual(W_dec: Float32Array, widths: Uint32Array): number[];
+  /** Copies the first term's slopes into an array that is long enough. */
+  copySlopes(out: Float32Array): void;
+  /** Other slopes for the first term. */
+  setSlopes(slopes: Float32Array): void;
+  /** Σ‖x − Σ v W_dec‖² with other values for the first term's codes, and the slopes that go with it. */
+  evaluate(W_dec: Float32Array, values: Float32Array, slopes: Float32Array): number;
   /**
    * One Adam step on W_enc (latent-major), b_enc, W_dec and b_dec, decoder rows held at `norms`. `arrays`
    * are these four, their first moments and their second moments; numbers are [lr, beta1, beta2, eps,

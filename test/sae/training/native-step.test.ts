@@ -2,14 +2,19 @@
 // every array after several steps, at odd sizes and with what is special (ties, NaN, no codes, a wrong guess).
 import { createHash } from "node:crypto";
 import { afterAll, expect } from "vitest";
-import type { SaeArchitecture } from "../../../sae/architectures.ts";
+import {
+  architectureNames,
+  architectures,
+  type SaeArchitecture,
+} from "../../../sae/architectures.ts";
 import { initialiseSae } from "../../../sae/initialise.ts";
 import { saeConfig } from "../../../sae/sae.ts";
 import { nativeStepKernels } from "../../../sae/training/native-step.ts";
+import { objectives } from "../../../sae/training/objectives/index.ts";
 import { type SaeTrainOptions, saeTrainDefaults } from "../../../sae/training/options.ts";
 import { plainStepKernels } from "../../../sae/training/plain-step.ts";
 import { prepareStep } from "../../../sae/training/step.ts";
-import type { StepKernels } from "../../../sae/training/step-kernels.ts";
+import type { SelectionRule, StepKernels } from "../../../sae/training/step-kernels.ts";
 import {
   enterTraining,
   saeArrayNames,
@@ -22,7 +27,10 @@ import { draw } from "../support/random-sae.ts";
 
 const native = testWith("native", await missingNative());
 const addon = saeAddon() as SaeAddon;
-const options: SaeTrainOptions = { ...saeTrainDefaults, steps: 10, deadAfterTokens: 50, kAux: 3 };
+const options: SaeTrainOptions = {
+  ...{ ...saeTrainDefaults, steps: 10, deadAfterTokens: 50, kAux: 3 },
+  ...{ sparsityWarmup: 0, targetL0: 2, l1Coefficient: 0.3 },
+};
 
 afterAll(async () => {
   await useBackend("wasm");
@@ -35,15 +43,24 @@ function fresh(
   k: number,
   rows: Float32Array,
 ): TrainingSae {
-  const cfg = saeConfig({ architecture, d_in, d_sae, k, hook_name: "hook_embed" });
-  return enterTraining(initialiseSae(cfg, rows, createRng(5)), 1, true);
+  const cfg = saeConfig({
+    ...{ architecture, d_in, d_sae, hook_name: "hook_embed" },
+    k: architectures[architecture].k === "none" ? null : k,
+    matryoshka_widths:
+      architecture === "matryoshka_batchtopk"
+        ? [...new Set([Math.ceil(d_sae / 5), Math.ceil(d_sae / 2), d_sae])]
+        : null,
+  });
+  const sae = initialiseSae(cfg, rows, createRng(5));
+  if (architecture === "jumprelu") sae.threshold?.fill(0.4);
+  return enterTraining(sae, 1, true, options);
 }
 
 function codesOf({ codes }: StepKernels, d_sae: number) {
   return codes.toCodes(d_sae);
 }
 
-for (const architecture of ["topk", "batchtopk"] as const) {
+for (const architecture of architectureNames) {
   for (const [d_in, d_sae, k, n] of [
     [1, 1, 1, 1],
     [5, 7, 2, 3],
@@ -63,7 +80,8 @@ for (const architecture of ["topk", "batchtopk"] as const) {
         expect(codes.latent).toEqual(wanted.latent);
         expect(codes.value).toBeAllclose(wanted.value, { rtol: 1e-4, atol: 1e-5 });
         for (const [key, value] of Object.entries(want.figures)) {
-          expect(got.figures[key as keyof typeof want.figures]).toBeCloseTo(value, 3);
+          const ratio = { rtol: 1e-6, atol: 5e-4 };
+          expect([got.figures[key as keyof typeof want.figures]]).toBeAllclose([value], ratio);
         }
         expect(ours.threshold).toBeCloseTo(plain.threshold, 5);
         got.apply(step, 1e-3);
@@ -73,10 +91,19 @@ for (const architecture of ["topk", "batchtopk"] as const) {
             const tolerance = { rtol: 1e-3, atol: group === "weights" ? 2e-4 : 1e-5 };
             expect(ours[group][name]).toBeAllclose(plain[group][name], tolerance);
           }
+          for (const name of Object.keys(plain.own)) {
+            expect(ours.own[name][group]).toBeAllclose(plain.own[name][group], {
+              ...{ rtol: 1e-3, atol: 2e-4 },
+            });
+          }
         }
       }
     });
   }
+}
+
+function ruleOf(sae: TrainingSae, n: number): SelectionRule {
+  return objectives[sae.cfg.architecture].rule({ sae, n, step: 1, options });
 }
 
 /** Selects with biases alone (weights and rows are zero), so that every row has the same pre-activations. */
@@ -92,7 +119,8 @@ async function selectBiases(
   sae.weights.b_enc.set(biases);
   const results = [];
   for (const kernels of [nativeStepKernels(addon), plainStepKernels(2, biases.length)]) {
-    const least = await kernels.select(sae, rows, null);
+    const rule = ruleOf(sae, n);
+    const least = await kernels.select(sae, rows, rule, null);
     const { rowStart, latent } = codesOf(kernels, biases.length);
     const byRow = Array.from({ length: n }, (_, t) => [
       ...latent.subarray(rowStart[t], rowStart[t + 1]),
@@ -149,8 +177,9 @@ native("a guess that is far too high costs time only", async () => {
   const [kernels, plain] = [nativeStepKernels(addon), plainStepKernels(12, 50)];
   for (const threshold of [1e6, 0.5, 0]) {
     sae.threshold = threshold;
-    const least = await kernels.select(sae, rows, null);
-    expect(least).toBeCloseTo(await plain.select(sae, rows, null), 4);
+    const rule = ruleOf(sae, 40);
+    const least = await kernels.select(sae, rows, rule, null);
+    expect(least).toBeCloseTo(await plain.select(sae, rows, rule, null), 4);
     expect(codesOf(kernels, 50).latent).toEqual(codesOf(plain, 50).latent);
   }
 });

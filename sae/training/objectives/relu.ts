@@ -1,0 +1,26 @@
+/**
+ * @file ReLU with an L1 penalty weighted by the decoder's norms (Bricken et al. 2023, with the weights of the April
+ * 2024 update): λ · mean_t Σ_i f_i ‖W_dec[i, :]‖. Norms are held where they are, so the penalty's gradient along a
+ * decoder row, which could only change its norm, is none.
+ */
+import { followTarget } from "./l1-controller.ts";
+import { firing, type Objective, warmedUp } from "./objective.ts";
+
+/** f = ReLU(pre) with an L1 penalty. */
+export const relu: Objective = {
+  rule: ({ sae }) => ({ kind: "above", threshold: new Float32Array(sae.cfg.d_sae) }),
+  slopes({ sae, n, step, options }, kernels) {
+    followTarget(sae, firing(kernels) / n, options);
+    const lambda = sae.lambda * warmedUp(step, options);
+    const slopes = kernels.slopes();
+    const { latent, value, nnz } = kernels.codes;
+    let sum = 0;
+    for (let p = 0; p < nnz; p++) {
+      const norm = sae.norms[latent[p]];
+      sum += value[p] * norm;
+      slopes[p] -= (lambda * norm) / 2;
+    }
+    kernels.takeSlopes();
+    return { penalty: (lambda * sum) / n, gradients: {} };
+  },
+};
