@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { addFlag, choice, count, each, type FlagOptions } from "./flags.ts";
 import { modelTypes } from "./plan/model-types.ts";
+import { saeArchitectureNames } from "./plan/sae-architectures.ts";
 
 /** Their heading in --help. */
 const planGroup = "Plan (each also as SAE_CARRY_<FLAG>; docs/plan.md has every key):";
@@ -25,8 +26,12 @@ export function addPlanFlags(command: Command): void {
   flag("--text <path>", "the corpus: a text file, a .jsonl file, or a folder of text files");
   flag("--model <dir>", "a Hugging Face model folder to start from");
   addFlag(command, "--hook <name...>", "hooks that get an SAE", { parse: each, group: planGroup });
-  const architectures = ["batchtopk", "topk"] as const;
-  flag("--arch <name>", "SAE architecture", choice("--arch", architectures), architectures);
+  flag(
+    "--arch <name>",
+    "SAE architecture",
+    choice("--arch", saeArchitectureNames),
+    saeArchitectureNames,
+  );
   flag("--d-sae <n>", "latents of an SAE", count("--d-sae"));
   flag("--k <n>", "active latents for a token", count("--k"));
   addFlag(command, "--no-sae", "grow the model alone: no SAE, no features", { group: planGroup });

@@ -81,6 +81,7 @@ export const saeDefaults: Omit<SaePlan, "hook"> = {
   architecture: "batchtopk",
   d_sae: 768,
   k: 16,
+  matryoshka_widths: null,
   tokens: 600_000,
   batch_tokens: 2048,
   lr: 4e-3,
@@ -88,7 +89,19 @@ export const saeDefaults: Omit<SaePlan, "hook"> = {
   decay: 0.3,
   aux_coefficient: 1,
   dead_after_tokens: 40_000,
+  sparsity_warmup: 0.1,
+  l1_coefficient: 1,
+  l0_coefficient: 1,
+  sparsity_mode: "step",
+  tanh_scale: 4,
+  bandwidth: 0.5,
+  init_threshold: 0.5,
 };
+
+/** `saes[].matryoshka_widths` of a matryoshka_batchtopk SAE. */
+export function defaultMatryoshkaWidths(d_sae: number): number[] {
+  return [...new Set([8, 4, 2, 1].map((share) => Math.ceil(d_sae / share)))];
+}
 
 /** The residual stream after the middle of the model. */
 export function defaultHook(layers: number): string {

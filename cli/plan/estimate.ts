@@ -130,7 +130,8 @@ function estimateStage(
         saeTokens += tokens;
         // Side by side on one stream of activations, which a forward pass (a third of training) makes.
         flops +=
-          (2 * latents + 12 * sae.k) * width * tokens + (perToken(of) / 3) * Math.max(...lengths);
+          (2 * latents + 12 * activeLatents(sae)) * width * tokens +
+          (perToken(of) / 3) * Math.max(...lengths);
       }
     }
   }
@@ -226,8 +227,14 @@ function diskBytes(
     numbers += (saes + 1) * 2 * (latents + addedLatents(plan, i)) * dModel(configs[i]);
     // The dump: activations and codes of held-out tokens.
     numbers +=
-      plan.eval.tokens * plan.saes.reduce((sum, { k }) => sum + dModel(configs[i]) + 2 * k, 0);
+      plan.eval.tokens *
+      plan.saes.reduce((sum, sae) => sum + dModel(configs[i]) + 2 * activeLatents(sae), 0);
   });
   const moments = stages.reduce((sum, { optimizer_bytes }) => sum + optimizer_bytes, 0);
   return Math.round(floatBytes * numbers + moments);
+}
+
+// Without a target nobody knows; a twentieth of the latents is what penalties often come to.
+function activeLatents({ k, d_sae }: ResolvedPlan["saes"][number]): number {
+  return k ?? Math.ceil(d_sae / 20);
 }

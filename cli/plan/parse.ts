@@ -9,7 +9,7 @@ import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml
 import type { z } from "zod";
 import { decodeUtf8, UsageError } from "../../src/io/index.ts";
 import { nearest } from "../suggest.ts";
-import { planKeys, schemaAt } from "./keys.ts";
+import { type KeySchema, planKeys, schemaAt } from "./keys.ts";
 import { planSchema } from "./schema.ts";
 import type { PlanInput } from "./types.ts";
 
@@ -143,10 +143,15 @@ function planProblem(
   });
 }
 
+/** Whether a key takes whole numbers, null beside them or not. */
+function isInteger(schema: KeySchema | undefined): boolean {
+  return schema?.type === "integer" || (schema?.anyOf?.some(isInteger) ?? false);
+}
+
 function expectation(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case "invalid_type":
-      if (schemaAt(issue.path)?.type === "integer") return "a whole number";
+      if (isInteger(schemaAt(issue.path))) return "a whole number";
       return (
         { int: "a whole number", number: "a number", array: "a list", object: "keys and values" }[
           issue.expected as string

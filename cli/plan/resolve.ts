@@ -11,7 +11,6 @@ import {
   checkpointStageRate,
   contextTokens,
   corpusDefaults,
-  defaultHook,
   defaultNewLatents,
   defaultPreset,
   defaultStageName,
@@ -22,11 +21,12 @@ import {
   planDefaults,
   presets,
   reportDefaults,
-  saeDefaults,
   stageTrainDefaults,
   trainDefaults,
   vocabularySize,
 } from "./defaults.ts";
+import { defined } from "./defined.ts";
+import { type Fail, folded, resolveSaes } from "./resolve-saes.ts";
 import type {
   CorpusInput,
   CorpusPlan,
@@ -35,7 +35,6 @@ import type {
   ModelPlan,
   PlanInput,
   ResolvedPlan,
-  SaePlan,
   StageInput,
   StagePlan,
   StageTrainPlan,
@@ -98,8 +97,6 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
 
 /** What the plan says of a checkpoint by path. */
 type Checkpoint = ModelSizes & { readonly family: string };
-
-type Fail = (key: string, expected: string, got: string, hint?: string) => never;
 
 // A run holds its base model, so a stored plan (every size spelled out) doesn't need the original any more.
 function readCheckpoint({ model, tokenizer }: PlanInput, folder: string): Checkpoint | null {
@@ -212,30 +209,6 @@ function resolveTokenizer(
   };
 }
 
-function resolveSaes(
-  inputs: NonNullable<PlanInput["saes"]>,
-  model: ModelPlan,
-  fail: Fail,
-): SaePlan[] {
-  const saes = inputs.map((input) => ({
-    ...saeDefaults,
-    hook: defaultHook(model.layers),
-    ...defined(input),
-  }));
-  for (const [i, sae] of saes.entries()) {
-    if (saes.findIndex((other) => folded(other.name) === folded(sae.name)) !== i) {
-      fail(`saes[${i}].name`, "a name of its own", sae.name);
-    }
-    if (sae.k > sae.d_sae) {
-      fail(`saes[${i}].k`, `at most d_sae (${sae.d_sae})`, `${sae.k}`);
-    }
-    if (sae.warmup + sae.decay > 1) {
-      fail(`saes[${i}].decay`, "warmup + decay of at most 1", `${sae.warmup} + ${sae.decay}`);
-    }
-  }
-  return saes;
-}
-
 function resolveStages(
   inputs: readonly StageInput[],
   base: TrainPlan,
@@ -320,15 +293,4 @@ function neurons(size: Growth, width: number): number {
 
 function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, i) => from + i);
-}
-
-// Names become folders, and some file systems don't tell cases apart.
-function folded(name: string): string {
-  return name.toLowerCase();
-}
-
-function defined<T extends object>(value: T | undefined): Partial<T> {
-  return Object.fromEntries(
-    Object.entries(value ?? {}).filter(([, inner]) => inner !== undefined),
-  ) as Partial<T>;
 }

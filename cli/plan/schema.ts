@@ -5,6 +5,7 @@
 import { z } from "zod";
 import { depthMethodNames, widthMethodNames } from "./growth-methods.ts";
 import { modelTypes } from "./model-types.ts";
+import { saeArchitectureNames } from "./sae-architectures.ts";
 import type { PlanInput } from "./types.ts";
 
 const count = z.int().min(0);
@@ -139,9 +140,21 @@ const sae = z.strictObject({
     .describe(
       "where it reads, under TransformerLens's name; default: the residual stream after the middle layer",
     ),
-  architecture: z.enum(["batchtopk", "topk"]).describe("how latents are selected"),
+  architecture: z
+    .enum(saeArchitectureNames)
+    .describe("how latents are selected: see docs/methods.md, 2"),
   d_sae: positive.describe("number of latents"),
-  k: positive.describe("latents active for a token (batchtopk: on average)"),
+  k: positive
+    .nullable()
+    .describe(
+      "latents active for a token: exactly (topk), on average (batchtopk, matryoshka_batchtopk), or the L0 that a penalty is steered to (jumprelu, gated, standard; null = coefficients as given)",
+    ),
+  matryoshka_widths: z
+    .array(positive)
+    .nullable()
+    .describe(
+      "matryoshka_batchtopk: widths of the prefixes that reconstruct by themselves, ascending to d_sae; null = an eighth, a quarter, half and all of d_sae",
+    ),
   tokens: positive.describe("tokens to train on"),
   batch_tokens: positive.describe("tokens in a step"),
   lr: rate.describe("peak learning rate"),
@@ -152,6 +165,27 @@ const sae = z.strictObject({
     .min(0)
     .describe("weight of the auxiliary loss that revives dead latents"),
   dead_after_tokens: positive.describe("a latent that has not fired for so many tokens is dead"),
+  sparsity_warmup: share.describe(
+    "share of the steps over which a penalty rises from 0 (jumprelu, gated, standard)",
+  ),
+  l1_coefficient: z
+    .number()
+    .gt(0)
+    .describe(
+      "weight of the norm-weighted L1 penalty, at the start where k steers it (gated, standard)",
+    ),
+  l0_coefficient: z.number().gt(0).describe("weight of jumprelu's penalty, over d_in"),
+  sparsity_mode: z
+    .enum(["step", "tanh"])
+    .describe("jumprelu: count latents, or tanh(tanh_scale · f · decoder norm)"),
+  tanh_scale: z.number().gt(0).describe("jumprelu: steepness of the tanh"),
+  bandwidth: z
+    .number()
+    .gt(0)
+    .describe(
+      "jumprelu: width of the window around a threshold in which it feels a gradient, where activations have the norm √d_in on average",
+    ),
+  init_threshold: z.number().gt(0).describe("jumprelu: first threshold, in the same frame"),
 });
 
 const expand = z.strictObject({

@@ -2,6 +2,7 @@
 // Field names are the keys of plan.yaml. Paths in a resolved plan are absolute; the stored file has them relative to
 // the run folder, so that a run can be moved together with its inputs and goes on from any working directory.
 
+import type { SaeArchitecture } from "../../sae/index.ts";
 import type { DocumentFilter, LabelOrder } from "../../src/data/index.ts";
 import type { DepthMethodName, GrowthMethodName } from "../../src/expansion/index.ts";
 
@@ -92,9 +93,12 @@ export interface ModelPlan {
 export interface SaePlan {
   readonly name: string;
   readonly hook: string;
-  readonly architecture: "batchtopk" | "topk";
+  readonly architecture: SaeArchitecture;
   readonly d_sae: number;
-  readonly k: number;
+  /** Latents active for a token: exactly, on average, or as the target of a penalty; null = no target. */
+  readonly k: number | null;
+  /** Nested prefixes of matryoshka_batchtopk, ascending to d_sae; null for the others. */
+  readonly matryoshka_widths: readonly number[] | null;
   readonly tokens: number;
   readonly batch_tokens: number;
   readonly lr: number;
@@ -104,6 +108,14 @@ export interface SaePlan {
   readonly decay: number;
   readonly aux_coefficient: number;
   readonly dead_after_tokens: number;
+  /** Share of the steps over which a penalty rises from 0. */
+  readonly sparsity_warmup: number;
+  readonly l1_coefficient: number;
+  readonly l0_coefficient: number;
+  readonly sparsity_mode: "step" | "tanh";
+  readonly tanh_scale: number;
+  readonly bandwidth: number;
+  readonly init_threshold: number;
 }
 
 /** A size as the author writes it: absolute (`96`), a factor (`1.5x`) or an increment (`+2`). */

@@ -1,4 +1,5 @@
 /** The top of the page: title, stages, what the run is, and links to its parts. */
+import { architectures, type SaeArchitecture } from "../../sae/index.ts";
 import { html, type Markup } from "../page/html.ts";
 import type { RunData } from "../run-data.ts";
 import { stagePills } from "../view/stages.ts";
@@ -28,5 +29,5 @@ export function header(run: RunData, shown: number, parts: readonly Part[]): Mar
 }
 
 function architecture(name: string): string {
-  return { batchtopk: "BatchTopK", topk: "TopK" }[name] ?? name;
+  return name in architectures ? architectures[name as SaeArchitecture].title : name;
 }

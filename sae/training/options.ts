@@ -24,8 +24,8 @@ export interface SaeTrainOptions {
   readonly targetL0: number | null;
   /** Where λ of the L1 penalty begins (standard, gated); where it stays without a target. */
   readonly l1Coefficient: number;
-  /** How fast λ follows a target: see l1-controller.ts. */
-  readonly l1Rate: number;
+  /** How fast λ follows a target (l1-controller.ts); null = 0.03 a step, or what lets it change by e⁶ in a shorter run. */
+  readonly l1Rate: number | null;
   /** λ of JumpReLU's penalty over d_in, the squared norm of an average activation in the scaled frame. */
   readonly l0Coefficient: number;
   /** JumpReLU: `step` counts the latents (or, with a target, steers their number); `tanh` is a soft count. */
@@ -56,7 +56,7 @@ export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
   sparsityWarmup: 0.1,
   targetL0: null,
   l1Coefficient: 1,
-  l1Rate: 0.03,
+  l1Rate: null,
   l0Coefficient: 1,
   sparsityMode: "step",
   tanhScale: 4,

@@ -9,9 +9,10 @@ import type { TrainingSae } from "../training-sae.ts";
 export function followTarget(
   sae: TrainingSae,
   l0: number,
-  { targetL0, l1Rate }: Pick<SaeTrainOptions, "targetL0" | "l1Rate">,
+  { targetL0, l1Rate, steps }: Pick<SaeTrainOptions, "targetL0" | "l1Rate" | "steps">,
 ): void {
   if (targetL0 === null) return;
+  const rate = l1Rate ?? Math.max(0.03, 6 / steps);
   const off = Math.max(-1, Math.min(1, l0 / targetL0 - 1));
-  sae.lambda *= Math.exp(l1Rate * off);
+  sae.lambda *= Math.exp(rate * off);
 }

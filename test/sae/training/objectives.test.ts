@@ -237,14 +237,16 @@ function naiveThresholdGradient(sae: TrainingSae, options: SaeTrainOptions): Flo
 
 test("the coefficient of an L1 penalty rises while too many latents fire and falls while too few do", () => {
   const sae = made("standard", base);
-  followTarget(sae, 20, { targetL0: 10, l1Rate: 0.1 });
+  followTarget(sae, 20, { targetL0: 10, l1Rate: 0.1, steps: 9 });
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.1), 12);
-  followTarget(sae, 100, { targetL0: 10, l1Rate: 0.1 }); // no faster than for twice as many
+  followTarget(sae, 100, { targetL0: 10, l1Rate: 0.1, steps: 9 }); // no faster than for twice as many
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.2), 12);
-  followTarget(sae, 5, { targetL0: 10, l1Rate: 0.1 });
+  followTarget(sae, 5, { targetL0: 10, l1Rate: 0.1, steps: 9 });
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.15), 12);
-  followTarget(sae, 5, { targetL0: null, l1Rate: 0.1 });
+  followTarget(sae, 5, { targetL0: null, l1Rate: 0.1, steps: 9 });
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.15), 12);
+  followTarget(sae, 100, { targetL0: 10, l1Rate: null, steps: 12 }); // a short run moves it faster
+  expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.65), 12);
 });
 
 test("an SAE that enters training and leaves it again is the same, in any frame", () => {

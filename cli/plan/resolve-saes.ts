@@ -1,0 +1,60 @@
+/** @file `saes:` with every default spelled out, and what no single key of an SAE shows checked. */
+import { defaultHook, defaultMatryoshkaWidths, saeDefaults } from "./defaults.ts";
+import { defined } from "./defined.ts";
+import type { ModelPlan, PlanInput, SaePlan } from "./types.ts";
+
+/** Refuses a key. */
+export type Fail = (key: string, expected: string, got: string, hint?: string) => never;
+
+/** A name in the form in which two that share a folder are equal: some file systems don't tell cases apart. */
+export function folded(name: string): string {
+  return name.toLowerCase();
+}
+
+/** Resolves the plan's SAEs. Errors: by `fail`, naming the key. */
+export function resolveSaes(
+  inputs: NonNullable<PlanInput["saes"]>,
+  model: Pick<ModelPlan, "layers">,
+  fail: Fail,
+): SaePlan[] {
+  const saes = inputs.map((input): SaePlan => {
+    const sae = { ...saeDefaults, hook: defaultHook(model.layers), ...defined(input) };
+    if (sae.architecture !== "matryoshka_batchtopk" || sae.matryoshka_widths !== null) return sae;
+    return { ...sae, matryoshka_widths: defaultMatryoshkaWidths(sae.d_sae) };
+  });
+  for (const [i, sae] of saes.entries()) {
+    const at = (key: keyof SaePlan): string => `saes[${i}].${key}`;
+    if (saes.findIndex((other) => folded(other.name) === folded(sae.name)) !== i) {
+      fail(at("name"), "a name of its own", sae.name);
+    }
+    checkK(sae, at("k"), fail);
+    checkWidths(sae, at("matryoshka_widths"), fail);
+    if (sae.warmup + sae.decay > 1) {
+      fail(at("decay"), "warmup + decay of at most 1", `${sae.warmup} + ${sae.decay}`);
+    }
+  }
+  return saes;
+}
+
+/** Architectures whose penalty can do without a target. */
+const penalised: readonly string[] = ["standard", "gated", "jumprelu"];
+
+function checkK({ k, d_sae, architecture }: SaePlan, key: string, fail: Fail): void {
+  if (k === null && !penalised.includes(architecture)) {
+    fail(key, `a number of latents, for ${architecture}`, "null");
+  }
+  if (k !== null && k > d_sae) fail(key, `at most d_sae (${d_sae})`, `${k}`);
+}
+
+function checkWidths(
+  { architecture, matryoshka_widths: widths, d_sae }: SaePlan,
+  key: string,
+  fail: Fail,
+): void {
+  if (widths === null) return;
+  if (architecture !== "matryoshka_batchtopk") fail(key, `null, for ${architecture}`, `${widths}`);
+  const ascends = widths.every((width, i) => width > (widths[i - 1] ?? 0));
+  if (!ascends || widths.at(-1) !== d_sae) {
+    fail(key, `ascending widths that end with d_sae (${d_sae})`, widths.join(", "));
+  }
+}

@@ -1,0 +1,72 @@
+// A run with an SAE of every architecture, trained side by side, carried through an expansion and trained on.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { StageEvaluation } from "../../../cli/run/tasks/evaluate.ts";
+import { architectureNames, loadSae } from "../../../sae/index.ts";
+import { readJson } from "../../../src/io/index.ts";
+import { testBackend } from "../../support/backend.ts";
+import { runCommand } from "../../support/command-line.ts";
+import { smallText } from "../../support/small-run.ts";
+
+let folder = "";
+const stage = (...parts: string[]): string => join(folder, "run", "stages", ...parts);
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "architectures-"));
+  writeFileSync(join(folder, "my.txt"), smallText(1500));
+  const saes = architectureNames.map(
+    (name) => `  - {name: ${name}, architecture: ${name}, hook: blocks.0.hook_resid_post, \
+d_sae: 24, k: 4, tokens: 12000, batch_tokens: 256}`,
+  );
+  writeFileSync(
+    join(folder, "plan.yaml"),
+    `workers: 1
+data: {path: my.txt, context: 16}
+tokenizer: {vocab_size: 280}
+model: {d_model: 12, layers: 1, heads: 2, train: {tokens: 4000, batch_tokens: 256}}
+saes:
+${saes.join("\n")}
+stages: [{expand: {width: 18}, train: {tokens: 1000}, carry: {new_latents: 4, tokens: 3000}}]
+controls: {preset: quick, arms: [frozen]}
+eval: {tokens: 2000, min_firings: 5, bootstrap: 20}
+`,
+  );
+  const flags = ["--backend", testBackend, "--out", join(folder, "run")];
+  const { code, err } = await runCommand("expand-and-track", join(folder, "plan.yaml"), ...flags);
+  expect(code, err).toBe(0);
+}, 240_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe.each(architectureNames)("%s", (name) => {
+  const figures = (of: string, arm: string) => {
+    const { saes } = readJson(stage(of, "eval.json")) as StageEvaluation;
+    return saes.find((sae) => sae.sae === name && sae.arm === arm);
+  };
+
+  test("learns the activations with about four latents a token", () => {
+    const base = figures("00-base", "carried");
+    // in so few steps an L1 penalty still shrinks what it keeps
+    expect(base?.fvu).toBeLessThan(name === "standard" || name === "gated" ? 0.95 : 0.8);
+    expect(base?.l0).toBeGreaterThan(2.5);
+    expect(base?.l0).toBeLessThan(6.5);
+  });
+
+  test("has the same latents right after the expansion", () => {
+    const check = readJson(stage("01-wider", "carried", name, "check.json")) as {
+      readonly same_latents: number;
+      readonly fvu_parent: number;
+      readonly fvu_parent_frame: number;
+    };
+    expect(check.same_latents).toBeGreaterThan(1 - 1e-4);
+    expect(check.fvu_parent_frame).toBeCloseTo(check.fvu_parent, 5);
+  });
+
+  test("trains on with its new latents, and comes out as what it was", () => {
+    const sae = loadSae(stage("01-wider", "sae", name));
+    expect(sae.cfg).toMatchObject({ architecture: name, d_in: 18, d_sae: 28 });
+    expect(figures("01-wider", "carried")?.fvu).toBeLessThan(1);
+    if (name === "matryoshka_batchtopk") expect(sae.cfg.matryoshka_widths).toEqual([3, 6, 12, 28]);
+  });
+});
