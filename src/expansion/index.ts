@@ -17,6 +17,7 @@ export {
   planExpansion,
   plannedMap,
 } from "./expand-model.ts";
+export { growCheckpoint } from "./grow-checkpoint.ts";
 export { type GrowthText, textNeeded } from "./ligo/grow-with-ligo.ts";
 export { type LearnOptions, type LearnStep, learnDefaults } from "./ligo/learn-operators.ts";
 export { composeMaps } from "./map/compose-maps.ts";
