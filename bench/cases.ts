@@ -83,6 +83,17 @@ function gemmCase(rows: number, inner: number, columns: number): BenchCase {
   };
 }
 
+const expandSizes = {
+  layers: 12,
+  width: 768,
+  heads: 12,
+  vocab: 50257,
+  context: 1024,
+  factor: 2,
+  noise: 0,
+  files: 0,
+};
+
 const dumpSizes = { width: 768, rows: 4096, batches: 16 };
 
 /** All benchmarks, in the order they run. */
@@ -104,11 +115,27 @@ export const benchCases: readonly BenchCase[] = [
     task: "expand",
     unit: "ms",
     amount: 1,
-    sizes: { layers: 12, width: 768, heads: 12, vocab: 50257, context: 1024, factor: 2 },
+    sizes: expandSizes,
     peers: [
       python("HyperCloning in PyTorch", "hypercloning", true),
       { name: "copying the child's bytes", side: "node", variant: "copy" },
     ],
+  },
+  {
+    name: "expand-noise-124m-2x",
+    task: "expand",
+    unit: "ms",
+    amount: 1,
+    sizes: { ...expandSizes, noise: 1 },
+    peers: [python("HyperCloning in PyTorch", "hypercloning")],
+  },
+  {
+    name: "expand-files-124m-2x",
+    task: "expand",
+    unit: "ms",
+    amount: 1,
+    sizes: { ...expandSizes, files: 1 },
+    peers: [python("HyperCloning in PyTorch", "hypercloning")],
   },
   {
     name: "dump-200mb",

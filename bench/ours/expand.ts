@@ -1,18 +1,23 @@
-/** Widening a GPT-2 of random weights by a whole factor, and copying as many bytes as the child has. */
+/**
+ * Widening a GPT-2 of random weights by a whole factor, in memory (with noise on the copies where `noise` is 1) or, where
+ * `files` is 1, from a checkpoint on disk to another, flushed; and copying as many bytes as the child has.
+ */
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { createRng } from "../../src/engine/index.ts";
-import { expandModel } from "../../src/expansion/index.ts";
+import { expandCheckpoint, expandModel } from "../../src/expansion/index.ts";
 import {
   type Gpt2Config,
   gpt2Config,
   gpt2Shapes,
   type HostModel,
   initGpt2,
+  openCheckpoint,
   saveModel,
 } from "../../src/models/index.ts";
 import type { PrepareTask } from "./task.ts";
 
-/** Sizes layers, heads, width, vocab, context, factor. The numbers told are Σ|w| of two of the child's tensors. */
+/** Sizes layers, heads, width, vocab, context, factor, noise, files. The numbers told are Σ|w| of two of the child's tensors. */
 export const prepareExpand: PrepareTask = async ({ variant, sizes, folder }) => {
   const { layers, heads, width, vocab, context, factor } = sizes;
   const size = { vocab_size: vocab, n_positions: context, n_layer: layers };
@@ -37,6 +42,18 @@ export const prepareExpand: PrepareTask = async ({ variant, sizes, folder }) => 
     positions: "interleaved",
     noise_db: sizes.noise === 1 ? 0 : null,
   } as const;
+  if (sizes.files === 1) {
+    return async (count) => {
+      for (let i = 0; i < count; i++) {
+        const out = join(folder, "ours");
+        rmSync(out, { recursive: true, force: true });
+        mkdirSync(out);
+        const opened = openCheckpoint(join(folder, "model"));
+        await expandCheckpoint(opened, out, options, createRng("growth"));
+      }
+      return undefined;
+    };
+  }
   return async (count) => {
     let child: HostModel<Gpt2Config> | undefined;
     for (let i = 0; i < count; i++) {

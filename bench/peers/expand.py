@@ -1,4 +1,5 @@
-"""HyperCloning (Samragh et al. 2024, arXiv 2409.12903) of a GPT-2, from the paper's equations; no noise.
+"""HyperCloning (Samragh et al. 2024, arXiv 2409.12903) of a GPT-2, from the paper's equations, without noise or with
+its noise: normal numbers, added to one copy of a matrix's inputs and taken from the other.
 
 A matrix that reads n copies becomes W tiled n × n and divided by n, one that only writes them is tiled along its
 outputs, norms and biases are repeated; heads are copied whole. The final norm is divided by n, which does for
@@ -6,8 +7,22 @@ tied embeddings what the paper's 1/n on the unembedding does. Only the tensors a
 initialised at random first, as a user's code would.
 """
 
+import os
+import shutil
+
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+
+
+def add_noise(name, value, n):
+    """0 dB: as strong as the weights it falls on. Between the first two copies of the inputs, as is the package's way."""
+    if value.ndim != 2 or "wte" in name or "wpe" in name:
+        return value
+    half = value.shape[0] // n
+    noise = torch.randn(half, value.shape[1]) * value.square().mean().sqrt()
+    value[:half] += noise
+    value[half : 2 * half] -= noise
+    return value
 
 
 def clone(name, value, n):
@@ -35,9 +50,27 @@ def prepare(variant, sizes, folder):
     n = sizes["factor"]
 
     @torch.inference_mode()
+    def from_files(count):
+        out = f"{folder}/peer"
+        for _ in range(count):
+            shutil.rmtree(out, ignore_errors=True)
+            os.mkdir(out)
+            values = load_file(f"{folder}/model/model.safetensors")
+            child = {name: clone(name, value, n) for name, value in values.items()}
+            save_file(child, f"{out}/model.safetensors", {"format": "pt"})
+            with open(f"{out}/model.safetensors", "rb") as file:
+                os.fsync(file.fileno())
+        return {}
+
+    if sizes["files"] == 1:
+        return from_files
+
+    @torch.inference_mode()
     def run(count):
         for _ in range(count):
             child = {name: clone(name, value, n) for name, value in parent.items()}
+            if sizes["noise"] == 1:
+                child = {name: add_noise(name, value, n) for name, value in child.items()}
             # the sums of two tensors say whether both sides made the same child
             wte = next(value for name, value in child.items() if name.endswith("wte.weight"))
             fc = next(value for name, value in child.items() if name.endswith("h.0.mlp.c_fc.weight"))

@@ -120,6 +120,8 @@ test("widening by two doubles Σ|w| of the embedding and of the MLP's input weig
   expect(losses?.[0]).toBeCloseTo(2 * sum("transformer.wte.weight"), 3);
   expect(losses?.[1]).toBeCloseTo(2 * sum("transformer.h.0.mlp.c_fc.weight"), 3);
   expect(await (await prepareExpand({ ...request, variant: "copy" }))(1)).toBeUndefined();
+  await (await prepareExpand({ ...request, sizes: { ...sizes, files: 1 } }))(2);
+  expect(readSafetensors(folder("ours", "model.safetensors")).tensors.size).toBe(tensors.size);
 });
 
 test("a dump holds every batch, and the raw file as many numbers", async () => {

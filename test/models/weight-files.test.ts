@@ -90,6 +90,30 @@ test.each([
   },
 );
 
+test("a checkpoint is replaced whole: a failure half-way leaves the one before, and other files stay", () => {
+  const limits = { maxShardBytes: 12_000 };
+  saveModel(at("model"), model, limits);
+  writeFileSync(at("model", "tokenizer.json"), "{}");
+  mkdirSync(at("model", "notes"));
+  writeFileSync(at("model", "notes", "a.txt"), "kept");
+  const before = readdirSync(at("model")).sort();
+  const weights = new Map(roughModel(roughConfigs.llama, 2).weights);
+  const last = [...weights.keys()].at(-1) as string;
+  const { shape, data } = weights.get(last)!;
+  weights.set(last, { shape, data: (data as Float32Array).map(() => 1e6) });
+  const large = { ...model, weights };
+  expect(() => saveModel(at("model"), large, { ...limits, dtype: "F16" })).toThrow(/F16/);
+  expect(readdirSync(at("model")).sort()).toEqual(before);
+  expect(readdirSync(at()).filter((name) => name.startsWith("."))).toEqual([]);
+  expect(loadModel(at("model"))).toEqual(model);
+  saveModel(at("model"), large);
+  expect(readdirSync(at("model")).sort()).toEqual(
+    ["config.json", "model.safetensors", "notes", "tokenizer.json"].sort(),
+  );
+  expect(readFileSync(at("model", "notes", "a.txt"), "utf8")).toBe("kept");
+  expect(loadModel(at("model"))).toEqual(large);
+});
+
 test("numbers beyond float16 are refused, and bfloat16 takes them", () => {
   const weights = new Map(model.weights);
   weights.set("model.norm.weight", { shape: [28], data: new Float32Array(28).fill(7e4) });
