@@ -25,12 +25,15 @@ export interface FitOptions {
   readonly mapBytes?: number;
   /** Bytes that the sums of hooks that are fitted together may take; one hook is always taken. Default 512 MB. */
   readonly sumBytes?: number;
-  /** Sequences per forward pass. Default 16. */
+  /** Sequences per forward pass. Default: as many as have 1,024 tokens. */
   readonly batchSequences?: number;
 }
 
 /** Off the residual stream, hooks are fitted up to this width of the child: a map takes the square of it. */
 const widestUnits = 256;
+
+/** A pass keeps every layer's values till it ends: 4,096 tokens of a model of 70M parameters took 3 GB. */
+const tokensPerPass = 1024;
 
 /** The first token of a sequence is left out: where language models park attention it is unlike all others. */
 const skip = 1;
@@ -44,7 +47,12 @@ export async function fitMaps(
   child: Model,
   map: ExpansionMap,
   { fit, heldOut }: { readonly fit: FitSequences; readonly heldOut: FitSequences },
-  { hooks = [], mapBytes = 2 ** 30, sumBytes = 2 ** 29, batchSequences = 16 }: FitOptions = {},
+  {
+    hooks = [],
+    mapBytes = 2 ** 30,
+    sumBytes = 2 ** 29,
+    batchSequences = Math.max(1, Math.floor(tokensPerPass / fit.context)),
+  }: FitOptions = {},
 ): Promise<ExpansionMap> {
   const fitted = new Map<string, DenseMap>();
   const scores = new Map<string, { readonly r2: number; readonly r2_unfitted: number }>();
