@@ -159,49 +159,52 @@ export function sharedSizes(config: LlamaSharedConfig): Omit<ModelSizes, "expert
 }
 
 /** What the families with Llama's norms and attention have in common. */
-export const llamaShared: Omit<
-  Family<LlamaConfig | MixtralConfig>,
-  | "title"
-  | "modelTypes"
-  | "parse"
-  | "sized"
-  | "json"
-  | "sizes"
-  | "shapes"
-  | "initial"
-  | "mlpPoints"
-  | "block"
-> = {
-  resized: (config, sizes) => ({
-    ...config,
-    vocab_size: sizes.vocabSize,
-    hidden_size: sizes.dModel,
-    num_attention_heads: sizes.nHead,
-    num_key_value_heads: sizes.nKvHead,
-    head_dim: sizes.headDim,
-    num_hidden_layers: sizes.nLayer,
-    intermediate_size: sizes.dMlp,
-    rms_norm_eps: sizes.normEps,
-    rope: sizes.rope ?? config.rope,
-  }),
-  blockName,
-  embedding: "model.embed_tokens.weight",
-  unembedding: "lm_head.weight",
-  finalGain: "model.norm.weight",
-  canonicalName: (name) => (/^(model|lm_head)\./.test(name) ? name : `model.${name}`),
-  isBuffer: (name) => buffer.test(name),
-  isParallel: () => false,
-  attention: (config) => ({
-    kvHeads: config.num_key_value_heads,
-    rotary: ropeRotary(config.rope, config.head_dim),
-  }),
-  positions: () => null,
-  finalNorm: (param, config, x) => rmsNorm(x, param("model.norm.weight"), config.rms_norm_eps),
-};
+export function llamaShared<C extends LlamaConfig | MixtralConfig>(): Pick<
+  Family<C>,
+  | "resized"
+  | "blockName"
+  | "embedding"
+  | "unembedding"
+  | "finalGain"
+  | "canonicalName"
+  | "isBuffer"
+  | "isParallel"
+  | "attention"
+  | "positions"
+  | "finalNorm"
+> {
+  return {
+    resized: (config, sizes) => ({
+      ...config,
+      vocab_size: sizes.vocabSize,
+      hidden_size: sizes.dModel,
+      num_attention_heads: sizes.nHead,
+      num_key_value_heads: sizes.nKvHead,
+      head_dim: sizes.headDim,
+      num_hidden_layers: sizes.nLayer,
+      intermediate_size: sizes.dMlp,
+      rms_norm_eps: sizes.normEps,
+      rope: sizes.rope ?? config.rope,
+    }),
+    blockName,
+    embedding: "model.embed_tokens.weight",
+    unembedding: "lm_head.weight",
+    finalGain: "model.norm.weight",
+    canonicalName: (name) => (/^(model|lm_head)\./.test(name) ? name : `model.${name}`),
+    isBuffer: (name) => buffer.test(name),
+    isParallel: () => false,
+    attention: (config) => ({
+      kvHeads: config.num_key_value_heads,
+      rotary: ropeRotary(config.rope, config.head_dim),
+    }),
+    positions: () => null,
+    finalNorm: (param, config, x) => rmsNorm(x, param("model.norm.weight"), config.rms_norm_eps),
+  };
+}
 
 /** Llama, Mistral, Qwen2 and Qwen3. */
 export const llama: Family<LlamaConfig> = {
-  ...(llamaShared as Family<LlamaConfig>),
+  ...llamaShared<LlamaConfig>(),
   title: "Llama",
   modelTypes: llamaTypes,
   parse: parseLlamaConfig,

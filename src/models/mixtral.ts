@@ -113,7 +113,7 @@ function block(param: Param, config: MixtralConfig, layer: number): Block {
 
 /** Mixtral. */
 export const mixtral: Family<MixtralConfig> = {
-  ...(llamaShared as Family<MixtralConfig>),
+  ...llamaShared<MixtralConfig>(),
   title: "Mixtral",
   modelTypes: ["mixtral"],
   parse: parseMixtralConfig,
