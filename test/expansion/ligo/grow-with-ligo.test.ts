@@ -93,7 +93,7 @@ beforeAll(async () => {
   corpus = await realText({ context, vocabulary, maxTokens: 40_000 });
   text = { train: corpus.train, heldOut: spreadSequences(corpus.heldOut, 64) };
   for (const [name, config] of Object.entries(bases)) {
-    const steps = 150;
+    const steps = 120;
     const rng = createRng(name);
     const start = initModel(config, rng.fork("start"));
     const trainer = createLmTrainer(start, { ...lmTrainDefaults, steps, lr: 1e-2 });
@@ -103,7 +103,7 @@ beforeAll(async () => {
     parents.set(name, await trainer.model());
     trainer.dispose();
   }
-}, 60_000);
+}, 180_000);
 
 const grow = (name: string, more: Partial<ExpandOptions> = {}, seed = 1) =>
   expandModel(parents.get(name)!, { ...options, ...growths[name], ...more }, createRng(seed), text);
