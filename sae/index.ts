@@ -28,6 +28,17 @@ export {
   latentFeatures,
 } from "./features.ts";
 export { equaliseThresholds, fold, foldDecoderNorms, foldRescaling } from "./fold.ts";
+export {
+  type FoundSae,
+  type ReadSaeOptions,
+  readSaeFolder,
+  requireHook,
+  type SaeFormat,
+  type SaeFormatTraits,
+  saeFormatNames,
+  saeFormatOf,
+  saeFormats,
+} from "./formats/sae-folder.ts";
 export { loadSae, type SaveSaeOptions, saveSae } from "./formats/saelens.ts";
 export { activationScale, scaleFrame } from "./frame.ts";
 export { appendLatents, growSae } from "./grow.ts";

@@ -32,6 +32,21 @@ export class StoredTensors {
     return tensor.data;
   }
 
+  /** Takes a tensor of any shape and type. Errors: UsageError where there is none of that name. */
+  takeAny(name: string): HostTensor {
+    const tensor = this.#tensors.get(name);
+    if (!tensor) {
+      throw new UsageError({
+        code: "sae-tensor",
+        where: `${this.#path}: ${name}`,
+        expected: "a tensor",
+        got: "none of that name",
+      });
+    }
+    this.#tensors.delete(name);
+    return tensor;
+  }
+
   /** Errors: UsageError where a tensor was not taken. */
   finish(what: string): void {
     if (this.#tensors.size === 0) return;

@@ -77,3 +77,4 @@ export {
   writeSafetensors,
 } from "./safetensors.ts";
 export { SafetensorsSink } from "./safetensors-sink.ts";
+export { readTorchTensors, writeTorchTensors } from "./torch/tensors.ts";

@@ -1,0 +1,45 @@
+/**
+ * @file What other libraries' configuration files have no field for: it lies under `sae_carry` in them, which
+ * sparsify and dictionary_learning pass over, so that an SAE comes back from their formats as it went in.
+ */
+import type { SaeConfig } from "../sae.ts";
+import type { Fields } from "./fields.ts";
+
+const formatVersion = 1;
+
+/** The name of a hook that a file says nothing of. */
+export const unknownHook = "unknown";
+
+type Own = Pick<
+  SaeConfig,
+  "hook_name" | "model_name" | "context_size" | "first_tokens_excluded" | "aux_coefficient"
+>;
+
+/** The fields to store under `sae_carry`. */
+export function ownFields(cfg: SaeConfig): Readonly<Record<string, unknown>> {
+  const { hook_name, model_name, context_size, first_tokens_excluded, aux_coefficient } = cfg;
+  return {
+    format_version: formatVersion,
+    hook_name,
+    model_name,
+    context_size,
+    first_tokens_excluded,
+    aux_coefficient,
+  };
+}
+
+/** The fields that `ownFields` made; none where another library wrote the file. Errors: UsageError for another version. */
+export function readOwnFields(fields: Fields): Partial<Own> {
+  const ours = fields.optionalObject("sae_carry");
+  if (!ours) return {};
+  if (ours.number("format_version") !== formatVersion) {
+    ours.fail("format_version", String(formatVersion), ours.value("format_version"));
+  }
+  return {
+    hook_name: ours.string("hook_name"),
+    model_name: ours.string("model_name"),
+    context_size: ours.number("context_size"),
+    first_tokens_excluded: ours.number("first_tokens_excluded"),
+    aux_coefficient: ours.number("aux_coefficient"),
+  };
+}
