@@ -39,7 +39,8 @@ export function expandCost(
   const both = 4 * (parent.params + child.params);
   const maps = 8 * 4 * parent.d_model * child.d_model; // E and R of the stream and of the final norm
   const growing = 2 * largestBytes + (inMemory ? both : 0);
-  const comparing = measuredTokens > 0 ? both + 200e6 : 0;
+  // arrays that were let go are kept for later, up to 2 GiB
+  const comparing = measuredTokens > 0 ? 1.5 * both + Math.min(2 ** 31, 2 * both) : 0;
   const flops = 2 * (parent.params + child.params) * measuredTokens;
   return {
     bytes: child.params * floatBytes(dtype),
