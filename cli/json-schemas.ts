@@ -132,6 +132,23 @@ const carry = z.strictObject({
     .describe("null without --text and --model"),
 });
 
+const saeFormat = z.enum(["saelens", "sparsify", "dictionary_learning"]);
+
+function conversion<T extends string>(command: T) {
+  return z.strictObject({
+    ...header(command),
+    out: text,
+    from: saeFormat.describe("the library whose folder was read"),
+    to: saeFormat.describe("the library whose folder was written"),
+    architecture: text,
+    d_in: count,
+    d_sae: count,
+    k: measured.describe("latents a token, where the SAE has such a number"),
+    hook_name: text,
+    model_name: text,
+  });
+}
+
 const evaluate = z.strictObject({ ...header("eval"), ...evaluation });
 
 const doctor = z.strictObject({
@@ -376,6 +393,7 @@ const inspect = z.discriminatedUnion("kind", [
     ...header("inspect"),
     path: text,
     kind: z.literal("sae"),
+    stored_as: saeFormat.describe("the library whose files they are"),
     architecture: text,
     d_in: count,
     d_sae: count,
@@ -522,6 +540,16 @@ export const jsonDocuments: Readonly<Record<string, JsonDocument>> = {
   report: { title: "report", about: "what `report --json` prints", schema: report },
   expand: { title: "expand", about: "what `expand --json` prints", schema: expand },
   carry: { title: "carry", about: "what `carry --json` prints", schema: carry },
+  import: {
+    title: "import",
+    about: "what `import --json` prints",
+    schema: conversion("import"),
+  },
+  export: {
+    title: "export",
+    about: "what `export --json` prints",
+    schema: conversion("export"),
+  },
   eval: { title: "eval", about: "what `eval --json` prints", schema: evaluate },
   dump: { title: "dump", about: "what `dump --json` prints", schema: dump },
   inspect: {

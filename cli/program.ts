@@ -4,6 +4,8 @@
  */
 import { Command, type Option } from "commander";
 import { type Context, createContext, type Ending, type GlobalFlags } from "./context.ts";
+import { addExport, addImport } from "./convert-flags.ts";
+import { examples } from "./examples.ts";
 import { addFlag, byteCount, choice, count, each, real } from "./flags.ts";
 import type { Output } from "./output.ts";
 import { depthMethodNames, widthMethodNames } from "./plan/growth-methods.ts";
@@ -40,6 +42,8 @@ export function createProgram(output: Output, ending: Ending): Command {
   addReport(program, act);
   addExpand(program, act);
   addCarry(program, act);
+  addImport(program, act);
+  addExport(program, act);
   addEval(program, act);
   addDump(program, act);
   addInspect(program, act);
@@ -347,14 +351,15 @@ function addDoctor(program: Command, act: Act): void {
   );
 }
 
-type Action = (
+/** What a command does with its positionals, flags and context. */
+export type Action = (
   args: readonly string[],
   flags: Readonly<Record<string, never>>,
   context: Context,
 ) => Promise<void>;
 
 /** Makes an action into what commander calls. */
-type Act = (action: Action) => (...args: unknown[]) => Promise<void>;
+export type Act = (action: Action) => (...args: unknown[]) => Promise<void>;
 
 // Commander calls back with positionals, options, command; flags of the program and of the command come merged.
 function perform(action: Action, output: Output, ending: Ending): ReturnType<Act> {
@@ -368,8 +373,4 @@ function perform(action: Action, output: Output, ending: Ending): ReturnType<Act
       context.progress.end();
     }
   };
-}
-
-function examples(...lines: readonly string[]): string {
-  return `\nExamples:\n${lines.map((line) => `  $ sae-carry ${line}\n`).join("")}`;
 }

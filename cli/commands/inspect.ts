@@ -1,7 +1,7 @@
 /** @file `inspect`: says what a checkpoint, SAE, Arrow file, expansion map or run holds. */
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { loadSae, readLineage } from "../../sae/index.ts";
+import { readLineage, readSaeFolder, saeFormatOf } from "../../sae/index.ts";
 import { readMap, sizeInfo } from "../../src/expansion/index.ts";
 import { inspectFile, readJson, readManifest, UsageError } from "../../src/io/index.ts";
 import { familyTitle, hookNames, loadModel, modelSizes } from "../../src/models/index.ts";
@@ -33,6 +33,8 @@ async function find(path: string): Promise<Finding> {
     "map.safetensors",
     "cfg.json",
     "sae_weights.safetensors",
+    "sae.safetensors",
+    "ae.pt",
     "model.safetensors",
   ];
   if (stats && whole.includes(basename(path))) return findInFolder(dirname(path));
@@ -42,7 +44,7 @@ async function find(path: string): Promise<Finding> {
 async function findInFolder(dir: string): Promise<Finding> {
   const holds = (name: string): boolean => existsSync(join(dir, name));
   if (isRunFolder(dir)) return findRun(dir);
-  if (holds("cfg.json")) return findSae(dir);
+  if (holds("cfg.json") || holds("ae.pt")) return findSae(dir);
   // A folder that `expand` wrote holds the bigger model and the map to it; the map tells more.
   if (holds("map.json")) return findMap(dir);
   if (holds("config.json")) return findModel(dir);
@@ -103,11 +105,13 @@ function findModel(dir: string): Finding {
 }
 
 function findSae(dir: string): Finding {
-  const { cfg } = loadSae(dir);
+  const { sae, format } = readSaeFolder(dir, { from: saeFormatOf(dir) ?? "saelens" });
+  const { cfg } = sae;
   const lineage = lineageCounts(join(dir, "lineage.arrow"));
   return {
     document: {
       kind: "sae",
+      stored_as: format,
       architecture: cfg.architecture,
       d_in: cfg.d_in,
       d_sae: cfg.d_sae,
@@ -117,7 +121,7 @@ function findSae(dir: string): Finding {
       lineage,
     },
     rows: [
-      ["kind", `${cfg.architecture} SAE`],
+      ["kind", `${cfg.architecture} SAE, stored as ${format}`],
       ["hook", cfg.hook_name],
       ["model", cfg.model_name],
       ["inputs", cfg.d_in],
