@@ -235,7 +235,7 @@ function addCarry(program: Command, act: Act): void {
   const command = program
     .command("carry")
     .description("carry an SAE through a written expansion map")
-    .argument("<sae>", "an SAE folder (cfg.json, sae_weights.safetensors)");
+    .argument("<sae>", "an SAE folder of any known library");
   addFlag(command, "--expansion <dir>", "folder with map.json and map.safetensors");
   addFlag(command, "--new-latents <n>", "latents to append (needs --text and --model)", {
     parse: count("--new-latents", 0),

@@ -9,10 +9,11 @@ import {
   checkCarry,
   freshLineage,
   growSae,
-  loadSae,
   modelActivations,
   readLineage,
+  readSaeFolder,
   type Sae,
+  saeFormatOf,
   saveSae,
   writeLineage,
 } from "../../sae/index.ts";
@@ -65,7 +66,7 @@ export async function carry(dir: string, flags: CarryFlags, context: Context): P
         text === undefined ? (model === undefined ? "neither" : "--model alone") : "--text alone",
     });
   }
-  const sae = loadSae(dir);
+  const { sae } = readSaeFolder(dir, { from: saeFormatOf(dir) ?? "saelens" });
   const map = readMap(expansion);
   const carried = carrySae(sae, map);
   if (context.dryRun) {

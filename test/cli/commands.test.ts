@@ -285,6 +285,14 @@ describe("carry", () => {
     expect(ancestors[5]).toEqual([{ stage: "resid", latent: 5 }]);
   });
 
+  test("an SAE in another library's folder is carried as the same SAE in ours", async () => {
+    const there = ["--to", "dictionary_learning", "--out", at("theirs")];
+    await answer("export", "export", small.sae, ...there);
+    const line = ["--expansion", at("bigger"), "--out", at("theirs-carried")];
+    await answer("carry", "carry", at("theirs"), ...line);
+    expect(loadSae(at("theirs-carried"))).toEqual(loadSae(at("carried")));
+  });
+
   test("says by which map an SAE goes where growth is not exact", async () => {
     const net2net = ["expand", small.model, "--width", "16", "--method", "net2net"];
     await answer("expand", ...net2net, "--text", small.text, "--out", at("near"));
