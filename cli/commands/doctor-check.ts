@@ -11,6 +11,7 @@ import {
   placeModel,
   unembedding,
 } from "../../src/models/index.ts";
+import { growthSumsError } from "./doctor-growth.ts";
 import { largestDifference, random, rng } from "./doctor-numbers.ts";
 import { type CheckedOperation, checkedOperations, tokenLosses } from "./doctor-operations.ts";
 import { codesError, matchesError, stepsError } from "./doctor-sae.ts";
@@ -44,6 +45,7 @@ const plans: readonly Planned[] = [
     tolerance: 1e-5,
     error: async () => (await expansion()).boundary,
   },
+  { name: "expansion: sums over weights", tolerance: 2e-6, error: growthSumsError },
   { name: "SAE codes: TopK", tolerance: 1e-5, error: () => codesError("topk") },
   { name: "SAE codes: thresholds", tolerance: 1e-5, error: () => codesError("batchtopk") },
   { name: "SAE training: TopK", tolerance: 2e-5, error: () => stepsError("topk") },

@@ -5,6 +5,7 @@
  */
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -131,11 +132,25 @@ export function writeJsonAtomic(path: string, value: unknown): void {
   writeFileAtomic(path, `${JSON.stringify(value, plain, 2)}\n`);
 }
 
-/** Removes the temporary files and folders that killed processes left under `folder`; only its sole user may call it. */
+/** A folder that was moved aside for its successor, and the name it had. */
+const movedAside = /^\.(.+)\.old\.\d+\.partial$/;
+
+/** The name beside `path` to which process `pid` moves the folder there while its successor takes the place. */
+export function asideOf(path: string, pid: number = process.pid): string {
+  return temporaryBeside(`${path}.old`, pid);
+}
+
+/**
+ * Removes the temporary files and folders that killed processes left under `folder`, and puts a folder back that was
+ * moved aside and had no successor yet; only its sole user may call it.
+ */
 export function sweepTemporaries(folder: string): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    if (temporaryName.test(entry.name)) rmSync(path, { recursive: true, force: true });
+    const former = movedAside.exec(entry.name)?.[1];
+    if (former !== undefined && !existsSync(join(folder, former))) {
+      renameSync(path, join(folder, former));
+    } else if (temporaryName.test(entry.name)) rmSync(path, { recursive: true, force: true });
     else if (entry.isDirectory()) sweepTemporaries(path);
   }
 }

@@ -2,11 +2,11 @@
  * @file Folders that are there whole or not at all: written beside their place under a temporary name and renamed into
  * it. What was there before is moved aside for the moment between two renames, and is put back when the second fails.
  * A process killed in that moment leaves both folders whole under their temporary names; killed before, it leaves the
- * old folder in place. `sweepTemporaries` removes what is left.
+ * old folder in place. `sweepTemporaries` puts the old one back where its place is empty and removes the rest.
  */
 import { cpSync, existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { syncFolder, temporaryBeside } from "./atomic-file.ts";
+import { asideOf, syncFolder, temporaryBeside } from "./atomic-file.ts";
 import { writeProblem } from "./file-errors.ts";
 
 /** Runs `write` on a temporary folder beside `path` and puts that in its place. Errors: those of `write`; RunError where the disk is full. */
@@ -66,7 +66,7 @@ class Swap {
     this.path = path;
     this.place = resolve(path);
     this.temporary = temporaryBeside(this.place);
-    this.former = temporaryBeside(`${this.place}.old`);
+    this.former = asideOf(this.place);
   }
 
   begin(): string {

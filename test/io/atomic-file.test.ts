@@ -1,6 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { asideOf } from "../../src/io/atomic-file.ts";
 import {
   AtomicSink,
   RunError,
@@ -131,4 +133,20 @@ test("a process killed in the middle leaves the old file, and its temporary file
 
 test("writing undefined as JSON is a mistake of ours, not a file", () => {
   expect(() => writeJsonAtomic(file("x.json"), undefined)).toThrow(/internal/);
+});
+
+test("a folder that was moved aside comes back where its successor never came, and goes where it did", () => {
+  for (const [name, hasSuccessor] of [
+    ["killed", false],
+    ["done", true],
+  ] as const) {
+    const aside = asideOf(file("runs", name), 4242);
+    mkdirSync(aside, { recursive: true });
+    writeFileSync(join(aside, "model"), "old");
+    if (hasSuccessor) mkdirSync(file("runs", name));
+  }
+  sweepTemporaries(file("runs"));
+  expect(readdirSync(file("runs")).sort()).toEqual(["done", "killed"]);
+  expect(readFileSync(file("runs", "killed", "model"), "utf8")).toBe("old");
+  expect(readdirSync(file("runs", "done"))).toEqual([]);
 });
