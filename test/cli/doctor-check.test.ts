@@ -28,6 +28,7 @@ function percentOff(kernel: (...args: never[]) => unknown): (...args: unknown[])
         values[j] = 1.01 * value;
       });
     }
+    if (result instanceof Float64Array) return result.map((value) => 1.01 * value);
     return typeof result === "number" ? 1.01 * result : result;
   };
 }
