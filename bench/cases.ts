@@ -118,6 +118,7 @@ export const benchCases: readonly BenchCase[] = [
     sizes: expandSizes,
     peers: [
       python("HyperCloning in PyTorch", "hypercloning", true),
+      python("HyperCloning in PyTorch, its model built first", "hypercloning-model"),
       { name: "copying the child's bytes", side: "node", variant: "copy" },
     ],
   },

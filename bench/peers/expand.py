@@ -3,10 +3,13 @@ its noise: normal numbers, added to one copy of a matrix's inputs and taken from
 
 A matrix that reads n copies becomes W tiled n × n and divided by n, one that only writes them is tiled along its
 outputs, norms and biases are repeated; heads are copied whole. The final norm is divided by n, which does for
-tied embeddings what the paper's 1/n on the unembedding does. Only the tensors are made: no model is built and
-initialised at random first, as a user's code would.
+tied embeddings what the paper's 1/n on the unembedding does.
+
+`hypercloning` makes only the tensors. `hypercloning-model` does what the authors' package does for its users: it builds
+the child from its configuration, which draws random weights for it, and then puts the cloned ones in their place.
 """
 
+import json
 import os
 import shutil
 
@@ -41,6 +44,23 @@ def clone(name, value, n):
     return value.repeat(n)
 
 
+def model_builder(folder, n):
+    """A function that builds the child, n times as wide, as transformers does from a configuration."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    with open(f"{folder}/model/config.json") as file:
+        fields = json.load(file)
+    for name in ("n_embd", "n_head", "n_inner"):
+        fields[name] *= n
+    config = GPT2Config.from_dict(fields)
+
+    def build():
+        with torch.inference_mode(False):
+            return GPT2LMHeadModel(config)
+
+    return build
+
+
 def load(variant):
     return f"PyTorch {torch.__version__}"
 
@@ -64,11 +84,16 @@ def prepare(variant, sizes, folder):
 
     if sizes["files"] == 1:
         return from_files
+    build = model_builder(folder, n) if variant == "hypercloning-model" else None
 
     @torch.inference_mode()
     def run(count):
         for _ in range(count):
+            model = build() if build else None
             child = {name: clone(name, value, n) for name, value in parent.items()}
+            if model is not None:
+                for name, parameter in model.named_parameters():
+                    parameter.data = child[name]
             if sizes["noise"] == 1:
                 child = {name: add_noise(name, value, n) for name, value in child.items()}
             # the sums of two tensors say whether both sides made the same child
