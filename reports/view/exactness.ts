@@ -1,6 +1,6 @@
 /** How exact each expansion was, how exact the carry, and whether the child has left the parent's image. */
 import type { RunData } from "../run-data.ts";
-import { compact, decimal, percent, small } from "./format.ts";
+import { decimal, percent, small } from "./format.ts";
 import { growthLabel, sizeLabel, sizeOf, stageLabel } from "./stages.ts";
 
 /** One expansion, as printed. */
@@ -8,11 +8,8 @@ export interface ExactnessRow {
   readonly stage: string;
   readonly growth: string;
   readonly method: string;
-  readonly parameters: string;
   readonly maxDifference: string;
   readonly kl: string;
-  /** "4.120 → 4.310": both models on the same tokens, nats. */
-  readonly losses: string;
   /** The lowest R² of the maps fitted where the method is not exact. */
   readonly fitR2: string;
   readonly worstBoundary: string;
@@ -40,9 +37,6 @@ export function exactnessRows(run: RunData): ExactnessRow[] {
     const worst = Math.max(0, ...(exactness?.boundaries ?? []).map(({ rel_err }) => rel_err ?? 0));
     const { max_abs_dlogit: difference = null, kl = null } = exactness ?? {};
     const r2 = map?.hooks.flatMap((hook) => hook.r2 ?? []) ?? [];
-    const parameters = map
-      ? `${compact(map.parent.params)} → ${compact(map.child.params)}`
-      : compact(evaluation?.model.params ?? null);
     const after = (measure: "off_image" | "copy_spread"): string => {
       const values = evaluation?.[measure] ?? null;
       return values === null
@@ -54,10 +48,8 @@ export function exactnessRows(run: RunData): ExactnessRow[] {
         stage: stageLabel(stage.name),
         growth: growthLabel(sizeOf(run, index - 1), sizeOf(run, index)),
         method: map?.method ?? "",
-        parameters,
         maxDifference: small(difference),
         kl: small(kl === null ? null : Math.max(0, kl)),
-        losses: `${decimal(exactness?.loss_parent, 3)} → ${decimal(exactness?.loss_child, 3)}`,
         fitR2: decimal(r2.length === 0 ? null : Math.min(...r2), 3),
         worstBoundary: exactness === null || exactness.boundaries.length === 0 ? "–" : small(worst),
         isExact:
