@@ -82,9 +82,26 @@ def prepare(variant, sizes, folder):
                 os.fsync(file.fileno())
         return {}
 
-    if sizes["files"] == 1:
-        return from_files
     build = model_builder(folder, n) if variant == "hypercloning-model" else None
+
+    def whole_models(count):
+        from transformers import GPT2LMHeadModel
+
+        out = f"{folder}/peer"
+        for _ in range(count):
+            shutil.rmtree(out, ignore_errors=True)
+            values = dict(GPT2LMHeadModel.from_pretrained(f"{folder}/model").named_parameters())
+            model = build()
+            with torch.no_grad():
+                for name, parameter in model.named_parameters():
+                    parameter.data = clone(name, values[name].data, n)
+            model.save_pretrained(out)
+            with open(f"{out}/model.safetensors", "rb") as file:
+                os.fsync(file.fileno())
+        return {}
+
+    if sizes["files"] == 1:
+        return whole_models if build else from_files
 
     @torch.inference_mode()
     def run(count):
