@@ -15,6 +15,8 @@ export type LossCurve = readonly {
   readonly loss: number;
 }[];
 
+type LossPointOf = LossCurve[number];
+
 /** Two losses at one amount of training. */
 export interface Matched {
   readonly axis: Axis;
@@ -27,7 +29,7 @@ export interface Matched {
 
 /**
  * The points of an arm, with the end points that the stages' evaluations state, in order. One at the curve's
- * end takes the place of what training logged there: it was measured on more text.
+ * end takes the place of what training logged there, for it was measured on more text.
  */
 export function lossCurve(
   lines: readonly LossPoint[],
@@ -44,10 +46,21 @@ export function lossCurve(
       ? []
       : [{ tokens, flops: flops ?? null, loss: held_out_loss }],
   );
-  const end = Math.max(...logged.map(({ tokens }) => tokens));
-  const isInside = ({ tokens }: { readonly tokens: number }): boolean => tokens < end;
-  // of points at one amount the last wins: an expansion's first over its parent's end, but not over the curve's own end
-  const points = [...stated.filter(isInside), ...logged, ...stated.filter((p) => !isInside(p))];
+  const end = logged.reduce<LossPointOf | null>((a, b) => (a && a.tokens > b.tokens ? a : b), null);
+  const last = stated.at(-1);
+  const isEnd =
+    end !== null &&
+    last !== undefined &&
+    end.tokens >= last.tokens &&
+    logged.every((point) => point === end || point.tokens < last.tokens);
+  // training ends with a whole batch, so that the end is logged a little beyond the amount that is stated
+  const points = isEnd
+    ? [
+        ...stated.slice(0, -1),
+        ...logged.filter((point) => point !== end),
+        { ...end, loss: last.loss },
+      ]
+    : [...stated, ...logged];
   return points.sort((a, b) => a.tokens - b.tokens);
 }
 

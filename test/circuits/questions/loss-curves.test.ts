@@ -30,6 +30,16 @@ test("a curve takes the held-out losses of one arm's language model, and the sta
   ]);
 });
 
+test("the evaluated end takes the place of what training logged at its last, whole batch", () => {
+  const curve = lossCurve([line(100, 5), line(408, 4)], "carried", [
+    { held_out_loss: 3, tokens_trained: 400, flops_trained: 4000 },
+  ]);
+  expect(curve).toEqual([
+    { tokens: 100, flops: 1000, loss: 5 },
+    { tokens: 408, flops: 4080, loss: 3 },
+  ]);
+});
+
 test("a loss is read by straight lines in the logarithm, halfway at the geometric mean", () => {
   const curve = lossCurve([line(100, 5), line(400, 3)], "carried", []);
   expect(lossAt(curve, "tokens", 200)).toBeCloseTo(4, 12);
