@@ -15,6 +15,7 @@ import { overviews } from "./sections/overview.ts";
 import { questionsSection } from "./sections/questions.ts";
 import { repeatSection } from "./sections/repeat.ts";
 import { saesSection } from "./sections/saes.ts";
+import { isGrowthAlone } from "./view/growth.ts";
 import { latentPayload } from "./view/latent-payload.ts";
 
 /** Renders report.html of the run in `runDir`. Errors: UsageError when that is no run or holds a damaged file. */
@@ -26,7 +27,7 @@ export function renderReport(runDir: string): string {
 export function renderRun(run: RunData): string {
   const drawing = new Drawing();
   const shown = shownStage(run);
-  const hasSaes = run.plan.text === null || run.plan.saes.length > 0;
+  const hasSaes = !isGrowthAlone(run);
   const sections: readonly (readonly [...Part, Markup | null])[] = [
     ["questions", "Five questions", questionsSection(run)],
     ["latents", "Latents", latentsSection(hasSaes)],

@@ -3,6 +3,11 @@ import type { GrowthSummary, RunData } from "../run-data.ts";
 import { compact, decimal, interval, percent, signed, small } from "./format.ts";
 import { growthLabel, sizeLabel, sizeOf, stageLabel } from "./stages.ts";
 
+/** Whether the plan has no SAE: then losses are all there is to say. */
+export function isGrowthAlone({ plan }: RunData): boolean {
+  return plan.text !== null && plan.saes.length === 0;
+}
+
 /** One stage. */
 export interface GrowthRow {
   readonly stage: string;

@@ -6,6 +6,7 @@
 import type { Interval, PersistenceSummary, RunData, StageEvaluation } from "../run-data.ts";
 import { throughAll } from "./fates.ts";
 import { count, decimal, interval, inWords, percent, plural, signed } from "./format.ts";
+import { isGrowthAlone } from "./growth.ts";
 import { growthPhrase, sizeOf, stageLabel } from "./stages.ts";
 
 /** A stretch of a sentence; a tone stands out. */
@@ -66,11 +67,6 @@ export function verdictView(run: RunData, index: number): VerdictView {
     ],
     alarms: [...failedChecks(persistence), ...failedGates],
   };
-}
-
-/** Whether the plan has no SAE: then losses are all there is to say. */
-function isGrowthAlone({ plan }: RunData): boolean {
-  return plan.text !== null && plan.saes.length === 0;
 }
 
 function growthVerdict(
