@@ -63,9 +63,12 @@ export async function prepareStep(
   const aux = dead.length > 0 && aux_coefficient > 0 ? { dead, k: kAux } : null;
 
   const least = await kernels.select(sae, rows, objective.rule(batch), aux);
-  objective.selected?.(batch, kernels, least);
+  objective.selected?.(batch, least);
+  const { value, nnz } = kernels.codes;
+  const pre = objective.encode ? value.slice(0, nnz) : value;
+  objective.encode?.(batch, kernels, pre);
   const squares = kernels.residual(sae, objective.widths?.(sae) ?? []);
-  const own = objective.slopes?.(batch, kernels) ?? { penalty: 0, gradients: {} };
+  const own = objective.slopes?.(batch, kernels, pre) ?? { penalty: 0, gradients: {} };
   const scale = 1 / n;
   const auxScale = aux ? (aux_coefficient * Math.min(dead.length / kAux, 1)) / n : 0;
   const fired = countFirings(sae.sinceFired, kernels.codes, n);

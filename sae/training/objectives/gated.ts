@@ -7,28 +7,23 @@
 import { followTarget } from "./l1-controller.ts";
 import { firing, type Objective, warmedUp } from "./objective.ts";
 
-/** Pre-activations of the gates of the last selection, by the kernels' code buffer. */
-const gates = new WeakMap<object, Float32Array>();
-
 /** A gate and a magnitude that share their direction. */
 export const gated: Objective = {
   rule: ({ sae }) => ({ kind: "above", threshold: new Float32Array(sae.cfg.d_sae) }),
-  selected({ sae }, kernels) {
+  encode({ sae }, kernels, gates) {
     const { latent, value, nnz } = kernels.codes;
     const { r_mag, c_mag } = sae.own;
-    gates.set(kernels.codes, value.slice(0, nnz));
     for (let p = 0; p < nnz; p++) {
       const i = latent[p];
-      value[p] = Math.max(0, Math.exp(r_mag.weights[i]) * value[p] + c_mag.weights[i]);
+      value[p] = Math.max(0, Math.exp(r_mag.weights[i]) * gates[p] + c_mag.weights[i]);
     }
     kernels.takeValues();
   },
-  slopes({ sae, n, step, options }, kernels) {
+  slopes({ sae, n, step, options }, kernels, open) {
     followTarget(sae, firing(kernels) / n, options);
     const lambda = sae.lambda * warmedUp(step, options);
     const { latent, value, nnz } = kernels.codes;
     const { r_mag, c_mag } = sae.own;
-    const open = gates.get(kernels.codes) as Float32Array; // [nnz], all > 0
     const slopes = kernels.slopes();
     const auxiliary = kernels.evaluate(sae, open);
     const gradients = {

@@ -7,28 +7,23 @@
  */
 import { firing, type Objective, warmedUp } from "./objective.ts";
 
-/** Pre-activations of the last selection, by the kernels' code buffer. */
-const selected = new WeakMap<object, Float32Array>();
-
 /** A threshold per latent. */
 export const jumprelu: Objective = {
   rule({ sae, options: { bandwidth } }) {
     const threshold = sae.own.threshold.weights.map((theta) => Math.max(0, theta - bandwidth / 2));
     return { kind: "above", threshold };
   },
-  selected({ sae }, kernels) {
+  encode({ sae }, kernels, pre) {
     const { latent, value, nnz } = kernels.codes;
     const theta = sae.own.threshold.weights;
-    selected.set(kernels.codes, value.slice(0, nnz));
-    for (let p = 0; p < nnz; p++) if (value[p] <= theta[latent[p]]) value[p] = 0;
+    for (let p = 0; p < nnz; p++) if (pre[p] <= theta[latent[p]]) value[p] = 0;
     kernels.takeValues();
   },
-  slopes({ sae, n, step, options }, kernels) {
+  slopes({ sae, n, step, options }, kernels, pre) {
     const { bandwidth, sparsityMode, targetL0, l0Coefficient, tanhScale } = options;
     const lambda = l0Coefficient * sae.cfg.d_in * warmedUp(step, options);
     const { latent, value, nnz } = kernels.codes;
     const theta = sae.own.threshold.weights;
-    const pre = selected.get(kernels.codes) as Float32Array; // [nnz]
     const slopes = kernels.slopes();
     const l0 = firing(kernels) / n;
     const off = targetL0 === null ? 0 : l0 / targetL0 - 1;

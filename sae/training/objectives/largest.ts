@@ -14,7 +14,7 @@ export const topk: Objective = {
 /** The k·n largest of the batch. */
 export const batchtopk: Objective = {
   rule: ({ sae, n }) => ({ kind: "largest", total: Math.round((sae.cfg.k as number) * n) }),
-  selected({ sae, options: { thresholdRate } }, _kernels, least) {
+  selected({ sae, options: { thresholdRate } }, least) {
     sae.threshold =
       sae.threshold > 0 ? sae.threshold + thresholdRate * (least - sae.threshold) : least;
   },

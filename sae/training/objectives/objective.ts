@@ -32,10 +32,12 @@ export interface Objective {
   rule(batch: Batch): SelectionRule;
   /** Widths of prefixes that reconstruct by themselves, beside the whole. */
   widths?(sae: TrainingSae): readonly number[];
-  /** After the selection: from pre-activations to codes, in place. `least` is the smallest value kept. */
-  selected?(batch: Batch, kernels: StepKernels, least: number): void;
-  /** After the residuals: penalties into the slopes, gradients of the own arrays. */
-  slopes?(batch: Batch, kernels: StepKernels): ObjectiveFigures;
+  /** After a selection by rank: `least` is the smallest value kept. */
+  selected?(batch: Batch, least: number): void;
+  /** After the selection: from the pre-activations [nnz] to codes, in the kernels' place. */
+  encode?(batch: Batch, kernels: StepKernels, pre: Float32Array): void;
+  /** After the residuals: penalties into the slopes, gradients of the own arrays. `pre` where `encode` had it. */
+  slopes?(batch: Batch, kernels: StepKernels, pre: Float32Array): ObjectiveFigures;
 }
 
 /** Share of a coefficient at a step: rises from 0 over the sparsity warm-up. */
