@@ -70,29 +70,30 @@ export function llamaConfig(sizes: LlamaSizes, where = "model"): LlamaConfig {
   return parseLlamaConfig({ model_type: "llama", ...rest, ...ropeFields(rope) }, where);
 }
 
-/** The configuration of a new model; its heads make up the width. Errors: UsageError when the sizes don't fit together. */
+/** The fields of a new model that Llama and its relatives share; its heads make up the width. */
+export function newModelFields(sizes: NewModelSizes): Record<string, number> {
+  return {
+    vocab_size: sizes.vocabSize,
+    max_position_embeddings: sizes.context,
+    hidden_size: sizes.dModel,
+    num_hidden_layers: sizes.nLayer,
+    num_attention_heads: sizes.nHead,
+    num_key_value_heads: sizes.nKvHead,
+    head_dim: sizes.dModel / sizes.nHead,
+    intermediate_size: sizes.dMlp,
+    bos_token_id: sizes.endOfText,
+    eos_token_id: sizes.endOfText,
+  };
+}
+
+/** The configuration of a new model. Errors: UsageError when the sizes don't fit together. */
 export function newLlamaConfig(
   model_type: LlamaType,
   sizes: NewModelSizes,
   where: string,
 ): LlamaConfig {
-  return parseLlamaConfig(
-    {
-      model_type,
-      vocab_size: sizes.vocabSize,
-      max_position_embeddings: sizes.context,
-      hidden_size: sizes.dModel,
-      num_hidden_layers: sizes.nLayer,
-      num_attention_heads: sizes.nHead,
-      num_key_value_heads: sizes.nKvHead,
-      head_dim: sizes.dModel / sizes.nHead,
-      intermediate_size: sizes.dMlp,
-      sliding_window: null, // Mistral's own default is 4096
-      bos_token_id: sizes.endOfText,
-      eos_token_id: sizes.endOfText,
-    },
-    where,
-  );
+  // Mistral's own default is a window of 4096
+  return parseLlamaConfig({ model_type, ...newModelFields(sizes), sliding_window: null }, where);
 }
 
 /** Reads the parsed JSON of a `config.json`. Errors: UsageError naming the field. */

@@ -4,7 +4,12 @@
  */
 import type { NewModelSizes } from "./config.ts";
 import { checkModelType, configFields } from "./config-fields.ts";
-import { type LlamaSharedConfig, parseSharedFields, ropeFields } from "./llama-config.ts";
+import {
+  type LlamaSharedConfig,
+  newModelFields,
+  parseSharedFields,
+  ropeFields,
+} from "./llama-config.ts";
 
 /** The fields of a Mixtral's `config.json` that decide the computation. */
 export interface MixtralConfig extends LlamaSharedConfig {
@@ -39,24 +44,9 @@ export function mixtralConfig(sizes: MixtralSizes, where = "model"): MixtralConf
   return parseMixtralConfig({ ...rest, model_type: "mixtral", ...ropeFields(rope) }, where);
 }
 
-/** The configuration of a new model with Mixtral's 8 experts, 2 a token; its heads make up the width. Errors: UsageError when the sizes don't fit together. */
+/** The configuration of a new model with Mixtral's 8 experts, 2 a token. Errors: UsageError when the sizes don't fit together. */
 export function newMixtralConfig(sizes: NewModelSizes, where: string): MixtralConfig {
-  return parseMixtralConfig(
-    {
-      model_type: "mixtral",
-      vocab_size: sizes.vocabSize,
-      max_position_embeddings: sizes.context,
-      hidden_size: sizes.dModel,
-      num_hidden_layers: sizes.nLayer,
-      num_attention_heads: sizes.nHead,
-      num_key_value_heads: sizes.nKvHead,
-      head_dim: sizes.dModel / sizes.nHead,
-      intermediate_size: sizes.dMlp,
-      bos_token_id: sizes.endOfText,
-      eos_token_id: sizes.endOfText,
-    },
-    where,
-  );
+  return parseMixtralConfig({ model_type: "mixtral", ...newModelFields(sizes) }, where);
 }
 
 /** Reads the parsed JSON of a `config.json`. Errors: UsageError naming the field. */
