@@ -329,7 +329,7 @@ export function spentBefore(
   const spent = { tokens: 0, flops: 0 };
   for (let index = 0; index < stage; index++) {
     const { tokens } = index === 0 ? plan.model.train : plan.stages[index - 1].train;
-    const { config } = loadModel(context.path(modelDir(plan, index)));
+    const config = loadConfig(context.path(modelDir(plan, index)));
     spent.tokens += tokens;
     spent.flops += tokens * trainingFlopsPerToken(config, plan.data.context);
     spent.flops += learningFlops(context, index);

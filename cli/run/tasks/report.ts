@@ -9,7 +9,6 @@ import {
   type StageEvidence,
 } from "../../../circuits/index.ts";
 import { renderReport } from "../../../reports/index.ts";
-import { readMap } from "../../../src/expansion/index.ts";
 import { readJson, readJsonl, writeFileAtomic, writeJsonAtomic } from "../../../src/io/index.ts";
 import { expansionDir, stageCount, stageDir, stageName } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
@@ -26,7 +25,10 @@ export async function reportTask(context: TaskContext): Promise<string[]> {
     stages.push({
       stage: stageName(plan, stage),
       eval: readJson(`${dir}/eval.json`) as EvalEvidence,
-      expansion: stage === 0 ? null : readMap(path(expansionDir(plan, stage))),
+      expansion:
+        stage === 0
+          ? null
+          : (readJson(path(expansionDir(plan, stage), "map.json")) as StageEvidence["expansion"]),
       persistence: existsSync(`${dir}/persistence.json`)
         ? (readJson(`${dir}/persistence.json`) as PersistenceEvidence)
         : null,
