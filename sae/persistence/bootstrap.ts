@@ -26,17 +26,34 @@ export interface Sample {
   readonly replicates: Float64Array;
 }
 
-/** The block of each token row: whole sequences, in order, in at most `blocks` runs of near equal length. */
+/**
+ * The block of each token row: whole sequences, in order, in at most `blocks` runs of near equal length.
+ * `sequenceLength` is the rows of every sequence, or of each.
+ */
 export function sequenceBlocks(
   nTokens: number,
-  sequenceLength: number,
+  sequenceLength: number | Int32Array,
   blocks: number,
 ): { blockOf: Int32Array; nBlocks: number } {
-  const sequences = Math.ceil(nTokens / sequenceLength);
-  const nBlocks = Math.min(blocks, sequences);
-  const blockOf = Int32Array.from({ length: nTokens }, (_, t) =>
-    Math.floor((Math.floor(t / sequenceLength) * nBlocks) / sequences),
-  );
+  if (typeof sequenceLength === "number") {
+    const sequences = Math.ceil(nTokens / sequenceLength);
+    const nBlocks = Math.min(blocks, sequences);
+    const blockOf = Int32Array.from({ length: nTokens }, (_, t) =>
+      Math.floor((Math.floor(t / sequenceLength) * nBlocks) / sequences),
+    );
+    return { blockOf, nBlocks };
+  }
+  // sequences of unequal length: one goes to the block that its middle row falls into
+  const wanted = Math.min(blocks, sequenceLength.length);
+  const blockOf = new Int32Array(nTokens);
+  let [row, nBlocks, at] = [0, 0, -1];
+  for (const length of sequenceLength) {
+    const block = Math.floor(((row + length / 2) * wanted) / nTokens);
+    if (block !== at) nBlocks++;
+    at = block;
+    blockOf.fill(nBlocks - 1, row, row + length);
+    row += length;
+  }
   return { blockOf, nBlocks };
 }
 

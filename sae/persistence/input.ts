@@ -93,8 +93,8 @@ export interface PersistenceInput {
   readonly parent: Dictionary;
   /** Exactly one has the role `carried`; the others may be any of the rest, in any number. */
   readonly arms: readonly ArmInput[];
-  /** Token rows per sequence: the context less the first tokens left out. */
-  readonly sequenceLength: number;
+  /** Token rows per sequence (the context less the first tokens left out), of all or of each in order. */
+  readonly sequenceLength: number | Int32Array;
   readonly probes: ProbeInput | null;
   readonly curves: {
     readonly carried: readonly CurvePoint[];
@@ -167,10 +167,18 @@ export function validateInput(input: PersistenceInput): void {
   };
   const carried = input.arms.filter(({ role }) => role === "carried").length;
   if (carried !== 1) fail("arms", "one carried arm", String(carried));
-  if (!(Number.isInteger(input.sequenceLength) && input.sequenceLength >= 1)) {
-    fail("sequenceLength", "a positive integer", String(input.sequenceLength));
-  }
   const { nTokens } = input.parent.codes;
+  const { sequenceLength } = input;
+  if (typeof sequenceLength === "number") {
+    if (!(Number.isInteger(sequenceLength) && sequenceLength >= 1)) {
+      fail("sequenceLength", "a positive integer", String(sequenceLength));
+    }
+  } else {
+    const rows = sequenceLength.reduce((sum, length) => sum + length, 0);
+    if (sequenceLength.some((length) => length < 1) || rows !== nTokens) {
+      fail("sequenceLength", `positive lengths that add up to ${nTokens} rows`, `${rows} rows`);
+    }
+  }
   for (const [name, dictionary] of [
     ["parent", input.parent] as const,
     ...input.arms.map((arm) => [`arm ${arm.arm}`, arm] as const),

@@ -29,7 +29,7 @@ export function measureThresholds(
   child: Side,
   mapped: Directions | null,
   decoder: Directions,
-  sequenceLength: number,
+  sequenceLength: number | Int32Array,
   options: PersistenceOptions,
   rng: Rng,
 ): Thresholds {
@@ -40,7 +40,7 @@ export function measureThresholds(
     child.codes,
     parent.eligible,
     rng.fork("shift-null"),
-    { draws: shiftDraws, sequenceLength },
+    { draws: shiftDraws, sequenceLength: longest(sequenceLength) },
   );
   const correlationNull =
     shifts.bins.length === 0 ? Number.NaN : Math.max(...shifts.bins.map(({ p99 }) => p99));
@@ -65,4 +65,10 @@ export function measureThresholds(
 
 function atLeast(floor: number, null99: number): number {
   return Number.isNaN(null99) ? floor : Math.max(floor, null99);
+}
+
+function longest(sequenceLength: number | Int32Array): number {
+  return typeof sequenceLength === "number"
+    ? sequenceLength
+    : sequenceLength.reduce((most, length) => Math.max(most, length), 0);
 }

@@ -33,6 +33,14 @@ describe("sequenceBlocks", () => {
     expect(sequenceBlocks(6, 3, 100).nBlocks).toBe(2);
     expect(sequenceBlocks(1, 3, 100).nBlocks).toBe(1);
   });
+
+  it("never cuts sequences of unequal length either, and leaves no block empty", () => {
+    const { blockOf, nBlocks } = sequenceBlocks(12, Int32Array.of(8, 1, 2, 1), 3);
+    expect(nBlocks).toBe(2);
+    expect([...blockOf]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1]);
+    const even = sequenceBlocks(12, new Int32Array(6).fill(2), 3);
+    expect(even.blockOf).toEqual(sequenceBlocks(12, 2, 3).blockOf);
+  });
 });
 
 describe("resample", () => {

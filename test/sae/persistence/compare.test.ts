@@ -388,6 +388,8 @@ describe("comparePersistence at the edges", () => {
       await expect(run(arms)).rejects.toThrow(message);
     }
     await expect(run([carried], { sequenceLength: 0 })).rejects.toThrow(UsageError);
+    const short = Int32Array.of(1, 2);
+    await expect(run([carried], { sequenceLength: short })).rejects.toThrow("add up to");
     await expect(
       run([{ ...carried, frame: { decoder: (rows) => rows.slice(1), encoder: null } }]),
     ).rejects.toThrow("internal: the frame of arm carried gives 287 numbers, not 288");
