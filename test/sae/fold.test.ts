@@ -64,6 +64,45 @@ test("folding any scale per latent keeps the firing latents and the reconstructi
   );
 });
 
+/** An SAE's L0 and FVU on `rows`. */
+function figures(sae: Sae): { l0: number; fvu: number } {
+  const { latents, xHat } = behaviour(sae);
+  const error = xHat.reduce((sum, x, i) => sum + (x - rows[i]) ** 2, 0);
+  return { l0: latents.length / 50, fvu: error / rows.reduce((sum, x) => sum + x * x, 0) };
+}
+
+test.each(foldable)(
+  "a %s SAE has the same L0 and the same reconstruction whether its latents are scaled by .1, 1 or 10 each",
+  (architecture) => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(0.1, 1, 10), { minLength: d_sae, maxLength: d_sae }),
+        fc.integer(),
+        (scales, seed) => {
+          const sae = randomSae({ architecture, d_in, d_sae, k: 3 }, seed);
+          const folded = fold(sae, scales);
+          expect(figures(folded).l0).toBe(figures(sae).l0);
+          expect(figures(folded).fvu / figures(sae).fvu).toBeCloseTo(1, 5);
+          expect(behaviour(folded).xHat).toBeAllclose(behaviour(sae).xHat, {
+            rtol: 1e-4,
+            atol: 1e-4,
+          });
+          const scaled = sae.threshold?.map((t, i) => t * scales[i]);
+          if (scaled) expect(folded.threshold).toBeAllclose(scaled);
+        },
+      ),
+      { numRuns: 10, seed: 2 },
+    );
+  },
+);
+
+test("thresholds left behind by a fold would be seen: other latents fire", () => {
+  const sae = randomSae({ architecture: "jumprelu", d_in, d_sae, k: 3 });
+  const scales = Float64Array.from({ length: d_sae }, (_, i) => [0.1, 1, 10][i % 3]);
+  const left = { ...fold(sae, scales), threshold: sae.threshold };
+  expect(figures(left).l0).not.toBe(figures(sae).l0);
+});
+
 test("folding decoder norms gives unit rows and the same SAE", () => {
   const sae = randomSae({ architecture: "batchtopk", d_in, d_sae, k: 3 });
   const folded = foldDecoderNorms(sae);
