@@ -1,34 +1,27 @@
 /**
- * @file Streams of activations to train SAEs on. A batch is a pure function of its step, so that a
- * resumed run sees what an uninterrupted one would have: sequences are permuted within epochs,
- * their rows laid end to end (leading tokens left out), and rows are shuffled within chunks of some
- * batches, one chunk being computed and kept at a time.
+ * @file Activations of a model: read once in order for measuring, by sequence for streams to train on, and rows
+ * in memory as such a stream.
  */
-import { batchRows } from "../src/data/index.ts";
-import { hostView, type Rng, tf } from "../src/engine/index.ts";
-import { activationsAt, hookWidth, type Model } from "../src/models/index.ts";
-
-/** Batches of activation rows by step. */
-export interface ActivationSource {
-  /** Width of a row. */
-  readonly dIn: number;
-  /** The batch of a step (from 0): [batchSize, dIn] on the engine; the caller disposes it. */
-  batch(step: number): Promise<tf.Tensor2D>;
-  /** Frees what the source keeps (not the model). */
-  dispose(): void;
-}
+import { hostView, tf } from "../src/engine/index.ts";
+import {
+  activationsAt,
+  forwardHidden,
+  hookNames,
+  hookWidth,
+  type Model,
+} from "../src/models/index.ts";
+import {
+  type ActivationSource,
+  type SequenceReader,
+  type SharedActivationOptions,
+  sharedActivations,
+} from "./shared-activations.ts";
 
 /** How a model's activations are streamed. */
-export interface ActivationOptions {
-  /** Rows per batch. */
-  readonly batchSize: number;
-  /** Names the order of sequences and rows. */
-  readonly rng: Rng;
-  /** Batches per chunk: rows are shuffled within one, and one is kept in memory. */
-  readonly chunkBatches?: number;
-  /** Leading tokens of each sequence to leave out. */
+export interface ActivationOptions extends SharedActivationOptions {
+  /** Leading tokens of each sequence to leave out. Default 1. */
   readonly firstTokensExcluded?: number;
-  /** Sequences per forward pass. */
+  /** Sequences per forward pass. Default 32. */
   readonly batchSequences?: number;
 }
 
@@ -72,70 +65,66 @@ export async function* keptActivations(
   }
 }
 
+/**
+ * A set's activations in a model at some hooks, by sequence: one forward pass makes those of all hooks, as deep as
+ * the deepest of them.
+ */
+export function modelSequences(
+  model: Model,
+  hooks: readonly string[],
+  set: Sequences,
+  {
+    firstTokensExcluded = 1,
+    batchSequences = 32,
+  }: Pick<ActivationOptions, "firstTokensExcluded" | "batchSequences"> = {},
+): SequenceReader {
+  const widths = hooks.map((name) => ({ name, width: hookWidth(model.config, name) }));
+  const { context } = set;
+  const skip = firstTokensExcluded;
+  const deepest = hookNames(model.config).findLast((name) => hooks.includes(name));
+  return {
+    hooks: widths,
+    nSeq: set.nSeq,
+    atOnce: batchSequences,
+    rowsIn: () => Math.max(0, context - skip),
+    async read(sequences) {
+      const ids = new Int32Array(sequences.length * context);
+      for (const [b, sequence] of sequences.entries()) {
+        ids.set(set.ids.subarray(sequence * context, (sequence + 1) * context), b * context);
+      }
+      const values = new Map<string, tf.Tensor>();
+      const keep = (value: tf.Tensor, name: string): undefined => {
+        values.set(name, tf.keep(tf.clone(value)));
+      };
+      tf.tidy(() => {
+        const seen = Object.fromEntries(hooks.map((name) => [name, keep]));
+        forwardHidden(model, ids, sequences.length, { hooks: seen, stopAt: deepest });
+      });
+      const out: Float32Array[] = [];
+      for (const { name, width } of widths) {
+        const value = values.get(name) as tf.Tensor;
+        const all = hostView(value) ?? ((await value.data()) as Float32Array);
+        const rows = new Float32Array(sequences.length * (context - skip) * width);
+        for (let b = 0; b < sequences.length; b++) {
+          const own = all.subarray((b * context + skip) * width, (b + 1) * context * width);
+          rows.set(own, b * (context - skip) * width);
+        }
+        out.push(rows);
+      }
+      tf.dispose([...values.values()]);
+      return out;
+    },
+  };
+}
+
 /** The activations of a model at a hook over the sequences of a set, again and again in new order. */
 export function modelActivations(
   model: Model,
   hook: string,
   set: Sequences,
-  {
-    batchSize,
-    rng,
-    chunkBatches = 16,
-    firstTokensExcluded = 1,
-    batchSequences = 32,
-  }: ActivationOptions,
+  options: ActivationOptions,
 ): ActivationSource {
-  const dIn = hookWidth(model.config, hook);
-  const perSequence = set.context - firstTokensExcluded;
-  if (set.nSeq < 1 || perSequence < 1) {
-    throw new Error(
-      `internal: ${set.nSeq} sequences of ${set.context} tokens leave no rows to train on`,
-    );
-  }
-  const chunkRows = chunkBatches * batchSize;
-  let kept: { index: number; rows: Float32Array } | undefined;
-  const computeChunk = async (index: number): Promise<Float32Array> => {
-    const firstRow = index * chunkRows;
-    const lastRow = firstRow + chunkRows;
-    const place = Int32Array.from({ length: chunkRows }, (_, i) => i);
-    rng.fork(`chunk ${index}`).shuffle(place);
-    const rows = new Float32Array(chunkRows * dIn);
-    const endSlot = Math.ceil(lastRow / perSequence);
-    for (let slot = Math.floor(firstRow / perSequence); slot < endSlot; ) {
-      const batch = Math.min(batchSequences, endSlot - slot);
-      const ids = new Int32Array(batch * set.context);
-      for (let b = 0; b < batch; b++) {
-        const from = batchRows(set.nSeq, 1, slot + b, rng)[0] * set.context;
-        ids.set(set.ids.subarray(from, from + set.context), b * set.context);
-      }
-      const value = activationsAt(model, ids, batch, hook);
-      const values = hostView(value) ?? ((await value.data()) as Float32Array);
-      for (let b = 0; b < batch; b++) {
-        for (let t = 0; t < perSequence; t++) {
-          const row = (slot + b) * perSequence + t - firstRow;
-          if (row < 0 || row >= chunkRows) continue;
-          const from = (b * set.context + firstTokensExcluded + t) * dIn;
-          rows.set(values.subarray(from, from + dIn), place[row] * dIn);
-        }
-      }
-      value.dispose();
-      slot += batch;
-    }
-    return rows;
-  };
-
-  return {
-    dIn,
-    async batch(step) {
-      const index = Math.floor(step / chunkBatches);
-      if (kept?.index !== index) kept = { index, rows: await computeChunk(index) };
-      const from = (step % chunkBatches) * batchSize * dIn;
-      return tf.tensor2d(kept.rows.slice(from, from + batchSize * dIn), [batchSize, dIn]);
-    },
-    dispose() {
-      kept = undefined;
-    },
-  };
+  return sharedActivations(modelSequences(model, [hook], set, options), options).at(hook);
 }
 
 /** Rows [n, dIn] kept in memory as a source: batches cycle through them in the order given. */

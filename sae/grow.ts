@@ -9,7 +9,6 @@
  * norms were selected in place of all 512 carried ones within 200 steps.
  */
 import { cholesky, type Rng, solveCholesky, tf } from "../src/engine/index.ts";
-import type { ActivationSource } from "./activations.ts";
 import { decode } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
 import { columnMeans } from "./initialise.ts";
@@ -17,6 +16,7 @@ import { rowNorms } from "./kernels/row-norms.ts";
 import { quantile, quantileOfSorted } from "./persistence/quantile.ts";
 import type { Gate, Sae, SparseCodes } from "./sae.ts";
 import { selectionOf } from "./selection.ts";
+import type { ActivationSource } from "./shared-activations.ts";
 
 /** Fewest activation rows to look at; as many as new latents where that is more. */
 const sampleRows = 4096;

@@ -2,10 +2,10 @@
 
 export {
   type ActivationOptions,
-  type ActivationSource,
   type KeptOptions,
   keptActivations,
   modelActivations,
+  modelSequences,
   rowActivations,
   type Sequences,
 } from "./activations.ts";
@@ -87,6 +87,14 @@ export {
   saeConfig,
   validateSae,
 } from "./sae.ts";
+export {
+  type ActivationSource,
+  defaultChunkBatches,
+  type SequenceReader,
+  type SharedActivationOptions,
+  type SharedActivations,
+  sharedActivations,
+} from "./shared-activations.ts";
 export {
   type SaeTrainOptions,
   saeLearningRate,

@@ -5,10 +5,10 @@
  */
 import { hostView, type Rng, saeAddon } from "../../src/engine/index.ts";
 import { type HostTensor, RunError, UsageError } from "../../src/io/index.ts";
-import type { ActivationSource } from "../activations.ts";
 import { activationScale } from "../frame.ts";
 import { columnMeans, initialiseSae } from "../initialise.ts";
 import type { Sae, SaeConfig } from "../sae.ts";
+import type { ActivationSource } from "../shared-activations.ts";
 import { stepKernels } from "./choose-kernels.ts";
 import { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./options.ts";
 import { prepareStep, type SaeStepFigures } from "./step.ts";
