@@ -28,6 +28,7 @@ export {
   latentFeatures,
 } from "./features.ts";
 export { equaliseThresholds, fold, foldDecoderNorms, foldRescaling } from "./fold.ts";
+export { unknownHook } from "./formats/own-fields.ts";
 export {
   type FoundSae,
   type ReadSaeOptions,
@@ -43,6 +44,7 @@ export { loadSae, type SaveSaeOptions, saveSae } from "./formats/saelens.ts";
 export { activationScale, scaleFrame } from "./frame.ts";
 export { appendLatents, growSae } from "./grow.ts";
 export { initialiseSae } from "./initialise.ts";
+export { joinCodes } from "./join-codes.ts";
 export {
   type Ancestor,
   appendLineage,
@@ -78,6 +80,10 @@ export {
   tokensRatio,
   type VerdictCounts,
 } from "./persistence/index.ts";
+export { type ActivationRows, dumpRows, modelRows, type RowKeys } from "./rows/activation-rows.ts";
+export { type EncodedRows, encodeRows } from "./rows/encode-rows.ts";
+export { type FittedRows, fitRows } from "./rows/fit-rows.ts";
+export { type PairedRows, type PairOptions, pairRows } from "./rows/pair-rows.ts";
 export {
   type Gate,
   type Sae,

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { encodeAsync, loadSae, type Sae } from "../../sae/index.ts";
-import type { Tokenizer, TokenSet } from "../../src/data/index.ts";
+import { type Tokenizer, type TokenSet, tokenRows } from "../../src/data/index.ts";
 import { tf, useBackend } from "../../src/engine/index.ts";
 import {
   type DumpBatch,
@@ -26,7 +26,6 @@ import { claimFolder, writeFolder } from "../out-folder.ts";
 import { formatBytes, type Row } from "../output.ts";
 import { isRunFolder, readStoredPlan } from "../plan/index.ts";
 import { modelDir, stageCount } from "../run/layout.ts";
-import { tokenRows } from "../token-rows.ts";
 import { checkSaeFits } from "./sae-fits.ts";
 import { tokensOfText } from "./text-tokens.ts";
 

@@ -25,13 +25,14 @@ const longestContext = 256;
 
 /**
  * The first `maxTokens` tokens of the corpus at `text`, cut into sequences of the model's context, with
- * the tokenizer beside the model. Errors: UsageError for files that are missing, empty or too short.
+ * the tokenizer beside the model. `atMost` shortens the sequences further. Errors: UsageError for files that are missing, empty or too short.
  */
 export async function tokensOfText(
   modelDir: string,
   config: ModelConfig,
   text: string,
   maxTokens: number,
+  atMost: number = longestContext,
 ): Promise<TextTokens> {
   const tokenizer = Tokenizer.load(join(modelDir, "tokenizer.json"));
   const sizes = modelSizes(config);
@@ -45,7 +46,7 @@ export async function tokensOfText(
   }
   const corpus = openCorpus(corpusSpecOf(text));
   const { set, documents } = await tokenizeWhole(corpus, tokenizer, {
-    context: Math.min(sizes.context, longestContext),
+    context: Math.min(sizes.context, longestContext, atMost),
     maxTokens,
   });
   return { set, tokenizer, documents, fingerprint: await corpus.fingerprint() };

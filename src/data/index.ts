@@ -18,6 +18,7 @@ export {
   splitDocuments,
 } from "./split.ts";
 export { spreadSequences } from "./spread-sequences.ts";
+export { type TokenRows, tokenRows } from "./token-rows.ts";
 export { readTokenSet, type TokenSet, writeTokenSet } from "./token-set.ts";
 export {
   type TokenizedCorpus,

@@ -40,8 +40,11 @@ export {
   type UnitCopy,
   vectorMap,
 } from "./map/expansion-map.ts";
+export { fitRidge, PairSums } from "./map/fit-map.ts";
 export { readMap, writeMap } from "./map/map-file.ts";
 export {
+  applyE,
+  applyReadout,
   type DenseMap,
   grownWidth,
   isFitted,

@@ -1,5 +1,11 @@
 /** Activations and codes of held-out sequences, a few sequences at a time; first tokens are left out. */
-import { encodeAsync, keptActivations, type Sae, type SparseCodes } from "../../../sae/index.ts";
+import {
+  encodeAsync,
+  joinCodes,
+  keptActivations,
+  type Sae,
+  type SparseCodes,
+} from "../../../sae/index.ts";
 import { spreadSequences, type TokenSet } from "../../../src/data/index.ts";
 import type { tf } from "../../../src/engine/index.ts";
 import type { Model } from "../../../src/models/index.ts";
@@ -55,22 +61,4 @@ export async function heldOutCodes(
     block.dispose();
   }
   return parts.map(joinCodes);
-}
-
-function joinCodes(parts: readonly SparseCodes[]): SparseCodes {
-  const nTokens = parts.reduce((sum, part) => sum + part.nTokens, 0);
-  const nnz = parts.reduce((sum, part) => sum + part.latent.length, 0);
-  const rowStart = new Int32Array(nTokens + 1);
-  const latent = new Int32Array(nnz);
-  const value = new Float32Array(nnz);
-  let row = 0;
-  let entry = 0;
-  for (const part of parts) {
-    for (let t = 1; t <= part.nTokens; t++) rowStart[row + t] = entry + part.rowStart[t];
-    latent.set(part.latent, entry);
-    value.set(part.value, entry);
-    row += part.nTokens;
-    entry += part.latent.length;
-  }
-  return { nTokens, dSae: parts[0].dSae, rowStart, latent, value };
 }

@@ -6,11 +6,10 @@ import {
   readLineage,
   type Sae,
 } from "../../../sae/index.ts";
-import { spreadSequences, Tokenizer, type TokenSet } from "../../../src/data/index.ts";
+import { spreadSequences, Tokenizer, type TokenSet, tokenRows } from "../../../src/data/index.ts";
 import { type DumpBatch, writeActivationDump, writeArrowTable } from "../../../src/io/index.ts";
 import type { Model } from "../../../src/models/index.ts";
 import { dumpMetadata } from "../../dump-metadata.ts";
-import { tokenRows } from "../../token-rows.ts";
 import { dataDir, modelDir, saeDir, stageDir, stageName } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import type { CorpusRecord } from "./data.ts";

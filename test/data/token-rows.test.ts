@@ -1,6 +1,6 @@
 // Rows of a token set: every (document, place) once, first tokens below 0.
 import { expect, test } from "vitest";
-import { tokenRows } from "../../cli/token-rows.ts";
+import { tokenRows } from "../../src/data/token-rows.ts";
 
 const end = 9;
 const set = {

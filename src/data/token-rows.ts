@@ -2,7 +2,7 @@
  * @file The rows of a token set as dumps have them, in a run and from `dump` alike: which document, where
  * in it, which token. `doc` and `pos` together name a row.
  */
-import type { TokenSet } from "../src/data/index.ts";
+import type { TokenSet } from "./token-set.ts";
 
 /** Columns that every dump begins with, one entry per token. */
 export interface TokenRows {
