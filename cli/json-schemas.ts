@@ -5,7 +5,7 @@
  */
 import { z } from "zod";
 import type { FiveQuestions, GateResult, GrowthReport } from "../circuits/index.ts";
-import type { PersistenceDocument } from "../sae/persistence/index.ts";
+import type { ComparedDocument } from "./commands/compare.ts";
 
 const count = z.int().min(0);
 const measured = z.number().nullable();
@@ -180,7 +180,22 @@ const threshold = z.strictObject({ floor: z.number(), null_p99: measured, used: 
 const cell = z.strictObject({ function: measured, match: measured, ci: interval });
 const curve = z.array(z.strictObject({ tokens: count, fvu: z.number() }));
 
-const compare: z.ZodType<PersistenceDocument> = z.strictObject({
+const compared = z
+  .strictObject({
+    a: text,
+    b: text,
+    hook_a: text,
+    hook_b: text,
+    map: z.enum(["exact", "published", "fitted", "copied", "same"]),
+    r2: measured.describe("of a map that is not exact, on rows that it was not fitted on"),
+    unpaired_a: count.describe("rows that the other side lacks"),
+    unpaired_b: count,
+  })
+  .describe("what `compare` compared; absent in a run");
+
+type Comparison = Omit<ComparedDocument, "compared"> & Partial<Pick<ComparedDocument, "compared">>;
+
+const compare: z.ZodType<Comparison> = z.strictObject({
   ...header("compare"),
   stage: text,
   name: text.describe("the SAE"),
@@ -264,6 +279,7 @@ const compare: z.ZodType<PersistenceDocument> = z.strictObject({
   }),
   curves: z.strictObject({ carried: curve, fresh: z.array(curve) }).optional(),
   warnings: z.array(text),
+  compared: compared.optional(),
 });
 
 const question = z.strictObject({
@@ -426,6 +442,14 @@ const inspect = z.discriminatedUnion("kind", [
   z.strictObject({ ...header("inspect"), path: text, kind: z.literal("run"), ...runFields }),
 ]);
 
+const compareCost = z.strictObject({
+  ...header("compare-cost"),
+  rows: count,
+  unpaired_a: count,
+  unpaired_b: count,
+  memory_bytes: count,
+});
+
 const dryRun = z.strictObject({
   ...header("dry-run"),
   command: text,
@@ -560,8 +584,14 @@ export const jsonDocuments: Readonly<Record<string, JsonDocument>> = {
   doctor: { title: "doctor", about: "what `doctor --json` prints", schema: doctor },
   compare: {
     title: "persistence.json",
-    about: "the summary of a comparison, in each stage after the base",
+    about:
+      "the summary of a comparison, in each stage after the base; what `compare --json` prints",
     schema: compare,
+  },
+  "compare-cost": {
+    title: "compare --dry-run",
+    about: "what `compare` prints with `--dry-run --json`",
+    schema: compareCost,
   },
   "five-questions": {
     title: "five-questions.json",
