@@ -1,6 +1,6 @@
 /** @file Planted activations as a stream to train SAEs on: each batch is drawn anew, a pure function of its step. */
 import { type Rng, tf } from "../../src/engine/index.ts";
-import type { ActivationSource } from "../activations.ts";
+import type { ActivationSource } from "../shared-activations.ts";
 import { activationRows, drawFirings, type Side, widthOf } from "./firings.ts";
 import type { PlantedWorld } from "./world.ts";
 
