@@ -7,6 +7,7 @@ import { type Context, createContext, type Ending, type GlobalFlags } from "./co
 import { addExport, addImport } from "./convert-flags.ts";
 import { examples } from "./examples.ts";
 import { addFlag, byteCount, choice, count, each, real } from "./flags.ts";
+import { addCompare, addEval } from "./measure-flags.ts";
 import type { Output } from "./output.ts";
 import { depthMethodNames, widthMethodNames } from "./plan/growth-methods.ts";
 import { addPlanFlags, addStageFlags } from "./plan-flags.ts";
@@ -255,79 +256,6 @@ function addCarry(program: Command, act: Act): void {
       act(async (args, flags, context) => {
         const { carry } = await import("./commands/carry.ts");
         return carry(args[0], flags, context);
-      }),
-    );
-}
-
-function addEval(program: Command, act: Act): void {
-  const command = program
-    .command("eval")
-    .description("L0, FVU, loss recovered, dead latents and density of an SAE")
-    .argument("<sae>", "an SAE folder");
-  addFlag(command, "--model <dir>", "the model it reads");
-  addFlag(command, "--text <path>", "the text to measure on");
-  addFlag(command, "--tokens <n>", "tokens to measure on at most (50k)", {
-    parse: count("--tokens"),
-  });
-  command
-    .addHelpText(
-      "after",
-      examples(
-        "eval sae --model model --text my.txt",
-        "eval sae --model model --text my.txt --json",
-      ),
-    )
-    .action(
-      act(async (args, flags, context) => {
-        const { evaluate } = await import("./commands/eval.ts");
-        return evaluate(args[0], flags, context);
-      }),
-    );
-}
-
-function addCompare(program: Command, act: Act): void {
-  const command = program
-    .command("compare")
-    .description("which latents of one SAE are in another: two seeds, two checkpoints, two models")
-    .argument("<sae-a>", "the SAE whose latents are looked for")
-    .argument("<sae-b>", "the SAE in which they are looked for")
-    .argument("[others...]", "more SAEs of the second model, as witnesses");
-  for (const side of ["", "-a", "-b"]) {
-    const whose = side === "" ? "of both sides" : side === "-a" ? "of the first" : "of the second";
-    addFlag(command, `--model${side} <dir>`, `the model ${whose}, with --text`);
-    addFlag(command, `--activations${side} <file>`, `an Arrow dump ${whose}, in place of a model`);
-  }
-  addFlag(command, "--text <path>", "the text to run through the models");
-  addFlag(command, "--tokens <n>", "tokens of it to measure on at most (50k)", {
-    parse: count("--tokens"),
-  });
-  addFlag(command, "--expansion <dir>", "the map from the first model to the second");
-  addFlag(command, "--map <how>", "without --expansion: take both frames as one, or fit a map", {
-    parse: choice("--map", ["same", "fit"] as const),
-    choices: ["same", "fit"],
-  });
-  addFlag(command, "--hook-a <name>", "the hook of the first SAE, where its folder doesn't say");
-  addFlag(command, "--hook-b <name>", "the hook of the second");
-  addFlag(command, "--fresh-parent <dir>", "another SAE of the first model (several times)", {
-    parse: each,
-  });
-  addFlag(
-    command,
-    "--activations-random <file>",
-    "a dump of random weights in the second model's shape: the null of the probes",
-  );
-  command
-    .addHelpText(
-      "after",
-      examples(
-        "compare sae-1 sae-2 --model model --text my.txt",
-        "compare old-sae new-sae --activations-a old.arrow --activations-b new.arrow --out compared",
-      ),
-    )
-    .action(
-      act(async (args, flags, context) => {
-        const { compare } = await import("./commands/compare.ts");
-        return compare(args, flags, context);
       }),
     );
 }

@@ -26,7 +26,7 @@ function rows(where: string, keys: readonly Key[], size = 3): ActivationRows {
     },
     async *values() {
       for (const from of starts)
-        yield Float32Array.from(part(from).flatMap(([doc, pos]) => [doc, pos]));
+        yield Float32Array.from(part(from).flatMap((key) => key.slice(0, 2) as number[]));
     },
   };
 }
