@@ -55,6 +55,7 @@ const evaluation = {
   hook_name: text,
   tokens: count,
   first_tokens_excluded: z.boolean(),
+  high_norm_excluded: count.describe("tokens left out for their norm (saes[].max_norm_ratio)"),
   l0: measured,
   fvu: measured.describe("E‖x−x̂‖² / (E‖x‖² − ‖Ex‖²)"),
   explained_variance: measured,

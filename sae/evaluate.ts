@@ -4,27 +4,29 @@
  * tokens left out. Several SAEs that read one hook share its forward passes.
  *   fvu = E‖x − x̂‖² / (E‖x‖² − ‖E x‖²)        ce_loss_score_a = (CE_a − CE_sae)/(CE_a − CE_orig)
  *   kl_div_score = (KL_zero − KL_sae)/KL_zero   relative_reconstruction_bias = E‖x̂‖²/E[x·x̂]
- * In the spliced passes first tokens keep their own activations.
+ * In the spliced passes tokens that are left out keep their own activations. Where there is no model,
+ * activations alone (a dump) give all but the losses.
  */
 import { spreadSequences } from "../src/data/index.ts";
-import { hostView, tf } from "../src/engine/index.ts";
+import { tf } from "../src/engine/index.ts";
 import { UsageError } from "../src/io/index.ts";
 import type { Model } from "../src/models/index.ts";
-import { activationsAt, forwardLogits, hookWidth, modelSizes, shift } from "../src/models/index.ts";
+import { activationsAt, forwardLogits, modelSizes, shift } from "../src/models/index.ts";
 import { keptActivations, type Sequences } from "./activations.ts";
 import { decode } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
-import type { Sae, SparseCodes } from "./sae.ts";
+import { rowsAbove } from "./high-norm.ts";
+import {
+  finite,
+  leastRatio,
+  measureReconstruction,
+  type ReconstructionFigures,
+  reconstructionFigures,
+} from "./reconstruction.ts";
+import type { Sae } from "./sae.ts";
 
-/** An SAE's figures; null where a ratio has no finite value. */
-export interface SaeEvaluation {
-  readonly hook_name: string;
-  /** Token rows measured, first tokens left out. */
-  readonly tokens: number;
-  readonly first_tokens_excluded: boolean;
-  readonly l0: number;
-  readonly fvu: number | null;
-  readonly explained_variance: number | null;
+/** An SAE's figures on a model; null where a ratio has no finite value. */
+export interface SaeEvaluation extends ReconstructionFigures {
   /** Cross-entropies in nats per predicted token. */
   readonly ce_orig: number;
   readonly ce_sae: number;
@@ -33,12 +35,6 @@ export interface SaeEvaluation {
   readonly ce_loss_score_zero: number | null;
   readonly ce_loss_score_mean: number | null;
   readonly kl_div_score: number | null;
-  readonly l2_ratio: number | null;
-  readonly relative_reconstruction_bias: number | null;
-  /** Share of latents that never fired on these tokens. */
-  readonly dead_fraction: number;
-  /** Latents by log10 of their density; those that never fired are not in it. */
-  readonly density: { readonly log10_edges: readonly number[]; readonly counts: readonly number[] };
 }
 
 /** How SAEs are evaluated. */
@@ -47,6 +43,11 @@ export interface EvaluateOptions {
   readonly lossTokens?: number;
   /** Leading tokens of each sequence to leave out. Default: those that not every SAE was trained on. */
   readonly firstTokensExcluded?: number;
+  /**
+   * Tokens with a norm above so many medians (of the first block) are left out; null = none. Default: the least
+   * that an SAE was trained with.
+   */
+  readonly maxNormRatio?: number | null;
   /** Sequences per forward pass. Default 32. */
   readonly batchSequences?: number;
   /** Awaited between forward passes: a chance for other work, or to stop by throwing. Default: at once. */
@@ -55,8 +56,6 @@ export interface EvaluateOptions {
 
 /** Logits of a pass of the spliced losses, at most, where one sequence has no more: 64 MB in f32. */
 const maxLogits = 1 << 24;
-
-const log10Edges: readonly number[] = Array.from({ length: 26 }, (_, i) => -5 + i / 5);
 
 /**
  * Evaluates SAEs of one hook on a model and its text. Errors: internal when they read different hooks;
@@ -75,6 +74,7 @@ export async function evaluateSaes(
   const {
     lossTokens = 8192,
     firstTokensExcluded = Math.max(...saes.map(({ cfg }) => cfg.first_tokens_excluded)),
+    maxNormRatio = leastRatio(saes),
     batchSequences = 32,
     pause = async () => {},
   } = options;
@@ -87,15 +87,12 @@ export async function evaluateSaes(
       got: String(firstTokensExcluded),
     });
   }
-  const reconstruction = await measureReconstruction(
-    model,
-    hook,
-    set,
-    saes,
-    firstTokensExcluded,
+  const kept = keptActivations(model, hook, set, {
+    skip: firstTokensExcluded,
     batchSequences,
     pause,
-  );
+  });
+  const reconstruction = await measureReconstruction(kept, saes, maxNormRatio);
   const logitsEach = set.context * modelSizes(model.config).vocabSize;
   const losses = await measureLosses(
     model,
@@ -104,22 +101,16 @@ export async function evaluateSaes(
     saes,
     reconstruction.mean,
     firstTokensExcluded,
+    reconstruction.limit,
     Math.max(1, Math.min(batchSequences, Math.floor(maxLogits / logitsEach))),
     pause,
   );
-  return saes.map((sae, i) => {
-    const sums = reconstruction.saes[i];
-    const n = reconstruction.rows;
-    const fvu = sums.squaredError / reconstruction.variance;
+  const figures = reconstructionFigures(reconstruction, saes, firstTokensExcluded > 0);
+  return figures.map((own, i) => {
     const { orig, zero, mean, klZero } = losses;
     const { loss, kl } = losses.saes[i];
     return {
-      hook_name: hook,
-      tokens: n,
-      first_tokens_excluded: firstTokensExcluded > 0,
-      l0: sums.active / n,
-      fvu: finite(fvu),
-      explained_variance: finite(1 - fvu),
+      ...own,
       ce_orig: orig,
       ce_sae: loss,
       ce_zero: zero,
@@ -127,10 +118,6 @@ export async function evaluateSaes(
       ce_loss_score_zero: finite((zero - loss) / (zero - orig)),
       ce_loss_score_mean: finite((mean - loss) / (mean - orig)),
       kl_div_score: finite((klZero - kl) / klZero),
-      l2_ratio: finite(sums.normRatio / n),
-      relative_reconstruction_bias: finite(sums.squaredNorm / sums.inner),
-      dead_fraction: sums.firings.filter((count) => count === 0).length / sae.cfg.d_sae,
-      density: densityHistogram(sums.firings, n),
     };
   });
 }
@@ -145,84 +132,6 @@ export async function evaluateSae(
   return (await evaluateSaes(model, set, [sae], options))[0];
 }
 
-interface SaeSums {
-  active: number;
-  squaredError: number;
-  squaredNorm: number;
-  inner: number;
-  normRatio: number;
-  readonly firings: Int32Array; // [d_sae]
-}
-
-async function measureReconstruction(
-  model: Model,
-  hook: string,
-  set: Sequences,
-  saes: readonly Sae[],
-  skip: number,
-  batchSequences: number,
-  pause: () => Promise<void>,
-): Promise<{ rows: number; mean: Float64Array; variance: number; saes: SaeSums[] }> {
-  const width = hookWidth(model.config, hook);
-  const sum = new Float64Array(width);
-  const sums = saes.map(
-    ({ cfg }): SaeSums => ({
-      active: 0,
-      squaredError: 0,
-      squaredNorm: 0,
-      inner: 0,
-      normRatio: 0,
-      firings: new Int32Array(cfg.d_sae),
-    }),
-  );
-  let squares = 0;
-  let rows = 0;
-  for await (const kept of keptActivations(model, hook, set, { skip, batchSequences, pause })) {
-    const x = hostView(kept)?.slice() ?? ((await kept.data()) as Float32Array);
-    const n = x.length / width;
-    rows += n;
-    for (let at = 0; at < x.length; at++) {
-      sum[at % width] += x[at];
-      squares += x[at] * x[at];
-    }
-    for (const [i, sae] of saes.entries()) {
-      const codes = await encodeAsync(sae, kept);
-      addReconstruction(sums[i], codes, x, decode(sae, codes), width);
-    }
-    kept.dispose();
-  }
-  const mean = sum.map((total) => total / rows);
-  const variance = squares - rows * mean.reduce((total, m) => total + m * m, 0);
-  return { rows, mean, variance, saes: sums };
-}
-
-function addReconstruction(
-  sums: SaeSums,
-  codes: SparseCodes,
-  x: Float32Array,
-  xHat: Float32Array,
-  width: number,
-): void {
-  sums.active += codes.latent.length;
-  for (const latent of codes.latent) sums.firings[latent]++;
-  for (let start = 0; start < x.length; start += width) {
-    let error = 0;
-    let norm = 0;
-    let normHat = 0;
-    let inner = 0;
-    for (let i = start; i < start + width; i++) {
-      error += (x[i] - xHat[i]) ** 2;
-      norm += x[i] * x[i];
-      normHat += xHat[i] * xHat[i];
-      inner += x[i] * xHat[i];
-    }
-    sums.squaredError += error;
-    sums.squaredNorm += normHat;
-    sums.inner += inner;
-    sums.normRatio += Math.sqrt(normHat / norm);
-  }
-}
-
 interface SpliceLosses {
   readonly orig: number;
   readonly zero: number;
@@ -231,7 +140,7 @@ interface SpliceLosses {
   readonly saes: readonly { readonly loss: number; readonly kl: number }[];
 }
 
-/** Losses with the activations of all but the first tokens replaced: by each SAE's reconstruction, zero, the mean. */
+/** Losses with the activations of all tokens but those left out replaced: by each SAE's reconstruction, zero, the mean. */
 async function measureLosses(
   model: Model,
   hook: string,
@@ -239,6 +148,7 @@ async function measureLosses(
   saes: readonly Sae[],
   mean: Float64Array,
   skip: number,
+  limit: number,
   batchSequences: number,
   pause: () => Promise<void>,
 ): Promise<SpliceLosses> {
@@ -251,7 +161,8 @@ async function measureLosses(
     const whole = activationsAt(model, inputs, batch, hook);
     const x = (await whole.data()).slice() as Float32Array;
     whole.dispose();
-    const isKept = (row: number): boolean => row % context >= skip;
+    const isAbove = rowsAbove(x, width, limit);
+    const isKept = (row: number): boolean => row % context >= skip && isAbove[row] === 0;
     const splice = async (
       replace: (row: number, to: Float32Array) => void,
     ): Promise<Float32Array> => {
@@ -350,18 +261,4 @@ function* batches(
     const batch = Math.min(size, nSeq - from);
     yield { ids: ids.subarray(from * context, (from + batch) * context), batch };
   }
-}
-
-function densityHistogram(firings: Int32Array, n: number): SaeEvaluation["density"] {
-  const counts = new Array<number>(log10Edges.length - 1).fill(0);
-  for (const count of firings) {
-    if (count === 0) continue;
-    const position = (Math.log10(count / n) + 5) * 5;
-    counts[Math.min(counts.length - 1, Math.max(0, Math.floor(position)))]++;
-  }
-  return { log10_edges: log10Edges, counts };
-}
-
-function finite(value: number): number | null {
-  return Number.isFinite(value) ? value : null;
 }

@@ -19,7 +19,12 @@ export { type CarriedSae, carrySae } from "./carry.ts";
 export { type CarryCheck, type CarryCheckOptions, checkCarry } from "./carry-check.ts";
 export { decode } from "./decode.ts";
 export { encode, encodeAsync, preActivations } from "./encode.ts";
-export { type EvaluateOptions, evaluateSae, evaluateSaes, type SaeEvaluation } from "./evaluate.ts";
+export {
+  type EvaluateOptions,
+  evaluateSae,
+  evaluateSaes,
+  type SaeEvaluation,
+} from "./evaluate.ts";
 export {
   type FeatureOptions,
   type FeatureTokens,
@@ -80,6 +85,7 @@ export {
   tokensRatio,
   type VerdictCounts,
 } from "./persistence/index.ts";
+export { evaluateOnActivations, type ReconstructionFigures } from "./reconstruction.ts";
 export { type ActivationRows, dumpRows, modelRows, type RowKeys } from "./rows/activation-rows.ts";
 export { type EncodedRows, encodeRows } from "./rows/encode-rows.ts";
 export { type FittedRows, fitRows } from "./rows/fit-rows.ts";

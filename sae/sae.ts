@@ -26,6 +26,8 @@ export interface SaeConfig {
   readonly context_size: number;
   /** Leading tokens of each sequence that it was never trained on. */
   readonly first_tokens_excluded: number;
+  /** Tokens above so many median norms were left out of its training; null = none. */
+  readonly max_norm_ratio: number | null;
   /** Weight of the AuxK loss on dead latents. */
   readonly aux_coefficient: number;
 }
@@ -70,6 +72,7 @@ export function saeConfig(shape: SaeShape & Partial<SaeConfig>): SaeConfig {
     model_name: "unknown",
     context_size: 0,
     first_tokens_excluded: 1,
+    max_norm_ratio: null,
     aux_coefficient: 1,
     ...shape,
   };
@@ -98,6 +101,10 @@ export function validateSae(sae: Sae, where: string): void {
   checkWidths(sae.cfg, fail);
   if (!Number.isSafeInteger(skipped) || skipped < 0) {
     fail("first_tokens_excluded", "a whole number from 0", String(skipped));
+  }
+  const ratio = sae.cfg.max_norm_ratio;
+  if (ratio !== null && !(Number.isFinite(ratio) && ratio >= 1)) {
+    fail("max_norm_ratio", "a number from 1", String(ratio));
   }
   const sizes: [keyof Sae | keyof Gate, number][] = [
     ["W_enc", d_in * d_sae],

@@ -5,6 +5,7 @@ import { UsageError } from "../../src/io/index.ts";
 import { loadModel, placeModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { evalDefaults } from "../plan/defaults.ts";
+import type { Row } from "../output.ts";
 import { checkSaeFits } from "./sae-fits.ts";
 import { tokensOfText } from "./text-tokens.ts";
 
@@ -36,6 +37,9 @@ export async function evaluate(
   print({ format: "sae-carry/eval", version: 1, sae: dir, ...figures }, [
     ["hook", figures.hook_name],
     ["tokens", figures.tokens],
+    ...(figures.high_norm_excluded > 0
+      ? [["left out for their norm", figures.high_norm_excluded] satisfies Row]
+      : []),
     ["L0", figures.l0],
     ["FVU", figures.fvu],
     ["loss of the model", figures.ce_orig],

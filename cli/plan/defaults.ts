@@ -84,6 +84,8 @@ export const saeDefaults: Omit<SaePlan, "hook"> = {
   matryoshka_widths: null,
   tokens: 600_000,
   batch_tokens: 2048,
+  // as in dictionary_learning's demo; small models have no such tokens behind the first
+  max_norm_ratio: 10,
   lr: 4e-3,
   warmup: 0.05,
   decay: 0.3,

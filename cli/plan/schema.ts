@@ -157,6 +157,13 @@ const sae = z.strictObject({
     ),
   tokens: positive.describe("tokens to train on"),
   batch_tokens: positive.describe("tokens in a step"),
+  max_norm_ratio: z
+    .number()
+    .min(1)
+    .nullable()
+    .describe(
+      "tokens whose activations have a norm above so many medians (attention sinks) are neither trained nor evaluated on; null = all are",
+    ),
   lr: rate.describe("peak learning rate"),
   warmup: share.describe("share of the steps over which the rate rises from 0"),
   decay: share.describe("share of the steps, at the end, over which the rate falls to 0"),

@@ -101,6 +101,8 @@ export interface SaePlan {
   readonly matryoshka_widths: readonly number[] | null;
   readonly tokens: number;
   readonly batch_tokens: number;
+  /** Tokens whose activations have a norm above so many medians are left out; null = none. */
+  readonly max_norm_ratio: number | null;
   readonly lr: number;
   /** Share of the steps over which the rate rises from 0. */
   readonly warmup: number;

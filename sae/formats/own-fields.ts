@@ -12,19 +12,42 @@ export const unknownHook = "unknown";
 
 type Own = Pick<
   SaeConfig,
-  "hook_name" | "model_name" | "context_size" | "first_tokens_excluded" | "aux_coefficient"
+  | "hook_name"
+  | "model_name"
+  | "context_size"
+  | "first_tokens_excluded"
+  | "max_norm_ratio"
+  | "aux_coefficient"
 >;
 
 /** The fields to store under `sae_carry`. */
 export function ownFields(cfg: SaeConfig): Readonly<Record<string, unknown>> {
-  const { hook_name, model_name, context_size, first_tokens_excluded, aux_coefficient } = cfg;
+  const { hook_name, model_name, context_size, aux_coefficient } = cfg;
   return {
     format_version: formatVersion,
     hook_name,
     model_name,
     context_size,
-    first_tokens_excluded,
+    ...leftOutFields(cfg),
     aux_coefficient,
+  };
+}
+
+/** What says which tokens an SAE was not trained on. */
+export function leftOutFields({
+  first_tokens_excluded,
+  max_norm_ratio,
+}: SaeConfig): Readonly<Record<string, number>> {
+  return { first_tokens_excluded, ...(max_norm_ratio !== null && { max_norm_ratio }) };
+}
+
+/** The fields that `leftOutFields` made. */
+export function readLeftOut(
+  ours: Fields,
+): Pick<SaeConfig, "first_tokens_excluded" | "max_norm_ratio"> {
+  return {
+    first_tokens_excluded: ours.number("first_tokens_excluded"),
+    max_norm_ratio: ours.optionalNumber("max_norm_ratio") ?? null,
   };
 }
 
@@ -39,7 +62,7 @@ export function readOwnFields(fields: Fields): Partial<Own> {
     hook_name: ours.string("hook_name"),
     model_name: ours.string("model_name"),
     context_size: ours.number("context_size"),
-    first_tokens_excluded: ours.number("first_tokens_excluded"),
+    ...readLeftOut(ours),
     aux_coefficient: ours.number("aux_coefficient"),
   };
 }

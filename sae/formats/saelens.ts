@@ -18,6 +18,7 @@ import { architectureNames, architectures, type SaeArchitecture } from "../archi
 import { foldRescaling } from "../fold.ts";
 import { type Sae, type SaeConfig, saeConfig, validateSae } from "../sae.ts";
 import { Fields } from "./fields.ts";
+import { leftOutFields, readLeftOut } from "./own-fields.ts";
 import { StoredTensors } from "./stored-tensors.ts";
 
 /** Version of the fields under metadata.sae_carry. */
@@ -63,7 +64,7 @@ export function saveSae(dir: string, sae: Sae, { metadata = {} }: SaveSaeOptions
         architecture: cfg.architecture,
         k: cfg.k,
         ...(cfg.matryoshka_widths && { matryoshka_widths: cfg.matryoshka_widths }),
-        first_tokens_excluded: cfg.first_tokens_excluded,
+        ...leftOutFields(cfg),
         aux_coefficient: cfg.aux_coefficient,
         provenance: metadata,
       },
@@ -106,7 +107,7 @@ export function loadSae(dir: string): Sae {
     model_name: metadata.optionalString("model_name") ?? "unknown",
     context_size: metadata.optionalNumber("context_size") ?? 0,
     ...(ours && {
-      first_tokens_excluded: ours.number("first_tokens_excluded"),
+      ...readLeftOut(ours),
       aux_coefficient: ours.number("aux_coefficient"),
     }),
   });

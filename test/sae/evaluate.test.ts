@@ -253,6 +253,45 @@ test("SAEs are measured where none of them was left out of training", async () =
   });
 });
 
+describe("tokens of large norm", () => {
+  const tiny = gpt2Config({ vocab_size: 5, n_positions: 4, n_embd: 2, n_layer: 1, n_head: 1 });
+  const weights = new Map(randomModel(tiny, "sink").weights);
+  // of norms 1, 1, 1, √2 and 50: token 4 is a sink
+  const embedding = Float32Array.of(1, 0, 1, 0, 0, 1, 1, 1, 40, 30);
+  weights.set("transformer.wte.weight", { shape: [5, 2], data: embedding });
+  const rows = { ids: Int32Array.of(0, 1, 4, 2, 0, 3, 1, 2), nSeq: 2, context: 4 };
+  const wrong = constantSae("hook_embed", Float32Array.of(0.5, 0));
+  const filtered = { ...wrong, cfg: { ...wrong.cfg, max_norm_ratio: 10 } };
+
+  test("are left out where an SAE was trained without them, and the figures say how many", async () => {
+    const placed = placeModel({ config: tiny, weights });
+    const [all, without] = [
+      await evaluateSae(wrong, placed, rows),
+      await evaluateSae(filtered, placed, rows),
+    ];
+    expect(all).toMatchObject({ tokens: 6, high_norm_excluded: 0 });
+    expect(without).toMatchObject({ tokens: 5, high_norm_excluded: 1 });
+    // rows (1,0) ×2, (0,1) ×2, (1,1): Σ‖x‖² 6, mean (3, 3)/5, Σ‖x − (1/2, 0)‖² 2/4 + 10/4 + 5/4
+    const variance = 6 - 5 * (9 / 25 + 9 / 25);
+    expect(without.fvu).toBeCloseTo(4.25 / variance, 6);
+    // asked for, the filter holds for SAEs trained on all tokens, and can be switched off
+    expect(await evaluateSae(wrong, placed, rows, { maxNormRatio: 10 })).toEqual(without);
+    expect(await evaluateSae(filtered, placed, rows, { maxNormRatio: null })).toEqual(all);
+    placed.dispose();
+  });
+
+  test("keep their own activations where a reconstruction is spliced in", async () => {
+    const placed = placeModel({ config: tiny, weights });
+    const silent = constantSae("hook_embed", new Float32Array(2));
+    // what is spliced in is zero, for all tokens but the first and the sink
+    const got = await evaluateSae(silent, placed, rows, { maxNormRatio: 10 });
+    expect(got.ce_sae).toBeCloseTo(got.ce_zero, 6);
+    const every = await evaluateSae(silent, placed, rows);
+    expect(Math.abs(every.ce_sae - got.ce_sae)).toBeGreaterThan(1e-4);
+    placed.dispose();
+  });
+});
+
 test.each([[context - 1], [-1], [Number.NaN]])(
   "leaving out %d first tokens is refused",
   async (firstTokensExcluded) => {
