@@ -4,8 +4,8 @@ import { useBackend } from "../../src/engine/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import { loadModel, placeModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
-import { evalDefaults } from "../plan/defaults.ts";
 import type { Row } from "../output.ts";
+import { evalDefaults } from "../plan/defaults.ts";
 import { checkSaeFits } from "./sae-fits.ts";
 import { tokensOfText } from "./text-tokens.ts";
 
