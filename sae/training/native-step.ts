@@ -55,7 +55,10 @@ export function nativeStepKernels(addon: SaeAddon): StepKernels {
       const squares = work.evaluate(weights.W_dec, values, other);
       return { squares, slopes: other };
     },
-    update(sae, { lr, beta1, beta2, step, scale, auxScale }) {
+    update(sae, { lr, beta1, beta2, step, scale, auxScale, partPenalty }) {
+      if (partPenalty) {
+        work.penaliseParts(Uint32Array.from(partPenalty.widths), partPenalty.coefficients);
+      }
       const arrays = [sae.weights, sae.m, sae.v].flatMap((group) =>
         saeArrayNames.map((name) => group[name]),
       );

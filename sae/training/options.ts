@@ -24,6 +24,11 @@ export interface SaeTrainOptions {
   readonly targetL0: number | null;
   /** Where λ of the L1 penalty begins (standard, gated); where it stays without a target. */
   readonly l1Coefficient: number;
+  /**
+   * Widths of the parts that a row is made of, such as a crosscoder's two models; they add up to d_in. The L1 penalty of
+   * standard then weighs the norms of a decoder row's parts, Σ_s ‖W_dec[i, part s]‖; null = the whole row's norm.
+   */
+  readonly partWidths: readonly number[] | null;
   /** How fast λ follows a target (l1-controller.ts); null = 0.03 a step, or what lets it change by e⁶ in a shorter run. */
   readonly l1Rate: number | null;
   /** λ of JumpReLU's penalty over d_in, the squared norm of an average activation in the scaled frame. */
@@ -56,6 +61,7 @@ export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
   sparsityWarmup: 0.1,
   targetL0: null,
   l1Coefficient: 1,
+  partWidths: null,
   l1Rate: null,
   l0Coefficient: 1,
   sparsityMode: "step",

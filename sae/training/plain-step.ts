@@ -5,6 +5,7 @@
 import { adamwArray, hostView, linear, tf } from "../../src/engine/index.ts";
 import { bucketByLatent, createBuckets } from "../kernels/bucket.ts";
 import { CodeBuffer } from "../kernels/code-buffer.ts";
+import { addPartPenalty } from "../kernels/part-norms.ts";
 import { residualAndSlopes } from "../kernels/reconstruct.ts";
 import { projectOutRows, setRowNorms } from "../kernels/row-norms.ts";
 import {
@@ -81,7 +82,7 @@ export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
       const squares = reconstruct(other, W_dec, d_in, x);
       return { squares, slopes: other.slope };
     },
-    update(sae, { lr, beta1, beta2, step, scale, auxScale }) {
+    update(sae, { lr, beta1, beta2, step, scale, auxScale, partPenalty }) {
       const { weights, m, v, norms } = sae;
       const whole = [main, ...prefixes.slice(0, nPrefixes)];
       for (const [i, term] of [...whole, ...(hasAux ? [aux] : [])].entries()) {
@@ -92,6 +93,7 @@ export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
       }
       const residuals = whole.map(({ residual }) => residual);
       decoderBiasGradient(residuals, weights.W_enc, gradients.b_enc, scale, gradients.b_dec);
+      if (partPenalty) addPartPenalty(partPenalty, weights.W_dec, d_in, gradients.W_dec);
       projectOutRows(gradients.W_dec, weights.W_dec, d_in);
       const numbers = { lr, beta1, beta2, eps: adamEpsilon, weightDecay: 0, step, scale: 1 };
       for (const name of saeArrayNames) {

@@ -29,6 +29,13 @@ export interface Squares {
   readonly aux: number;
 }
 
+/** A term Σ_i c_i Σ_s ‖part s of W_dec[i, :]‖ of the loss. */
+export interface PartPenalty {
+  /** The parts' widths; they add up to d_in. */
+  readonly widths: readonly number[];
+  readonly coefficients: Float32Array; // [d_sae]
+}
+
 /** Numbers of the update; the scales are those of the terms' squared residuals in the loss. */
 export interface UpdateNumbers {
   readonly lr: number;
@@ -39,6 +46,8 @@ export interface UpdateNumbers {
   /** Of the reconstruction and of those from prefixes. */
   readonly scale: number;
   readonly auxScale: number;
+  /** A penalty on the decoder beside the reconstructions; null = none. */
+  readonly partPenalty?: PartPenalty | null;
 }
 
 /** One implementation, with the buffers for SAEs of one shape. */

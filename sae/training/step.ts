@@ -11,7 +11,7 @@
 import { adamwArray } from "../../src/engine/index.ts";
 import type { CodeBuffer } from "../kernels/code-buffer.ts";
 import { objectives } from "./objectives/index.ts";
-import type { Batch } from "./objectives/objective.ts";
+import type { Batch, ObjectiveFigures } from "./objectives/objective.ts";
 import type { SaeTrainOptions } from "./options.ts";
 import type { StepKernels } from "./step-kernels.ts";
 import { adamEpsilon, type TrainingSae } from "./training-sae.ts";
@@ -68,7 +68,10 @@ export async function prepareStep(
   const pre = objective.encode ? value.slice(0, nnz) : value;
   objective.encode?.(batch, kernels, pre);
   const squares = kernels.residual(sae, objective.widths?.(sae) ?? []);
-  const own = objective.slopes?.(batch, kernels, pre) ?? { penalty: 0, gradients: {} };
+  const own: ObjectiveFigures = objective.slopes?.(batch, kernels, pre) ?? {
+    penalty: 0,
+    gradients: {},
+  };
   const scale = 1 / n;
   const auxScale = aux ? (aux_coefficient * Math.min(dead.length / kAux, 1)) / n : 0;
   const fired = countFirings(sae.sinceFired, kernels.codes, n);
@@ -81,7 +84,8 @@ export async function prepareStep(
       dead_fraction: dead.length / d_sae,
     },
     apply(step, lr) {
-      kernels.update(sae, { lr, beta1, beta2, step, scale, auxScale });
+      const partPenalty = own.partPenalty ?? null;
+      kernels.update(sae, { lr, beta1, beta2, step, scale, auxScale, partPenalty });
       const numbers = { lr, beta1, beta2, eps: adamEpsilon, weightDecay: 0, step, scale: 1 };
       for (const [name, gradient] of Object.entries(own.gradients)) {
         const { weights, m, v } = sae.own[name];

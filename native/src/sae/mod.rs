@@ -19,7 +19,7 @@ use encode::{BlockCodes, Encoder, Keep, block_rows, encode, refine};
 use reconstruct::residual_and_slopes;
 use screen::Screen;
 use top::top;
-use update::{Term, Trained, Weights, update};
+use update::{PartPenalty, Term, Trained, Weights, update};
 
 /// One term of the loss.
 #[derive(Default)]
@@ -44,6 +44,8 @@ pub struct SaeWork {
     n_prefixes: usize,
     /// The main codes' support with other values.
     other: Part,
+    /// Of the next update.
+    parts: Option<PartPenalty>,
     blocks: Vec<BlockCodes>,
     scratch: Vec<u32>,
     screen: Screen,
@@ -296,6 +298,16 @@ impl SaeWork {
         Ok(squares)
     }
 
+    /// A penalty on the norms of the parts that decoder rows are made of, for the next update: the parts' widths,
+    /// which add up to d_in, and a coefficient a latent.
+    #[napi(catch_unwind)]
+    pub fn penalise_parts(&mut self, widths: &[u32], coefficients: &[f32]) {
+        self.parts = Some(PartPenalty {
+            widths: widths.to_vec(),
+            coefficients: coefficients.to_vec(),
+        });
+    }
+
     /// One Adam step. The arrays are [W_enc, b_enc, W_dec, b_dec], their first moments and their second
     /// moments; numbers are [lr, beta1, beta2, eps, step, scale of the first term, of the second].
     #[napi(catch_unwind)]
@@ -308,6 +320,7 @@ impl SaeWork {
         let arrays = <[Float32ArraySlice; 12]>::try_from(arrays)
             .map_err(|_| Error::from_reason("expected four arrays with two moments each"))?;
         let [w0, w1, w2, w3, m0, m1, m2, m3, v0, v1, v2, v3] = exclusive(arrays, &[norms])?;
+        let penalty = self.parts.take();
         let trained = |weights, m, v| Trained { weights, m, v };
         let weights = Weights {
             encoder: trained(w0, m0, v0),
@@ -338,7 +351,7 @@ impl SaeWork {
             self.aux.buckets.fill(&self.aux.codes, norms.len());
             terms.push(self.aux.term(aux_scale));
         }
-        update(weights, &terms, whole, &self.x, &numbers);
+        update(weights, &terms, whole, &self.x, penalty.as_ref(), &numbers);
         Ok(())
     }
 }

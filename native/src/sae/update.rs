@@ -3,6 +3,7 @@
 //! and factor = −2·scale, summed over the codes (t, f, slope) of latent i:
 //!   dW_dec[i] = factor·Σ f·residual_t, dW_enc[i] = factor·Σ slope·x_t, db_enc[i] = factor·Σ slope,
 //!   db_dec = factor·Σ_t residual_t − Σ_i db_enc[i]·W_enc[i], over the terms that the bias is part of.
+//! A penalty Σ_i c_i·Σ_s ‖part s of W_dec[i]‖ adds c_i·part/‖part‖ to the decoder's gradient.
 
 use rayon::prelude::*;
 
@@ -56,6 +57,12 @@ pub struct Term<'a> {
     pub scale: f64,
 }
 
+/// A penalty on the norms of the parts that decoder rows are made of.
+pub struct PartPenalty {
+    pub widths: Vec<u32>,       // they add up to d_in
+    pub coefficients: Vec<f32>, // [d_sae]
+}
+
 /// The arrays of an SAE in training; its encoder is latent-major.
 pub struct Weights<'a> {
     pub encoder: Trained<'a>,      // [d_sae, d_in]
@@ -76,7 +83,14 @@ struct Piece<'a> {
 }
 
 /// One Adam step of every array. All terms share their x; the decoder's bias is part of the first `whole` of them.
-pub fn update(weights: Weights, terms: &[Term], whole: usize, x: &[f32], numbers: &Adamw) {
+pub fn update(
+    weights: Weights,
+    terms: &[Term],
+    whole: usize,
+    x: &[f32],
+    parts: Option<&PartPenalty>,
+    numbers: &Adamw,
+) {
     let Weights {
         encoder,
         encoder_bias,
@@ -90,6 +104,14 @@ pub fn update(weights: Weights, terms: &[Term], whole: usize, x: &[f32], numbers
     assert!(encoder_bias.weights.len() == d_sae);
     for term in terms {
         assert!(term.residual.len() == x.len() && term.buckets.start.len() == d_sae + 1);
+    }
+    if let Some(PartPenalty {
+        widths,
+        coefficients,
+    }) = parts
+    {
+        let total: usize = widths.iter().map(|&width| width as usize).sum();
+        assert!(total == d && coefficients.len() == d_sae);
     }
     let rates = Rates::of(numbers);
     let mut through_encoder = vec![0.0f32; d_sae.div_ceil(LATENTS) * d];
@@ -114,7 +136,7 @@ pub fn update(weights: Weights, terms: &[Term], whole: usize, x: &[f32], numbers
     let one = |piece: Piece| {
         vectorised(
             #[inline(always)]
-            || update_piece(piece, terms, x, d, &rates),
+            || update_piece(piece, terms, x, parts, d, &rates),
         )
     };
     run(d_sae * d > 1 << 14, |parallel| {
@@ -141,7 +163,14 @@ pub fn update(weights: Weights, terms: &[Term], whole: usize, x: &[f32], numbers
 }
 
 #[inline(always)]
-fn update_piece(mut piece: Piece, terms: &[Term], x: &[f32], d: usize, rates: &Rates) {
+fn update_piece(
+    mut piece: Piece,
+    terms: &[Term],
+    x: &[f32],
+    parts: Option<&PartPenalty>,
+    d: usize,
+    rates: &Rates,
+) {
     let mut decoder_gradient = vec![0.0f32; d];
     let mut encoder_gradient = vec![0.0f32; d];
     for (i, &norm) in piece.norms.iter().enumerate() {
@@ -165,6 +194,14 @@ fn update_piece(mut piece: Piece, terms: &[Term], x: &[f32], d: usize, rates: &R
         piece.encoder_bias.row(i, 1).step(&[bias_gradient], rates);
 
         let mut decoder = piece.decoder.row(i, d);
+        if let Some(parts) = parts {
+            add_part_penalty(
+                parts,
+                piece.first + i,
+                decoder.weights,
+                &mut decoder_gradient,
+            );
+        }
         let squares = dot(decoder.weights, decoder.weights);
         if squares != 0.0 {
             // what would change the row's norm is taken out
@@ -176,6 +213,25 @@ fn update_piece(mut piece: Piece, terms: &[Term], x: &[f32], d: usize, rates: &R
         if squares != 0.0 {
             let factor = norm / squares.sqrt();
             decoder.weights.iter_mut().for_each(|w| *w *= factor);
+        }
+    }
+}
+
+/// Adds a latent's gradient of the penalty on the norms of its decoder row's parts; a part of zeros has none.
+#[inline(always)]
+fn add_part_penalty(parts: &PartPenalty, latent: usize, weights: &[f32], gradient: &mut [f32]) {
+    let coefficient = parts.coefficients[latent];
+    if coefficient == 0.0 {
+        return;
+    }
+    let mut from = 0;
+    for &width in &parts.widths {
+        let part = from..from + width as usize;
+        from = part.end;
+        let squares = dot(&weights[part.clone()], &weights[part.clone()]);
+        if squares != 0.0 {
+            let factor = coefficient / squares.sqrt();
+            add_rows([&weights[part.clone()]], [factor], &mut gradient[part]);
         }
     }
 }

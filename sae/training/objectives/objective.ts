@@ -5,7 +5,7 @@
  * and an objective hands on −½·n · ∂loss/∂pre as "slopes", which for a bare reconstruction are r · W_dec[i, :].
  */
 import type { SaeTrainOptions } from "../options.ts";
-import type { SelectionRule, StepKernels } from "../step-kernels.ts";
+import type { PartPenalty, SelectionRule, StepKernels } from "../step-kernels.ts";
 import type { TrainingSae } from "../training-sae.ts";
 
 /** One batch of one SAE. */
@@ -24,6 +24,8 @@ export interface ObjectiveFigures {
   readonly penalty: number;
   /** Gradients of the SAE's own arrays, by name. */
   readonly gradients: Readonly<Record<string, Float32Array>>;
+  /** The penalty as a function of the decoder, where it depends on more than the norms that are held. */
+  readonly partPenalty?: PartPenalty;
 }
 
 /** How one architecture is trained. */

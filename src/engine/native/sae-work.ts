@@ -55,6 +55,11 @@ export interface SaeWork {
   /** Σ‖x − Σ v W_dec‖² with other values for the first term's codes, and the slopes that go with it. */
   evaluate(W_dec: Float32Array, values: Float32Array, slopes: Float32Array): number;
   /**
+   * Adds Σ_i c_i Σ_s ‖part s of W_dec[i, :]‖ to the next update's loss, by the parts' widths, which add up to d_in,
+   * and a coefficient c_i for each latent.
+   */
+  penaliseParts(widths: Uint32Array, coefficients: Float32Array): void;
+  /**
    * One Adam step on W_enc (latent-major), b_enc, W_dec and b_dec, decoder rows held at `norms`. `arrays`
    * are these four, their first moments and their second moments; numbers are [lr, beta1, beta2, eps,
    * step, scale of the first term, of the second].

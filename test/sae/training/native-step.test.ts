@@ -60,7 +60,11 @@ function codesOf({ codes }: StepKernels, d_sae: number) {
   return codes.toCodes(d_sae);
 }
 
-for (const architecture of architectureNames) {
+const cases: readonly [SaeArchitecture, boolean][] = [
+  ...architectureNames.map((name): [SaeArchitecture, boolean] => [name, false]),
+  ["standard", true],
+];
+for (const [architecture, inParts] of cases) {
   for (const [d_in, d_sae, k, n] of [
     [1, 1, 1, 1],
     [5, 7, 2, 3],
@@ -68,13 +72,16 @@ for (const architecture of architectureNames) {
     [48, 301, 7, 333],
     [16, 40, 40, 65],
   ]) {
-    native(`${architecture}: three steps with ${d_in} × ${d_sae}, k ${k}, ${n} rows`, async () => {
+    const named = inParts ? `${architecture} in parts` : architecture;
+    native(`${named}: three steps with ${d_in} × ${d_sae}, k ${k}, ${n} rows`, async () => {
+      const half = Math.floor(d_in / 2);
+      const of = inParts ? { ...options, partWidths: [half, d_in - half] } : options;
       const rows = draw(`rows ${n}`, n * d_in);
       const [ours, plain] = [0, 1].map(() => fresh(architecture, d_in, d_sae, k, rows));
       const [oursBy, plainBy] = [nativeStepKernels(addon), plainStepKernels(d_in, d_sae)];
       for (let step = 1; step <= 3; step++) {
-        const got = await prepareStep(ours, rows, 1, options, oursBy);
-        const want = await prepareStep(plain, rows, 1, options, plainBy);
+        const got = await prepareStep(ours, rows, 1, of, oursBy);
+        const want = await prepareStep(plain, rows, 1, of, plainBy);
         const [codes, wanted] = [codesOf(oursBy, d_sae), codesOf(plainBy, d_sae)];
         expect(codes.rowStart).toEqual(wanted.rowStart);
         expect(codes.latent).toEqual(wanted.latent);

@@ -104,7 +104,7 @@ function squares(
 /** The loss of a batch; `frozen` is the decoder that a gated SAE's last term keeps. */
 function naiveLoss(
   sae: TrainingSae,
-  { sparsityMode, targetL0, l0Coefficient, tanhScale }: SaeTrainOptions,
+  { sparsityMode, targetL0, l0Coefficient, tanhScale, partWidths }: SaeTrainOptions,
   held: readonly boolean[][],
   frozen: { readonly W_dec: Float32Array; readonly b_dec: Float32Array },
 ): number {
@@ -115,7 +115,9 @@ function naiveLoss(
     looks.reduce((sum, row) => sum + row.reduce((s, look, i) => s + of(look, i), 0), 0) / n;
   switch (sae.cfg.architecture) {
     case "standard":
-      return whole + sae.lambda * mean(({ value }, i) => value * sae.norms[i]);
+      return (
+        whole + sae.lambda * mean(({ value }, i) => value * rowNorm(sae, i, partWidths ?? [d]))
+      );
     case "gated": {
       const open = looks.map((row) => row.map(({ pre }) => Math.max(0, pre)));
       const last = squares(sae, open, dSae, frozen.W_dec, frozen.b_dec);
@@ -135,6 +137,17 @@ function naiveLoss(
   }
 }
 
+/** Σ_s ‖W_dec[i, part s]‖. */
+function rowNorm(
+  { weights: { W_dec } }: TrainingSae,
+  i: number,
+  widths: readonly number[],
+): number {
+  const ends = widths.map((_, s) => widths.slice(0, s + 1).reduce((sum, width) => sum + width, 0));
+  const parts = ends.map((end, s) => W_dec.subarray(i * d + end - widths[s], i * d + end));
+  return parts.reduce((sum, part) => sum + Math.hypot(...part), 0);
+}
+
 const missing = await missingNative();
 type Tester = (title: string, body: () => Promise<void>) => void;
 const makers: readonly [string, () => StepKernels, Tester][] = [
@@ -143,6 +156,7 @@ const makers: readonly [string, () => StepKernels, Tester][] = [
 ];
 const cases: readonly [string, SaeArchitecture, Partial<SaeTrainOptions>][] = [
   ["ReLU with a norm-weighted L1", "standard", {}],
+  ["ReLU with an L1 by the norms of two parts", "standard", { partWidths: [2, 3] }],
   ["Gated", "gated", {}],
   ["TopK", "topk", {}],
   ["BatchTopK", "batchtopk", {}],
