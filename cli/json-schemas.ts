@@ -230,14 +230,17 @@ const compare: z.ZodType<Comparison> = z.strictObject({
     cosine: threshold,
     correlation: threshold,
     containment: z.number(),
+    gain: z
+      .strictObject({ split: threshold, merged: threshold })
+      .describe("R² of a set of pieces above the best single latent's"),
   }),
   counts: z.strictObject({
     unknown: count,
     persisted: count,
     carried_only: count,
-    split: count.nullable(),
-    absorbed: count.nullable(),
-    merged: count.nullable(),
+    split: count.describe("its firings are shared out among several child latents"),
+    absorbed: count.describe("it went on, other child latents took part of its firings"),
+    merged: count.describe("it shares one child latent with other parent latents"),
     drifted_direction: count,
     drifted_meaning: count,
     uncertain: count,

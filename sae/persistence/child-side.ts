@@ -8,9 +8,11 @@ import { firingCount, firingsOf } from "./firings.ts";
 import { reappearance } from "./fresh.ts";
 import { type FunctionMatches, functionMatches, type Side, upperEnd } from "./function-matches.ts";
 import type { ArmInput } from "./input.ts";
+import type { PartMatches } from "./part-matches.ts";
 import {
   type ChildVerdict,
   childVerdict,
+  isAncestral,
   type ParentVerdict,
   type ProbeEvidence,
   type Verdict,
@@ -40,6 +42,8 @@ export interface ChildContext {
   /** The parent's groups in the child. */
   readonly matches: FunctionMatches;
   readonly verdicts: readonly Verdict[]; // [parent groups]
+  /** Latents of the carried SAE that are pieces of a parent's, or that several merged into. */
+  readonly parts: PartMatches;
   readonly correlationThreshold: number;
   readonly freshRate: Float64Array | null; // [nChild]
   readonly probe: (latent: number) => ProbeEvidence | null;
@@ -49,13 +53,24 @@ export interface ChildContext {
 
 /** The verdict on every child latent. */
 export function childVerdicts(context: ChildContext): Verdict<ChildVerdict>[] {
-  const { parent, child, matches, correlationThreshold, rule } = context;
+  const { parent, child, matches, parts, correlationThreshold, rule } = context;
   const { child: partner, mutual } = matches.groups;
   const { relative, relativeCorrelation } = matches.matches;
   const inherited = new Map<number, ParentVerdict>();
   context.verdicts.forEach(({ verdict }, g) => {
     const j = partner[g];
     if (j >= 0 && (mutual[g] === 1 || !inherited.has(j))) inherited.set(j, verdict);
+  });
+  // A piece that is no group's own heir descends from the latent it is a piece of.
+  const adopt = (j: number, verdict: ParentVerdict): void => {
+    const own = inherited.get(j);
+    if (own === undefined || !isAncestral(own)) inherited.set(j, verdict);
+  };
+  context.verdicts.forEach(({ verdict }, g) => {
+    if (verdict === "merged" && parts.merged[g]) adopt(parts.merged[g].child, verdict);
+    if (verdict === "split" || verdict === "absorbed") {
+      for (const j of parts.split[g]?.members ?? []) adopt(j, verdict);
+    }
   });
   return Array.from({ length: child.firings.nLatents }, (_, j) => {
     const firings = firingCount(child.firings, j);

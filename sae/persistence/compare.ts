@@ -4,27 +4,48 @@
 import { resample, sequenceBlocks } from "./bootstrap.ts";
 import { childFreshRate, childVerdicts } from "./child-side.ts";
 import { withLevels } from "./containment.ts";
-import { type Directions, directions, transposed, whitened } from "./cosine.ts";
+import { type Directions, directions, rowCosine, transposed, whitened } from "./cosine.ts";
 import type { PersistenceDocument } from "./document.ts";
-import { armVerdicts, type Context, type MeasuredArm, mappedDecoder, sized } from "./evaluate.ts";
+import {
+  armVerdicts,
+  type Context,
+  type MeasuredArm,
+  mappedDecoder,
+  type PartsContext,
+  sized,
+} from "./evaluate.ts";
 import { firingCount, firingsOf } from "./firings.ts";
 import { reappearance } from "./fresh.ts";
-import { functionMatches, functionShares, prepareSide } from "./function-matches.ts";
+import { functionMatches, functionShares, prepareSide, type Side } from "./function-matches.ts";
 import {
   type ArmInput,
   type ArmRole,
   type Dictionary,
   type PersistenceInput,
+  type PersistenceOptions,
   persistenceDefaults,
   validateInput,
 } from "./input.ts";
+import {
+  mergeRate,
+  type PartContext,
+  type PartNulls,
+  partMatches,
+  splitRate,
+} from "./part-matches.ts";
+import { partNull } from "./part-null.ts";
+import { type PartPool, partPool } from "./part-search.ts";
 import { readability } from "./readability.ts";
 import { type FramedPair, type PersistenceRows, persistenceRows } from "./rows.ts";
+import type { ShiftNull } from "./shift-null.ts";
 import { summarise } from "./summary.ts";
-import { measureThresholds } from "./thresholds.ts";
+import { longest, measureThresholds, type Thresholds } from "./thresholds.ts";
 
 // Arms that the verdict rule is applied to; the others only count function matches.
 const judgedRoles: ReadonlySet<ArmRole> = new Set(["carried", "carried-start", "reinit"]);
+
+// Arms in which latents in pieces and merged ones are looked for: the judged SAE and its witnesses.
+const searchedRoles: ReadonlySet<ArmRole> = new Set(["carried", "fresh", "fresh-parent"]);
 
 /** What a comparison gives: persistence.json and the columns of persistence/<name>.arrow. */
 export interface Persistence {
@@ -60,12 +81,13 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
   const groupSizes = Float64Array.from(parent.groups.members, (members) => members.length);
   const resampling = resample(blocks, groupSizes, options.replicates, input.rng.fork("bootstrap"));
 
+  const { tau } = thresholds;
+  const parts = partContext(parent, child, thresholds, input, options);
   const arms: MeasuredArm[] = [];
   for (const arm of input.arms) {
     await input.pause?.();
     const firings =
       arm === carriedInput ? child.firings : withLevels(firingsOf(arm.codes, codesOf(arm)));
-    const { tau } = thresholds;
     const matches = functionMatches(parent, arm.codes, firings, tau, containment);
     arms.push({
       input: arm,
@@ -80,6 +102,9 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
         judgedRoles.has(arm.role),
       ),
       firings: Int32Array.from({ length: firings.nLatents }, (_, j) => firingCount(firings, j)),
+      parts: searchedRoles.has(arm.role)
+        ? partMatches(parts, matches, { codes: arm.codes, firings }, cosines(input.parent, arm))
+        : null,
     });
   }
   const withRole = (role: ArmRole): MeasuredArm[] => arms.filter((arm) => arm.input.role === role);
@@ -106,6 +131,7 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
     parentSeedRate: reappearance(freshParents.map(({ matches }) => matches.found)),
     judgeStability: freshParents.length >= options.stabilitySeeds,
     probe: (i) => probes?.parent[i] ?? null,
+    parts: partsContext(parts.nulls, carried, withRole("fresh"), freshParents),
   };
   const judged = armVerdicts(input.parent, carried, context);
   const childRate = childFreshRate(
@@ -119,6 +145,7 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
     child,
     matches: carried.matches,
     verdicts: judged.verdicts,
+    parts: carried.parts!,
     correlationThreshold: thresholds.correlation,
     freshRate: childRate,
     probe: (j) => probes?.child[j] ?? null,
@@ -145,6 +172,12 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       matches: carried.matches,
       verdicts: judged.verdicts,
       childVerdicts: children,
+      parts: {
+        found: carried.parts!,
+        context: context.parts,
+        splitTests: judged.splitTests,
+        mergeTests: judged.mergeTests,
+      },
       minFirings,
       decoder: framed,
       whitened: framed && probes && whitenedPair(framed, probes.covariance, options.ridge),
@@ -162,6 +195,56 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       },
     }),
   };
+}
+
+/** The search for pieces with its nulls, which are measured on the carried arm. */
+function partContext(
+  parent: Side,
+  child: Side,
+  { tau, cosine }: Thresholds,
+  { sequenceLength, rng }: PersistenceInput,
+  options: PersistenceOptions,
+): PartContext {
+  const parentPool = partPool(parent.codes, parent.firings);
+  const measured = (wholes: Side, pool: PartPool, label: string): ShiftNull =>
+    partNull(wholes.firings, wholes.eligible, pool, options, rng.fork(label), {
+      draws: Math.max(
+        options.partDraws,
+        Math.ceil(wholes.eligible.reduce((sum, is) => sum + is, 0) / 4),
+      ),
+      sequenceLength: longest(sequenceLength),
+    });
+  const nulls = {
+    split: measured(parent, partPool(child.codes, child.firings), "split-null"),
+    merged: measured(child, parentPool, "merge-null"),
+  };
+  return { parent, parentPool, rule: options, nulls, gainFloor: options.gainFloor, tau, cosine };
+}
+
+function partsContext(
+  nulls: PartNulls,
+  carried: MeasuredArm,
+  fresh: readonly MeasuredArm[],
+  freshParents: readonly MeasuredArm[],
+): PartsContext {
+  const searched = (arms: readonly MeasuredArm[]) =>
+    arms.map(({ parts, matches }) => ({ parts: parts!, matches }));
+  const own = carried.parts!.merged;
+  return {
+    nulls,
+    splitRate: splitRate(searched(fresh)),
+    splitSeedRate: splitRate(searched(freshParents)),
+    mergeRate: mergeRate(searched(fresh), own),
+    mergeSeedRate: mergeRate(searched(freshParents), own),
+  };
+}
+
+/** Cosines of mapped parent directions with those of an arm; null where no map leads there. */
+function cosines(parent: Dictionary, arm: ArmInput): ((i: number, j: number) => number) | null {
+  const mapped = mappedDecoder(parent, arm);
+  if (mapped === null) return null;
+  const decoder = directions(arm.W_dec, arm.d_in);
+  return (i, j) => rowCosine(mapped, i, decoder, j);
 }
 
 function whitenedPair(pair: FramedPair, covariance: Float64Array, shrinkage: number): FramedPair {

@@ -35,14 +35,14 @@ export interface CellDocument {
   readonly ci: readonly [number, number] | null;
 }
 
-/** How many latents got each verdict; split, absorbed and merged are not computed yet (null). */
+/** How many latents got each verdict. */
 export interface VerdictCounts {
   readonly unknown: number;
   readonly persisted: number;
   readonly carried_only: number;
-  readonly split: number | null;
-  readonly absorbed: number | null;
-  readonly merged: number | null;
+  readonly split: number;
+  readonly absorbed: number;
+  readonly merged: number;
   readonly drifted_direction: number;
   readonly drifted_meaning: number;
   readonly uncertain: number;
@@ -68,6 +68,8 @@ export interface PersistenceDocument {
     /** null_p99 and used are the largest over the firing-frequency bins; the table has each latent's. */
     readonly correlation: ThresholdDocument;
     readonly containment: number;
+    /** Gain in R² of a set of pieces over the best single latent; null_p99 and used as for the correlation. */
+    readonly gain: { readonly split: ThresholdDocument; readonly merged: ThresholdDocument };
   };
   readonly counts: VerdictCounts;
   /** Parent latents that are not unknown: the denominator of the headline. */

@@ -8,8 +8,12 @@ import { directions, rowCosine } from "./cosine.ts";
 import { firingCount } from "./firings.ts";
 import type { FunctionMatches, FunctionShares, Side } from "./function-matches.ts";
 import type { ArmInput, Dictionary } from "./input.ts";
+import type { PartMatches, PartNulls } from "./part-matches.ts";
 import { type ShiftNull, shiftPValue } from "./shift-null.ts";
 import {
+  isKept,
+  isOutweighed,
+  type LatentEvidence,
   type ProbeEvidence,
   parentVerdict,
   type Verdict,
@@ -24,6 +28,8 @@ export interface MeasuredArm {
   readonly shares: FunctionShares;
   /** Firings of each of its latents. */
   readonly firings: Int32Array; // [nChild]
+  /** Latents in pieces and merged ones; null in arms that are not asked. */
+  readonly parts: PartMatches | null;
 }
 
 /** What does not depend on the arm: the parent, the thresholds, the witnesses. */
@@ -40,6 +46,24 @@ export interface Context {
   /** Whether there are enough fresh parent seeds for a rate of 0 to mean "never stable". */
   readonly judgeStability: boolean;
   readonly probe: (latent: number) => ProbeEvidence | null;
+  /** Nulls of the search for parts, and shares of fresh SAEs that show the same pieces. */
+  readonly parts: PartsContext;
+}
+
+/** What judges splits and merges, beside what the arm itself shows. */
+export interface PartsContext {
+  readonly nulls: PartNulls;
+  /** Of fresh child SAEs, and of fresh parent SAEs; null without any. */
+  readonly splitRate: Float64Array | null; // [nGroups]
+  readonly splitSeedRate: Float64Array | null; // [nGroups]
+  readonly mergeRate: Float64Array | null; // [nGroups]
+  readonly mergeSeedRate: Float64Array | null; // [nGroups]
+}
+
+/** p of the gain of the set that a group was found in, and its q; NaN without one. */
+export interface PartTests {
+  readonly p: Float64Array; // [nGroups]
+  readonly q: Float64Array; // [nGroups]
 }
 
 /** The verdicts of one arm. */
@@ -48,6 +72,8 @@ export interface ArmVerdicts {
   /** p of each latent's best correlation under token shifts, and its q over the eligible latents. */
   readonly p: Float64Array; // [nParent]
   readonly q: Float64Array; // [nParent]
+  readonly splitTests: PartTests;
+  readonly mergeTests: PartTests;
   /** 1 where function is all that persisting hangs on: what the bootstrap resamples. */
   readonly persistsIfFound: Uint8Array; // [nGroups]
   /** The same without asking for a witness. */
@@ -78,41 +104,133 @@ export function armVerdicts(
   const persistsIfFound = new Uint8Array(nGroups);
   const keptIfFound = new Uint8Array(nGroups);
   const known = new Uint8Array(nGroups);
-  const verdicts = Array.from({ length: nGroups }, (_, g): Verdict => {
+  const evidence = Array.from({ length: nGroups }, (_, g): LatentEvidence => {
     const [i, child] = [groups.leader[g], groups.child[g]];
-    const cosine = mapped === null || child < 0 ? null : rowCosine(mapped, i, decoder, child);
-    const freshRate = context.freshRate?.[g] ?? null;
-    const probe = context.probe(i);
-    const verdict = parentVerdict(
-      {
-        firings: firingCount(parent.firings, i),
-        seedStable:
-          context.judgeStability && context.parentSeedRate !== null
-            ? context.parentSeedRate[g] > 0
-            : null,
-        child,
-        childFirings: child < 0 ? 0 : arm.firings[child],
-        mutual: groups.mutual[g] === 1,
-        correlation: groups.correlation[g],
-        correlationHigh: arm.shares.correlationHigh[g],
-        correlationThreshold: tau[i],
-        q: q[i],
-        containPc: containPc[g],
-        containCp: containCp[g],
-        cosine,
-        freshRate,
-        probe,
-      },
-      rule,
-    );
+    return {
+      firings: firingCount(parent.firings, i),
+      seedStable:
+        context.judgeStability && context.parentSeedRate !== null
+          ? context.parentSeedRate[g] > 0
+          : null,
+      child,
+      childFirings: child < 0 ? 0 : arm.firings[child],
+      mutual: groups.mutual[g] === 1,
+      correlation: groups.correlation[g],
+      correlationHigh: arm.shares.correlationHigh[g],
+      correlationThreshold: tau[i],
+      q: q[i],
+      containPc: containPc[g],
+      containCp: containCp[g],
+      cosine: mapped === null || child < 0 ? null : rowCosine(mapped, i, decoder, child),
+      freshRate: context.freshRate?.[g] ?? null,
+      probe: context.probe(i),
+      ...partsOf(arm.parts, context.parts, g),
+    };
+  });
+  // A group that its SAE kept is no candidate for pieces: the tests are those that remain.
+  const open = evidence.map((e) => !isKept(e, rule));
+  const splitTests = splitTestsOf(arm, context, open);
+  const mergeTests = mergeTestsOf(arm, context, open);
+  const verdicts = evidence.map((found, g): Verdict => {
+    const e: LatentEvidence = {
+      ...found,
+      split: found.split && { ...found.split, q: splitTests.q[g] },
+      merged: found.merged && { ...found.merged, q: mergeTests.q[g] },
+    };
+    const verdict = parentVerdict(e, rule);
     known[g] = verdict.verdict === "unknown" ? 0 : 1;
-    if (known[g] && groups.mutual[g] && !(q[i] > rule.q)) {
-      keptIfFound[g] = cosine === null || cosine >= rule.cosine ? 1 : 0;
-      if (witnessOf(freshRate, probe, rule) !== null) persistsIfFound[g] = keptIfFound[g];
+    if (known[g] && e.mutual && !(e.q > rule.q)) {
+      keptIfFound[g] = e.cosine === null || e.cosine >= rule.cosine ? 1 : 0;
+      const isWitnessed = witnessOf(e.freshRate, e.probe, rule) !== null;
+      if (isWitnessed && !isOutweighed(e, rule)) persistsIfFound[g] = keptIfFound[g];
     }
     return verdict;
   });
-  return { verdicts, p, q, persistsIfFound, keptIfFound, known, mapped, decoder };
+  return {
+    verdicts,
+    p,
+    q,
+    splitTests,
+    mergeTests,
+    persistsIfFound,
+    keptIfFound,
+    known,
+    mapped,
+    decoder,
+  };
+}
+
+/** The evidence for pieces, its q left open. */
+function partsOf(
+  parts: PartMatches | null,
+  { splitRate, splitSeedRate, mergeRate, mergeSeedRate }: PartsContext,
+  g: number,
+): Pick<LatentEvidence, "split" | "merged"> {
+  const split = parts?.split[g] ?? null;
+  const merged = parts?.merged[g] ?? null;
+  return {
+    split: {
+      set: split,
+      absorbed: split?.absorbed ?? false,
+      q: Number.NaN,
+      freshRate: splitRate?.[g] ?? null,
+      seedRate: splitSeedRate?.[g] ?? null,
+    },
+    merged: {
+      set: merged,
+      child: merged?.child ?? -1,
+      q: Number.NaN,
+      freshRate: mergeRate?.[g] ?? null,
+      seedRate: mergeSeedRate?.[g] ?? null,
+    },
+  };
+}
+
+/** One test a group that is not kept: is the gain of its pieces more than shuffled parents reach? Without a set the gain is 0. */
+function splitTestsOf(
+  { matches, parts }: MeasuredArm,
+  context: Context,
+  open: boolean[],
+): PartTests {
+  const { split } = context.parts.nulls;
+  const p = Float64Array.from(open, (isOpen, g) =>
+    isOpen && parts !== null
+      ? shiftPValue(split, matches.groups.leader[g], parts.split[g]?.gain ?? 0)
+      : Number.NaN,
+  );
+  return onlyFound(p, benjaminiHochberg(p), (g) => parts?.split[g] != null);
+}
+
+/** The same for merges: one test a latent of the arm, in whose set a group that is not kept may be. */
+function mergeTestsOf(
+  { matches, parts, firings }: MeasuredArm,
+  context: Context,
+  open: boolean[],
+): PartTests {
+  const { nulls } = context.parts;
+  const gains = new Float64Array(firings.length);
+  const isKeptBy = new Uint8Array(firings.length);
+  for (const [g, isOpen] of open.entries()) {
+    const merge = parts?.merged[g];
+    if (merge) gains[merge.child] = merge.gain;
+    if (!isOpen) isKeptBy[matches.groups.child[g]] = 1;
+  }
+  const p = Float64Array.from(gains, (gain, j) =>
+    parts !== null && (gain > 0 || isKeptBy[j] === 0)
+      ? shiftPValue(nulls.merged, j, gain)
+      : Number.NaN,
+  );
+  const q = benjaminiHochberg(p);
+  const childOf = (g: number): number => parts?.merged[g]?.child ?? -1;
+  const ofGroups = (values: Float64Array): Float64Array =>
+    Float64Array.from(open, (_, g) => values[childOf(g)] ?? Number.NaN);
+  return { p: ofGroups(p), q: ofGroups(q) };
+}
+
+function onlyFound(p: Float64Array, q: Float64Array, found: (g: number) => boolean): PartTests {
+  const only = (values: Float64Array): Float64Array =>
+    values.map((value, g) => (found(g) ? value : Number.NaN));
+  return { p: only(p), q: only(q) };
 }
 
 /** The parent's decoder rows in an arm's frame; null without one. Errors: `internal:` for a frame of another width. */

@@ -123,6 +123,12 @@ export interface PersistenceOptions {
   readonly meaningFloor: number;
   /** Correlation within the parent from which latents are redundant. */
   readonly redundancy: number;
+  /** Share of a latent's strong firings that its pieces cover together, and that each must add. */
+  readonly coverage: number;
+  readonly partShare: number;
+  readonly mostParts: number;
+  /** Gain in R² of the pieces over the best single latent. */
+  readonly gainFloor: number;
   readonly freshShare: number;
   readonly probeShare: number;
   /** R² above the random-weights null from which a probe counts. */
@@ -134,6 +140,8 @@ export interface PersistenceOptions {
   readonly blocks: number;
   /** Shifted latents per firing-frequency bin. */
   readonly shiftDraws: number;
+  /** Shuffled wholes per firing-frequency bin, at least; a quarter of the eligible latents where that is more. */
+  readonly partDraws: number;
   /** Arms whose L0 or FVU differ by more, relatively, are not matched. */
   readonly matchedWithin: number;
   /** Fresh parent seeds from which "never seed-stable" means anything. */
@@ -148,6 +156,10 @@ export const persistenceDefaults: PersistenceOptions = {
   containment: 0.7,
   meaningFloor: 0.2,
   redundancy: 0.95,
+  coverage: 0.7,
+  partShare: 0.1,
+  mostParts: 4,
+  gainFloor: 0.1,
   freshShare: 0.5,
   probeShare: 0.8,
   probeMargin: 0.1,
@@ -156,6 +168,7 @@ export const persistenceDefaults: PersistenceOptions = {
   replicates: 400,
   blocks: 100,
   shiftDraws: 500,
+  partDraws: 500,
   matchedWithin: 0.05,
   stabilitySeeds: 3,
 };

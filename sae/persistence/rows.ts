@@ -3,9 +3,12 @@
 // child and shares the group's verdict. NaN in a float column = not measured (stored as null).
 import { pairOverlap } from "./containment.ts";
 import { type Directions, rowCosine } from "./cosine.ts";
+import type { PartsContext, PartTests } from "./evaluate.ts";
 import { firingCount } from "./firings.ts";
 import type { FunctionMatches, Side } from "./function-matches.ts";
 import type { LatentLineage } from "./input.ts";
+import type { PartMatches } from "./part-matches.ts";
+import { gainThreshold } from "./part-null.ts";
 import type { ShiftNull } from "./shift-null.ts";
 import type { Verdict } from "./verdicts.ts";
 
@@ -43,6 +46,17 @@ export interface PersistenceRows {
   readonly parent_seed_rate: Float32Array;
   /** Held-out R² of the probe on the other side's model. */
   readonly probe_r2: Float32Array;
+  /** Pieces of the latent, or the set it merged with: R² of the non-negative fit, its gain over the best single latent, the share of strong firings covered. */
+  readonly set_r2: Float32Array;
+  readonly set_gain: Float32Array;
+  readonly set_coverage: Float32Array;
+  /** Of the gain against shuffled wholes. */
+  readonly null_gain_p99: Float32Array;
+  readonly set_p: Float32Array;
+  readonly set_q: Float32Array;
+  /** Share of fresh child and of fresh parent SAEs that show the same. */
+  readonly set_fresh_rate: Float32Array;
+  readonly set_seed_rate: Float32Array;
 }
 
 /** A pair of directions in one frame; null = not measured. */
@@ -58,6 +72,13 @@ export interface RowsInput {
   readonly matches: FunctionMatches;
   readonly verdicts: readonly Verdict[]; // [parent groups]
   readonly childVerdicts: readonly Verdict<string>[]; // [nChild]
+  /** Latents in pieces and merged ones, by parent group. */
+  readonly parts: {
+    readonly found: PartMatches;
+    readonly context: PartsContext;
+    readonly splitTests: PartTests;
+    readonly mergeTests: PartTests;
+  };
   readonly minFirings: number;
   readonly decoder: FramedPair | null;
   readonly whitened: FramedPair | null;
@@ -99,6 +120,14 @@ export const floatColumns: readonly FloatColumn[] = [
   "fresh_rate",
   "parent_seed_rate",
   "probe_r2",
+  "set_r2",
+  "set_gain",
+  "set_coverage",
+  "null_gain_p99",
+  "set_p",
+  "set_q",
+  "set_fresh_rate",
+  "set_seed_rate",
 ];
 
 /** Fills the table. */
@@ -142,11 +171,11 @@ export function persistenceRows(input: RowsInput): PersistenceRows {
 
   for (let i = 0; i < nParent; i++) {
     const g = parent.groups.of[i];
-    const j = g < 0 ? matches.matches.child[i * matches.matches.top] : matches.groups.child[g];
+    const all = g < 0 ? [matches.matches.child[i * matches.matches.top]] : partnersOf(input, g);
     side.push("parent");
     latent[i] = i;
-    partners.push(j < 0 ? [] : [j]);
-    addPair(i, i, j);
+    partners.push(all.filter((j) => j >= 0));
+    addPair(i, i, all[0]);
     addLineage(input.lineage.parent, i);
     if (g < 0) {
       verdict.push("unknown");
@@ -167,14 +196,16 @@ export function persistenceRows(input: RowsInput): PersistenceRows {
     floats.fresh_rate[i] = input.freshRate.parent?.[g] ?? Number.NaN;
     floats.parent_seed_rate[i] = input.parentSeedRate?.[g] ?? Number.NaN;
     floats.probe_r2[i] = input.probe.parent?.[i] ?? Number.NaN;
+    addParts(floats, i, g, input);
   }
+  const origins = originsOf(input);
   for (let j = 0; j < nChild; j++) {
     const row = nParent + j;
-    const i = matches.matches.relative[j];
+    const all = origins.get(j) ?? [matches.matches.relative[j]];
     side.push("child");
     latent[row] = j;
-    partners.push(i < 0 ? [] : [i]);
-    addPair(row, i, j);
+    partners.push(all.filter((i) => i >= 0));
+    addPair(row, all[0], j);
     addLineage(input.lineage.child, j);
     verdict.push(input.childVerdicts[j].verdict);
     detail.push(input.childVerdicts[j].detail);
@@ -193,6 +224,67 @@ export function persistenceRows(input: RowsInput): PersistenceRows {
     firings_child: firingsChild,
     ...floats,
   };
+}
+
+/** The latents of the arm that a group's row is about, the one its figures are about first. */
+function partnersOf({ matches, verdicts, parts }: RowsInput, g: number): readonly number[] {
+  const { verdict } = verdicts[g];
+  if (verdict === "split" || verdict === "absorbed") {
+    const set = parts.found.split[g];
+    if (set) return set.members;
+  }
+  if (verdict === "merged" && parts.found.merged[g]) return [parts.found.merged[g].child];
+  return [matches.groups.child[g]];
+}
+
+/** Parent latents of each child latent that is a piece of one, or that several merged into. */
+function originsOf({ matches, childVerdicts, parts, verdicts }: RowsInput): Map<number, number[]> {
+  const origins = new Map<number, number[]>();
+  const add = (j: number, i: number, verdict: string): void => {
+    if (childVerdicts[j].verdict === verdict) origins.set(j, [...(origins.get(j) ?? []), i]);
+  };
+  verdicts.forEach(({ verdict }, g) => {
+    const leader = matches.groups.leader[g];
+    if (verdict === "merged" && parts.found.merged[g]) {
+      add(parts.found.merged[g].child, leader, verdict);
+    }
+    if (verdict === "split" || verdict === "absorbed") {
+      for (const j of parts.found.split[g]?.members ?? []) add(j, leader, verdict);
+    }
+  });
+  return origins;
+}
+
+/** The evidence for pieces of group g: of a merge where that is the verdict, of a split otherwise. */
+function addParts(
+  floats: Record<FloatColumn, Float32Array>,
+  row: number,
+  g: number,
+  {
+    parts: { found, context, splitTests, mergeTests },
+    parent,
+    child,
+    matches,
+    verdicts,
+  }: RowsInput,
+): void {
+  const isMerged = verdicts[g].verdict === "merged";
+  const set = isMerged ? found.merged[g] : found.split[g];
+  const tests = isMerged ? mergeTests : splitTests;
+  const whole = isMerged
+    ? firingCount(child.firings, found.merged[g]?.child ?? matches.groups.child[g])
+    : firingCount(parent.firings, matches.groups.leader[g]);
+  const nulls = isMerged ? context.nulls.merged : context.nulls.split;
+  floats.set_r2[row] = set?.r2 ?? Number.NaN;
+  floats.set_gain[row] = set?.gain ?? Number.NaN;
+  floats.set_coverage[row] = set?.coverage ?? Number.NaN;
+  floats.null_gain_p99[row] = gainThreshold(nulls, whole, 0);
+  floats.set_p[row] = tests.p[g];
+  floats.set_q[row] = tests.q[g];
+  const fresh = isMerged ? context.mergeRate : context.splitRate;
+  const seeds = isMerged ? context.mergeSeedRate : context.splitSeedRate;
+  floats.set_fresh_rate[row] = fresh?.[g] ?? Number.NaN;
+  floats.set_seed_rate[row] = seeds?.[g] ?? Number.NaN;
 }
 
 function cosineOf(pair: FramedPair | null, i: number, j: number): number {

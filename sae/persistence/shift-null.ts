@@ -15,7 +15,7 @@ export interface ShiftNullBin {
   /** Fewest and most firings of the eligible latents in it. */
   readonly firings: readonly [number, number];
   readonly latents: Int32Array;
-  /** Best correlations under random shifts, ascending. */
+  /** Best correlations (or another statistic) under random shifts, ascending. */
   readonly maxima: Float64Array; // [draws]
   readonly p99: number;
 }
@@ -36,14 +36,27 @@ export interface ShiftNullOptions {
   readonly leastLatents?: number;
 }
 
-/** Draws the null for the latents with eligible[i] = 1. */
+/** Draws the null of the best correlation for the latents with eligible[i] = 1. */
 export function shiftNull(
   parent: Firings,
   child: Firings,
   childCodes: SparseCodes,
   eligible: Uint8Array,
   rng: Rng,
+  options: ShiftNullOptions,
+): ShiftNull {
+  return shuffledNull(parent, eligible, rng, options, (drawn, shifts) =>
+    shiftedMaxima(parent, child, childCodes, drawn, shifts),
+  );
+}
+
+/** Draws the null of any statistic of a latent and its shift, bin by bin; `statistic` gives one value a draw. */
+export function shuffledNull(
+  parent: Firings,
+  eligible: Uint8Array,
+  rng: Rng,
   { draws, sequenceLength, leastLatents = 24 }: ShiftNullOptions,
+  statistic: (drawn: Int32Array, shifts: Int32Array) => Float64Array,
 ): ShiftNull {
   const binOf = new Int32Array(parent.nLatents).fill(-1);
   const bins = frequencyBins(parent, eligible, leastLatents).map((latents, b): ShiftNullBin => {
@@ -55,7 +68,7 @@ export function shiftNull(
       drawn[s] = latents[stream.int(latents.length)];
       shifts[s] = shiftFor(parent.nTokens, sequenceLength, stream);
     }
-    const maxima = shiftedMaxima(parent, child, childCodes, drawn, shifts).sort();
+    const maxima = statistic(drawn, shifts).sort();
     const counts = Int32Array.from(latents, (i) => firingCount(parent, i)).sort();
     return {
       firings: [counts[0], counts[counts.length - 1]],
@@ -67,7 +80,7 @@ export function shiftNull(
   return { bins, binOf };
 }
 
-/** The chance of a best correlation ≥ r in the null of latent i's bin; NaN where i has no bin. */
+/** The chance of a statistic ≥ r in the null of latent i's bin; NaN where i has no bin, 1 where r is NaN. */
 export function shiftPValue(shifts: ShiftNull, i: number, r: number): number {
   if (shifts.binOf[i] < 0) return Number.NaN;
   const { maxima } = shifts.bins[shifts.binOf[i]];

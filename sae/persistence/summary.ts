@@ -2,7 +2,13 @@
 // estimands, inertia, histograms, and warnings in words for everything a reader must not overlook.
 import type { Rng } from "../../src/engine/index.ts";
 import { meanOverSeeds, type Resampling, type Sample, shareOf } from "./bootstrap.ts";
-import type { ArmDocument, CellDocument, PersistenceDocument, VerdictCounts } from "./document.ts";
+import type {
+  ArmDocument,
+  CellDocument,
+  PersistenceDocument,
+  ThresholdDocument,
+  VerdictCounts,
+} from "./document.ts";
 import {
   type CellName,
   type CellSample,
@@ -28,6 +34,7 @@ import type {
   PersistenceInput,
   PersistenceOptions,
 } from "./input.ts";
+import type { ShiftNull } from "./shift-null.ts";
 import type { Thresholds } from "./thresholds.ts";
 import { tokensRatio } from "./tokens-ratio.ts";
 import type { ChildVerdict, Verdict } from "./verdicts.ts";
@@ -135,6 +142,10 @@ export function summarise(measured: Measured): PersistenceDocument {
         used: thresholds.correlation,
       },
       containment: options.containment,
+      gain: {
+        split: gainDocument(context.parts.nulls.split, options.gainFloor),
+        merged: gainDocument(context.parts.nulls.merged, options.gainFloor),
+      },
     },
     counts,
     eligible: parent.firings.nLatents - counts.unknown,
@@ -169,6 +180,12 @@ export function summarise(measured: Measured): PersistenceDocument {
     ...(input.curves && { curves: input.curves }),
   } as const satisfies Omit<PersistenceDocument, "warnings">;
   return { ...partial, warnings: [...warningsOn(partial, input, options), ...sums.warnings] };
+}
+
+/** The largest over the firing-frequency bins. */
+function gainDocument({ bins }: ShiftNull, floor: number): ThresholdDocument {
+  const null99 = bins.length === 0 ? Number.NaN : Math.max(...bins.map(({ p99 }) => p99));
+  return { floor, null_p99: finiteOrNull(null99), used: Math.max(floor, null99 || 0) };
 }
 
 function warningsOn(
@@ -258,9 +275,6 @@ function verdictCounts(
   return {
     ...count,
     unknown: nLatents - eligible,
-    split: null,
-    absorbed: null,
-    merged: null,
     born: children.filter(({ verdict }) => verdict === "born").length,
     uncovered: children.filter(({ verdict }) => verdict === "uncovered").length,
   };
@@ -269,6 +283,9 @@ function verdictCounts(
 const noVerdicts = {
   persisted: 0,
   carried_only: 0,
+  split: 0,
+  absorbed: 0,
+  merged: 0,
   drifted_direction: 0,
   drifted_meaning: 0,
   uncertain: 0,

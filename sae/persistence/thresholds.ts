@@ -67,7 +67,8 @@ function atLeast(floor: number, null99: number): number {
   return Number.isNaN(null99) ? floor : Math.max(floor, null99);
 }
 
-function longest(sequenceLength: number | Int32Array): number {
+/** Rows of the longest sequence. */
+export function longest(sequenceLength: number | Int32Array): number {
   return typeof sequenceLength === "number"
     ? sequenceLength
     : sequenceLength.reduce((most, length) => Math.max(most, length), 0);

@@ -1,16 +1,21 @@
 // The verdict on each latent, in the order of methods.md §4; the first that applies is given.
-//   parent side: unknown, persisted or carried_only, (split, absorbed, merged), drifted_direction,
+//   parent side: unknown, persisted or carried_only, split or absorbed, merged, drifted_direction,
 //   drifted_meaning, uncertain, lost_by_sae or died; child side: unknown, inherited, born, uncovered.
 // Match = mutual argmax of correlation. Function = correlation ≥ τ and strong containment ≥ its
 // threshold both ways. Each verdict comes with the evidence in words.
-// Split, absorbed and merged are not computed yet: they belong between persisted and drifted, and
-// until then such latents are uncertain, drifted or died.
+// A carried latent can stay one by inertia while the model's feature came apart. So where at least
+// half of the fresh child SAEs, and fewer of the fresh parent SAEs, have it in pieces, that outweighs
+// a carried latent without a fresh witness (probes read a sum of pieces as well as a whole).
+import type { PartSet } from "./part-search.ts";
 
 /** Verdicts a parent latent can get, in the order of the rule. */
 export const parentVerdicts = [
   "unknown",
   "persisted",
   "carried_only",
+  "split",
+  "absorbed",
+  "merged",
   "drifted_direction",
   "drifted_meaning",
   "uncertain",
@@ -52,6 +57,18 @@ export interface ProbeEvidence {
   readonly random: number;
 }
 
+/** What speaks for a split or a merge. */
+export interface PartsEvidence {
+  /** What the carried SAE shows; null where it shows nothing. */
+  readonly set: PartSet | null;
+  /** Of the set's gain against shuffled wholes; NaN without a set. */
+  readonly q: number;
+  /** Share of the fresh child SAEs that show the same; null without any. */
+  readonly freshRate: number | null;
+  /** Share of the fresh parent SAEs that do: pieces that owe nothing to the child. Null without any. */
+  readonly seedRate: number | null;
+}
+
 /** What is known about a parent latent (or the leader of its group). NaN and null = not measured. */
 export interface LatentEvidence {
   readonly firings: number;
@@ -71,6 +88,9 @@ export interface LatentEvidence {
   readonly cosine: number | null;
   readonly freshRate: number | null;
   readonly probe: ProbeEvidence | null;
+  /** Null where nothing was searched. */
+  readonly split: (PartsEvidence & { readonly absorbed: boolean }) | null;
+  readonly merged: (PartsEvidence & { readonly child: number }) | null;
 }
 
 /** A verdict and its evidence in words. */
@@ -105,13 +125,64 @@ export function witnessOf(
   probe: ProbeEvidence | null,
   rule: VerdictRule,
 ): string | null {
-  if (freshRate !== null && freshRate >= rule.freshShare) {
-    return `found in ${percent(freshRate)} of the fresh child SAEs`;
-  }
+  if (isFresh(freshRate, rule)) return `found in ${percent(freshRate!)} of the fresh child SAEs`;
   if (isReadable(probe, rule) && probe!.other >= rule.probeShare * probe!.own) {
     return `probe R² ${short(probe!.other)} in the child, ${short(probe!.own)} in the parent, ${short(probe!.random)} on random weights`;
   }
   return null;
+}
+
+/** Whether the fresh SAEs alone say so: at least half of the child's, fewer of the parent's, and both were trained. */
+export function freshSay(parts: PartsEvidence | null, rule: VerdictRule): boolean {
+  return (
+    parts !== null &&
+    isFresh(parts.freshRate, rule) &&
+    parts.seedRate !== null &&
+    parts.seedRate < rule.freshShare
+  );
+}
+
+/**
+ * Whether a split or merge stands: shown by the carried SAE with q ≤ .05 and, where there are fresh
+ * child SAEs, by at least half of them; or by those alone, which against a function match of the
+ * carried SAE takes fresh parent SAEs that don't show it. Never where half of the latter show it.
+ */
+export function partsStand(
+  parts: PartsEvidence | null,
+  functions: boolean,
+  rule: VerdictRule,
+): boolean {
+  if (parts === null || isFresh(parts.seedRate, rule)) return false;
+  if (parts.set !== null && !(parts.q > rule.q)) {
+    return parts.freshRate === null || isFresh(parts.freshRate, rule);
+  }
+  return functions ? freshSay(parts, rule) : isFresh(parts.freshRate, rule);
+}
+
+function isFresh(rate: number | null, rule: VerdictRule): boolean {
+  return rate !== null && rate >= rule.freshShare;
+}
+
+/**
+ * Whether the carried SAE kept the latent, direction included, and nothing outweighs that: rule 2
+ * short of the witness.
+ */
+export function isKept(e: LatentEvidence, rule: VerdictRule): boolean {
+  return (
+    e.mutual &&
+    isFunction(e, e.correlationThreshold, rule.containment) &&
+    !(e.q > rule.q) &&
+    (e.cosine === null || e.cosine >= rule.cosine) &&
+    !isOutweighed(e, rule)
+  );
+}
+
+/** Whether fresh SAEs have the latent in pieces or merged, and too few have it whole. */
+export function isOutweighed(
+  { freshRate, split, merged }: Pick<LatentEvidence, "freshRate" | "split" | "merged">,
+  rule: VerdictRule,
+): boolean {
+  return !isFresh(freshRate, rule) && (freshSay(split, rule) || freshSay(merged, rule));
 }
 
 /** The verdict on a parent latent. Without a frame (cosine null) direction is not asked about, and no drift can be seen. */
@@ -127,11 +198,31 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
   const direction = e.cosine === null ? "" : `, cosine ${short(e.cosine)}`;
   const functions = isFunction(e, tau, rule.containment) && !(e.q > rule.q);
   const aligned = e.cosine === null || e.cosine >= rule.cosine;
-  if (e.mutual && functions && aligned) {
+  if (isKept(e, rule)) {
     const witness = witnessOf(e.freshRate, e.probe, rule);
     return witness === null
       ? say("carried_only", `${pair}${direction}; no witness outside the carried SAE`)
       : say("persisted", `${pair}${direction}; ${witness}`);
+  }
+  if (partsStand(e.split, e.mutual && functions, rule)) {
+    const { set, absorbed } = e.split!;
+    if (set === null) return say("split", `in pieces${agreeing(e.split!)}; ${pair}${direction}`);
+    const pieces = `children ${set.members.join(", ")} cover ${percent(set.coverage)} of its strong firings, R² ${short(set.gain)} above the best one's`;
+    return absorbed
+      ? say(
+          "absorbed",
+          `${pair}${direction}, and others took the rest: ${pieces}${agreeing(e.split!)}`,
+        )
+      : say("split", `${pieces}${agreeing(e.split!)}`);
+  }
+  if (partsStand(e.merged, e.mutual && functions, rule)) {
+    const { set, child } = e.merged!;
+    return set === null
+      ? say("merged", `with others in one latent${agreeing(e.merged!)}; best ${pair}`)
+      : say(
+          "merged",
+          `parents ${set.members.join(", ")} share child ${child}: they cover ${percent(set.coverage)} of its strong firings, R² ${short(set.gain)} above the best one's${agreeing(e.merged!)}`,
+        );
   }
   if (e.mutual && functions) {
     return say("drifted_direction", `${pair}${direction} is below ${short(rule.cosine)}`);
@@ -150,6 +241,12 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
     return say("uncertain", `${pair}; its interval reaches ${short(e.correlationHigh)}`);
   }
   const nearest = e.child < 0 ? "fires with no child latent" : `best ${pair}`;
+  if (isFresh(e.freshRate, rule)) {
+    return say(
+      "lost_by_sae",
+      `${nearest}; found in ${percent(e.freshRate!)} of the fresh child SAEs`,
+    );
+  }
   if (isReadable(e.probe, rule)) {
     return say(
       "lost_by_sae",
@@ -157,6 +254,11 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
     );
   }
   return say("died", `${nearest}; ${unread(e.probe)}`);
+}
+
+/** Whether a parent latent with this verdict is an ancestor of the child latents it names. */
+export function isAncestral(verdict: ParentVerdict): boolean {
+  return ancestral.has(verdict);
 }
 
 /** What is known about a child latent. */
@@ -208,9 +310,16 @@ export function childVerdict(e: ChildEvidence, rule: VerdictRule): Verdict<Child
 const ancestral = new Set<ParentVerdict>([
   "persisted",
   "carried_only",
+  "split",
+  "absorbed",
+  "merged",
   "drifted_direction",
   "drifted_meaning",
 ]);
+
+function agreeing({ freshRate }: PartsEvidence): string {
+  return freshRate === null ? "" : `; so in ${percent(freshRate)} of the fresh child SAEs`;
+}
 
 function missing(e: LatentEvidence, rule: VerdictRule): string {
   if (!e.mutual) return "the child's best match is another parent latent";

@@ -14,6 +14,9 @@ import { codesOf } from "./support.ts";
 export const parentClasses = [
   "persisted",
   "carried_only",
+  "split",
+  "absorbed",
+  "merged",
   "drifted_direction",
   "drifted_meaning",
   "uncertain",
@@ -21,12 +24,15 @@ export const parentClasses = [
   "lost_by_sae",
   "unknown",
 ] as const;
-export const childClasses = ["born", "uncovered"] as const;
+export const childClasses = ["split", "absorbed", "merged", "born", "uncovered"] as const;
 type Planted = (typeof parentClasses)[number] | (typeof childClasses)[number];
 
 const counts: Record<Planted, number> = {
   persisted: 24,
   carried_only: 6,
+  split: 6,
+  absorbed: 6,
+  merged: 6,
   drifted_direction: 8,
   drifted_meaning: 6,
   uncertain: 6,
@@ -46,12 +52,18 @@ const nTokens = 6000;
 /** E and Rᵀ for the planted child: zeros are appended to each row. */
 export const frame: Frame = { decoder: padded, encoder: padded };
 
+/** What one latent sees: when it is active, and where. */
+interface Trace {
+  readonly active: number[]; // [nTokens]
+  readonly direction: number[]; // [width] or [childWidth]
+  /** What the verdict on it should be. */
+  readonly planted: Planted;
+}
+
 interface Feature {
   readonly planted: Planted;
-  readonly inParent: number[]; // [nTokens]
-  readonly inChild: number[]; // [nTokens]
-  readonly parentDirection: number[]; // [width]
-  readonly childDirection: number[]; // [childWidth]
+  readonly parents: readonly Trace[];
+  readonly children: readonly Trace[];
 }
 
 /** The whole input of a comparison and what was planted, per parent and per child latent. */
@@ -82,13 +94,13 @@ export function plant(
   const parentModel = features.filter(({ planted }) => planted !== "born");
 
   const parent = dictionary(
-    parentHas.map(({ inParent, parentDirection }) => [inParent, parentDirection]),
+    parentHas.flatMap(({ parents }) => parents),
     width,
     rng.fork("parent codes"),
   );
   const carriedOf = (label: string, has: Feature[]): Dictionary =>
     dictionary(
-      has.map(({ inChild, childDirection }) => [inChild, childDirection]),
+      has.flatMap(({ children }) => children),
       childWidth,
       rng.fork(label),
     );
@@ -105,8 +117,8 @@ export function plant(
     blocks: blocksOf(has, which, rng.fork(`noise ${which}`)),
   });
   return {
-    parentTruth: parentHas.map(({ planted }) => planted),
-    childTruth: carriedHas.map(({ planted }) => planted),
+    parentTruth: parentHas.flatMap(({ parents }) => parents.map(({ planted }) => planted)),
+    childTruth: carriedHas.flatMap(({ children }) => children.map(({ planted }) => planted)),
     input: {
       stage: "01-wider",
       name: "resid",
@@ -147,6 +159,8 @@ export function arm(role: ArmRole, name: string, dictionary: Dictionary): ArmInp
 }
 
 function plantFeature(planted: Planted, at: number, rng: Rng): Feature {
+  if (planted === "split" || planted === "absorbed") return inPieces(planted, at, rng);
+  if (planted === "merged") return mergedFeature(at, rng);
   const rate = planted === "unknown" ? 0.003 : 0.02 * 5 ** rng.next(); // 2% to 10%
   const active = (stream: Rng): number[] =>
     Array.from({ length: nTokens }, () => (stream.next() < rate ? 0.5 + stream.next() : 0));
@@ -162,34 +176,89 @@ function plantFeature(planted: Planted, at: number, rng: Rng): Feature {
     if (planted !== "drifted_meaning") return x;
     return thinning.next() < keep ? x : other[t];
   });
+  const childDirection =
+    planted === "drifted_direction"
+      ? turned(straight, 60 + 30 * ((at % 4) / 3), rng.fork("turn"))
+      : planted === "persisted"
+        ? turned(straight, at % 2 === 0 ? 15 : 0, rng.fork("turn"))
+        : straight;
   return {
     planted,
-    inParent,
-    inChild,
-    parentDirection: direction,
-    childDirection:
-      planted === "drifted_direction"
-        ? turned(straight, 60 + 30 * ((at % 4) / 3), rng.fork("turn"))
-        : planted === "persisted"
-          ? turned(straight, at % 2 === 0 ? 15 : 0, rng.fork("turn"))
-          : straight,
+    parents: [{ active: inParent, direction, planted }],
+    children: [{ active: inChild, direction: childDirection, planted }],
+  };
+}
+
+/** Activity at a rate of 5% to 8%, values in [.5, 1.5): a third of it is still enough to be known. */
+function activity(rng: Rng): number[] {
+  const rate = 0.05 + 0.03 * rng.next();
+  return Array.from({ length: nTokens }, () => (rng.next() < rate ? 0.5 + rng.next() : 0));
+}
+
+/** A parent feature whose firings two or three child features share out: alike (split), or a main heir in its direction and others (absorbed). */
+function inPieces(planted: "split" | "absorbed", at: number, rng: Rng): Feature {
+  const active = activity(rng.fork("parent"));
+  const direction = unitVector(width, rng.fork("direction"));
+  const straight = padded(Float32Array.from(direction));
+  const pieces = 2 + (at % 2);
+  const which = rng.fork("pieces");
+  const heirShare = planted === "absorbed" ? 0.6 : 1 / pieces;
+  const pieceOf = active.map(() =>
+    which.next() < heirShare ? 0 : 1 + Math.floor(which.next() * (pieces - 1)),
+  );
+  return {
+    planted,
+    parents: [{ active, direction, planted }],
+    children: Array.from({ length: pieces }, (_, piece) => ({
+      active: active.map((x, t) => (pieceOf[t] === piece ? x : 0)),
+      direction: turned(
+        [...straight],
+        planted === "split" ? 40 : piece === 0 ? 10 : 60,
+        rng.fork(`turn ${piece}`),
+      ),
+      planted,
+    })),
+  };
+}
+
+/** Two or three parent features that never fire together, and the one child feature they became. */
+function mergedFeature(at: number, rng: Rng): Feature {
+  const active = activity(rng.fork("child"));
+  const count = 2 + (at % 2);
+  const which = rng.fork("parents");
+  const parentOf = active.map(() => Math.floor(which.next() * count));
+  const directions = Array.from({ length: count }, (_, k) =>
+    unitVector(width, rng.fork(`direction ${k}`)),
+  );
+  const sum = directions[0].map((_, a) => directions.reduce((total, d) => total + d[a], 0));
+  const length = Math.sqrt(sum.reduce((total, x) => total + x * x, 0));
+  return {
+    planted: "merged",
+    parents: directions.map((direction, k) => ({
+      active: active.map((x, t) => (parentOf[t] === k ? x : 0)),
+      direction,
+      planted: "merged",
+    })),
+    children: [
+      {
+        active,
+        direction: [...padded(Float32Array.from(sum, (x) => x / length))],
+        planted: "merged",
+      },
+    ],
   };
 }
 
 /** An oracle dictionary: every latent is one feature, its values off by up to 10%. */
-function dictionary(
-  features: readonly (readonly [number[], number[]])[],
-  d_in: number,
-  rng: Rng,
-): Dictionary {
+function dictionary(features: readonly Trace[], d_in: number, rng: Rng): Dictionary {
   const codes = codesOf(
     Array.from({ length: nTokens }, (_, t) =>
-      features.map(([active]) => active[t] * (0.9 + 0.2 * rng.next())),
+      features.map(({ active }) => active[t] * (0.9 + 0.2 * rng.next())),
     ),
   );
-  const W_dec = Float32Array.from(features.flatMap(([, direction]) => direction));
+  const W_dec = Float32Array.from(features.flatMap(({ direction }) => direction));
   const W_enc = new Float32Array(W_dec.length);
-  features.forEach(([, direction], i) => {
+  features.forEach(({ direction }, i) => {
     for (let a = 0; a < d_in; a++) W_enc[a * features.length + i] = direction[a];
   });
   return { codes, d_in, W_dec, W_enc, lineage: null };
@@ -204,9 +273,10 @@ function* blocksOf(
   const rows = 500;
   for (let from = 0; from < nTokens; from += rows) {
     const block = Float32Array.from({ length: rows * d }, () => 0.03 * noise.normal());
-    for (const feature of features) {
-      const active = which === "parent" ? feature.inParent : feature.inChild;
-      const direction = which === "parent" ? feature.parentDirection : feature.childDirection;
+    const traces = features.flatMap(({ parents, children }) =>
+      which === "parent" ? parents : children,
+    );
+    for (const { active, direction } of traces) {
       for (let r = 0; r < rows; r++) {
         const x = active[from + r];
         if (x > 0) for (let a = 0; a < d; a++) block[r * d + a] += x * direction[a];

@@ -27,6 +27,8 @@ const kept: LatentEvidence = {
   cosine: 0.95,
   freshRate: 0.5,
   probe: null,
+  split: null,
+  merged: null,
 };
 const readable = { own: 0.5, other: 0.45, random: 0.2 };
 const lost = { own: 0.5, other: 0.25, random: 0.2 };
@@ -74,11 +76,11 @@ describe("parentVerdict", () => {
   });
 
   it("is drifted_meaning when the direction stays and the correlation falls", () => {
-    const changed = { correlation: 0.3, correlationHigh: 0.35 };
+    const changed = { correlation: 0.3, correlationHigh: 0.35, freshRate: 0 };
     expect(verdictOf(changed)).toBe("drifted_meaning");
     expect(verdictOf({ ...changed, mutual: false })).toBe("drifted_meaning");
     expect(verdictOf({ ...changed, childFirings: 49 })).toBe("died");
-    expect(verdictOf({ correlation: 0.19, correlationHigh: 0.25 })).toBe("died");
+    expect(verdictOf({ ...changed, correlation: 0.19, correlationHigh: 0.25 })).toBe("died");
   });
 
   it("is uncertain when something correlates and no other verdict fits", () => {
@@ -90,14 +92,23 @@ describe("parentVerdict", () => {
   });
 
   it("is died when nothing is left, lost_by_sae when a probe still reads it", () => {
-    const gone = { correlation: 0.1, correlationHigh: 0.15, cosine: 0.2, mutual: false };
+    const gone = {
+      correlation: 0.1,
+      correlationHigh: 0.15,
+      cosine: 0.2,
+      mutual: false,
+      freshRate: 0,
+    };
     expect(verdictOf(gone)).toBe("died");
     expect(verdictOf({ ...gone, probe: lost })).toBe("died");
     expect(verdictOf({ ...gone, probe: readable })).toBe("lost_by_sae");
+    expect(verdictOf({ ...gone, freshRate: 0.4 })).toBe("died");
+    expect(verdictOf({ ...gone, freshRate: 0.5 })).toBe("lost_by_sae");
     expect(
       parentVerdict(
         {
           ...kept,
+          freshRate: null,
           child: -1,
           childFirings: 0,
           mutual: false,
@@ -114,7 +125,9 @@ describe("parentVerdict", () => {
 
   it("does not ask for direction without an expansion map", () => {
     expect(verdictOf({ cosine: null })).toBe("persisted");
-    expect(verdictOf({ cosine: null, correlation: 0.3, correlationHigh: 0.35 })).toBe("died");
+    expect(verdictOf({ cosine: null, freshRate: 0, correlation: 0.3, correlationHigh: 0.35 })).toBe(
+      "died",
+    );
   });
 
   it("gives exactly one of the known verdicts to any evidence, never persisted to a weak one", () => {
