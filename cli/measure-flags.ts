@@ -15,12 +15,17 @@ export function addEval(program: Command, act: Act): void {
   addFlag(command, "--tokens <n>", "tokens to measure on at most (50k)", {
     parse: count("--tokens"),
   });
+  addFlag(command, "--first-tokens <n>", "leading tokens of a sequence to leave out (the SAE's)", {
+    parse: count("--first-tokens", 0),
+  });
+  addFlag(command, "--saebench <file>", "write SAEBench's core results there too");
   command
     .addHelpText(
       "after",
       examples(
         "eval sae --model model --text my.txt",
         "eval sae --model model --text my.txt --json",
+        "eval sae --model model --text my.txt --saebench core.json",
       ),
     )
     .action(

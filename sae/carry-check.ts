@@ -10,6 +10,7 @@ import type { Sequences } from "./activations.ts";
 import type { CarriedSae } from "./carry.ts";
 import { decode } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
+import { RowMoments } from "./row-moments.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 
 /** What `carry --json` prints under `check`. */
@@ -47,8 +48,8 @@ export async function checkCarry(
   const tensor = hookEntry(map, hook)?.tensor;
   if (tensor === undefined) throw new Error(`internal: the expansion map has no hook ${hook}`);
   const d = sae.cfg.d_in;
-  const small = new Variance(d);
-  const frame = new Variance(d);
+  const small = new Unexplained(d);
+  const frame = new Unexplained(d);
   let both = 0;
   let either = 0;
   for (let start = 0; start < set.nSeq; start += batchSequences) {
@@ -112,29 +113,21 @@ function countShared(a: SparseCodes, b: SparseCodes): number {
   return shared;
 }
 
-/** Accumulates E‖x − x̂‖² / (E‖x‖² − ‖Ex‖²) over rows. */
-class Variance {
-  private readonly sum: Float64Array;
-  private squares = 0;
+/** E‖x − x̂‖² / (E‖x‖² − ‖Ex‖²) over rows of width d. */
+class Unexplained {
+  private readonly moments: RowMoments;
   private error = 0;
-  private count = 0;
 
   constructor(d: number) {
-    this.sum = new Float64Array(d);
+    this.moments = new RowMoments(d);
   }
 
   add(x: Float32Array, reconstruction: Float32Array): void {
-    const d = this.sum.length;
-    for (let i = 0; i < x.length; i++) {
-      this.sum[i % d] += x[i];
-      this.squares += x[i] ** 2;
-      this.error += (x[i] - reconstruction[i]) ** 2;
-    }
-    this.count += x.length / d;
+    this.moments.add(x);
+    for (let i = 0; i < x.length; i++) this.error += (x[i] - reconstruction[i]) ** 2;
   }
 
   fvu(): number {
-    const mean = this.sum.reduce((total, value) => total + (value / this.count) ** 2, 0);
-    return this.error / this.count / (this.squares / this.count - mean);
+    return this.error / this.moments.variance();
   }
 }

@@ -85,7 +85,11 @@ export {
   tokensRatio,
   type VerdictCounts,
 } from "./persistence/index.ts";
-export { evaluateOnActivations, type ReconstructionFigures } from "./reconstruction.ts";
+export {
+  type CodesListener,
+  evaluateOnActivations,
+  type ReconstructionFigures,
+} from "./reconstruction.ts";
 export { type ActivationRows, dumpRows, modelRows, type RowKeys } from "./rows/activation-rows.ts";
 export { type EncodedRows, encodeRows } from "./rows/encode-rows.ts";
 export { type FittedRows, fitRows } from "./rows/fit-rows.ts";
@@ -99,6 +103,16 @@ export {
   saeConfig,
   validateSae,
 } from "./sae.ts";
+export {
+  type CoreDocument,
+  type CoreLatent,
+  type CoreMetrics,
+  type CoreSource,
+  coreDocument,
+  coreMetrics,
+  type LatentCounts,
+  latentCounts,
+} from "./saebench.ts";
 export {
   type ActivationSource,
   defaultChunkBatches,

@@ -1,13 +1,15 @@
 /**
  * @file What activations alone tell of SAEs: how many latents fire, what they leave unexplained, which are dead;
- * accumulated in f64 over the whole set. Tokens of large norm can be left out.
+ * accumulated in f64 over the whole set. Tokens of large norm can be left out. Names are SAELens's and SAEBench's.
  *   fvu = E‖x − x̂‖² / (E‖x‖² − ‖E x‖²)        relative_reconstruction_bias = E‖x̂‖²/E[x·x̂]
+ * One figure is not of the whole set: explained_variance_legacy takes the mean of each block.
  */
-import { hostView, tf } from "../src/engine/index.ts";
+import { hostView, type tf } from "../src/engine/index.ts";
 import { UsageError } from "../src/io/index.ts";
 import { decode } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
 import { normLimit, rowsAbove } from "./high-norm.ts";
+import { RowMoments } from "./row-moments.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 
 /** What activations tell of an SAE; null where a ratio has no finite value. */
@@ -19,12 +21,29 @@ export interface ReconstructionFigures {
   /** Tokens left out because their norm is above `max_norm_ratio` medians. */
   readonly high_norm_excluded: number;
   readonly l0: number;
+  /** Sum of a token's activations, mean over tokens. */
+  readonly l1: number;
   readonly fvu: number | null;
   readonly explained_variance: number | null;
+  /** Mean over tokens of 1 − ‖x − x̂‖²/‖x − x̄‖², x̄ the mean of a block: what older tables call explained variance. */
+  readonly explained_variance_legacy: number | null;
+  /** E‖x − x̂‖². */
+  readonly mse: number;
+  /** Mean cosine of x and x̂. */
+  readonly cossim: number;
+  /** E‖x‖ and E‖x̂‖. */
+  readonly l2_norm_in: number;
+  readonly l2_norm_out: number;
   readonly l2_ratio: number | null;
   readonly relative_reconstruction_bias: number | null;
   /** Share of latents that never fired on these tokens. */
   readonly dead_fraction: number;
+  /** Share of latents that fire on more than 1% and 10% of the tokens. */
+  readonly freq_over_1_percent: number;
+  readonly freq_over_10_percent: number;
+  /** Share of all firings that are theirs. */
+  readonly normalized_freq_over_1_percent: number;
+  readonly normalized_freq_over_10_percent: number;
   /** Latents by log10 of their density; those that never fired are not in it. */
   readonly density: { readonly log10_edges: readonly number[]; readonly counts: readonly number[] };
 }
@@ -42,7 +61,7 @@ export async function evaluateOnActivations(
   maxNormRatio: number | null = leastRatio(saes),
 ): Promise<ReconstructionFigures[]> {
   const reconstruction = await measureReconstruction(blocks, saes, maxNormRatio);
-  if (reconstruction.rows === 0) {
+  if (reconstruction.moments.rows === 0) {
     throw new UsageError({
       code: "no-activations",
       where: saes[0].cfg.hook_name,
@@ -61,140 +80,181 @@ export function leastRatio(saes: readonly Sae[]): number | null {
 
 /** The figures of what `measureReconstruction` summed, for each SAE. */
 export function reconstructionFigures(
-  { rows: n, leftOut, variance, saes: all }: Reconstruction,
+  { moments, leftOut, saes: all }: Reconstruction,
   saes: readonly Sae[],
   first_tokens_excluded: boolean,
 ): ReconstructionFigures[] {
+  const n = moments.rows;
   return saes.map(({ cfg }, i) => {
     const sums = all[i];
-    const fvu = sums.squaredError / variance;
+    const fvu = sums.squaredError / moments.variance();
     return {
       hook_name: cfg.hook_name,
       tokens: n,
       first_tokens_excluded,
       high_norm_excluded: leftOut,
       l0: sums.active / n,
+      l1: sums.l1 / n,
       fvu: finite(fvu),
       explained_variance: finite(1 - fvu),
+      explained_variance_legacy: finite(sums.legacy / n),
+      mse: sums.squaredError / n,
+      cossim: sums.cosine / n,
+      l2_norm_in: sums.normIn / n,
+      l2_norm_out: sums.normOut / n,
       l2_ratio: finite(sums.normRatio / n),
       relative_reconstruction_bias: finite(sums.squaredNorm / sums.inner),
-      dead_fraction: sums.firings.filter((count) => count === 0).length / cfg.d_sae,
-      density: densityHistogram(sums.firings, n),
+      ...densityFigures(sums.firings, n),
     };
   });
 }
 
+/** Sums over rows of one SAE; a row of zeros counts as of norm 1, with a cosine of 0. */
 interface SaeSums {
   active: number;
-  squaredError: number;
-  squaredNorm: number;
-  inner: number;
-  normRatio: number;
+  l1: number;
+  squaredError: number; // Σ‖x − x̂‖²
+  squaredNorm: number; // Σ‖x̂‖²
+  inner: number; // Σ x·x̂
+  normIn: number; // Σ‖x‖
+  normOut: number; // Σ‖x̂‖
+  normRatio: number; // Σ‖x̂‖/‖x‖
+  cosine: number; // Σ x·x̂/(‖x‖‖x̂‖)
+  legacy: number; // Σ (1 − ‖x − x̂‖²/‖x − x̄‖²)
   readonly firings: Int32Array; // [d_sae]
 }
 
 /** Sums over the rows that are measured. */
 export interface Reconstruction {
-  readonly rows: number;
+  readonly moments: RowMoments;
   /** Rows left out for their norm. */
   readonly leftOut: number;
   /** The largest norm that is measured. */
   readonly limit: number;
-  readonly mean: Float64Array;
-  readonly variance: number;
   readonly saes: readonly SaeSums[];
 }
+
+/**
+ * Called with the codes of each block by the SAE's place, in the order of the blocks: of all its rows, also of those
+ * with a 1 in `leftOut`, whose norm is too large to be measured.
+ */
+export type CodesListener = (sae: number, codes: SparseCodes, leftOut: Uint8Array) => void;
 
 /** Sums what SAEs of one hook make of blocks [rows, d_in], which are disposed; `maxNormRatio` null leaves none out. */
 export async function measureReconstruction(
   blocks: AsyncIterable<tf.Tensor2D>,
   saes: readonly Sae[],
   maxNormRatio: number | null,
+  onCodes: CodesListener = () => {},
 ): Promise<Reconstruction> {
   const width = saes[0].cfg.d_in;
-  const sum = new Float64Array(width);
-  const sums = saes.map(
-    ({ cfg }): SaeSums => ({
-      active: 0,
-      squaredError: 0,
-      squaredNorm: 0,
-      inner: 0,
-      normRatio: 0,
-      firings: new Int32Array(cfg.d_sae),
-    }),
-  );
-  let squares = 0;
+  const moments = new RowMoments(width);
+  const sums = saes.map(({ cfg }) => noSums(cfg.d_sae));
   let rows = 0;
-  let leftOut = 0;
   let limit = maxNormRatio === null ? Number.POSITIVE_INFINITY : Number.NaN;
   for await (const block of blocks) {
-    const all = hostView(block)?.slice() ?? ((await block.data()) as Float32Array);
-    if (Number.isNaN(limit)) limit = normLimit(all, width, maxNormRatio as number);
-    const x = withinLimit(all, width, limit);
-    leftOut += (all.length - x.length) / width;
-    const n = x.length / width;
-    rows += n;
-    for (let at = 0; at < x.length; at++) {
-      sum[at % width] += x[at];
-      squares += x[at] * x[at];
-    }
-    if (n === 0) {
-      block.dispose();
-      continue;
-    }
-    const kept = x === all ? block : tf.tensor2d(x, [n, width]);
+    const x = hostView(block)?.slice() ?? ((await block.data()) as Float32Array);
+    if (Number.isNaN(limit)) limit = normLimit(x, width, maxNormRatio as number);
+    const leftOut = rowsAbove(x, width, limit);
+    rows += leftOut.length;
+    moments.add(x, leftOut);
+    const spread = squaredDistances(x, width, leftOut);
     for (const [i, sae] of saes.entries()) {
-      const codes = await encodeAsync(sae, kept);
-      addReconstruction(sums[i], codes, x, decode(sae, codes), width);
+      const codes = await encodeAsync(sae, block);
+      onCodes(i, codes, leftOut);
+      addReconstruction(sums[i], codes, x, decode(sae, codes), spread, leftOut);
     }
-    kept.dispose();
-    if (kept !== block) block.dispose();
+    block.dispose();
   }
-  const mean = sum.map((total) => total / rows);
-  const variance = squares - rows * mean.reduce((total, m) => total + m * m, 0);
-  return { rows, leftOut, limit, mean, variance, saes: sums };
+  return { moments, leftOut: rows - moments.rows, limit, saes: sums };
 }
 
-/** The rows whose norm is at most `limit`; `rows` itself where all are. */
-function withinLimit(rows: Float32Array, width: number, limit: number): Float32Array {
-  if (limit === Number.POSITIVE_INFINITY) return rows;
-  const isAbove = rowsAbove(rows, width, limit);
-  if (!isAbove.includes(1)) return rows;
-  const out = new Float32Array(isAbove.filter((above) => !above).length * width);
-  let to = 0;
-  for (const [i, above] of isAbove.entries()) {
-    if (above) continue;
-    out.set(rows.subarray(i * width, (i + 1) * width), to);
-    to += width;
+function noSums(dSae: number): SaeSums {
+  return {
+    active: 0,
+    l1: 0,
+    squaredError: 0,
+    squaredNorm: 0,
+    inner: 0,
+    normIn: 0,
+    normOut: 0,
+    normRatio: 0,
+    cosine: 0,
+    legacy: 0,
+    firings: new Int32Array(dSae),
+  };
+}
+
+/** ‖x − x̄‖² of each row, x̄ being the mean of those that are not left out. */
+function squaredDistances(x: Float32Array, width: number, leftOut: Uint8Array): Float64Array {
+  const moments = new RowMoments(width);
+  moments.add(x, leftOut);
+  const mean = moments.mean();
+  const distances = new Float64Array(leftOut.length);
+  for (let row = 0, at = 0; row < distances.length; row++) {
+    for (let i = 0; i < width; i++, at++) distances[row] += (x[at] - mean[i]) ** 2;
   }
-  return out;
+  return distances;
 }
 
 function addReconstruction(
   sums: SaeSums,
-  codes: SparseCodes,
+  { nTokens, rowStart, latent, value }: SparseCodes,
   x: Float32Array,
   xHat: Float32Array,
-  width: number,
+  spread: Float64Array,
+  leftOut: Uint8Array,
 ): void {
-  sums.active += codes.latent.length;
-  for (const latent of codes.latent) sums.firings[latent]++;
-  for (let start = 0; start < x.length; start += width) {
+  const width = x.length / nTokens;
+  for (let row = 0; row < nTokens; row++) {
+    if (leftOut[row] === 1) continue;
+    sums.active += rowStart[row + 1] - rowStart[row];
+    for (let at = rowStart[row]; at < rowStart[row + 1]; at++) {
+      sums.l1 += value[at];
+      sums.firings[latent[at]]++;
+    }
     let error = 0;
-    let norm = 0;
-    let normHat = 0;
+    let squared = 0;
+    let squaredHat = 0;
     let inner = 0;
-    for (let i = start; i < start + width; i++) {
+    for (let i = row * width; i < (row + 1) * width; i++) {
       error += (x[i] - xHat[i]) ** 2;
-      norm += x[i] * x[i];
-      normHat += xHat[i] * xHat[i];
+      squared += x[i] * x[i];
+      squaredHat += xHat[i] * xHat[i];
       inner += x[i] * xHat[i];
     }
+    const [norm, normHat] = [Math.sqrt(squared), Math.sqrt(squaredHat)];
     sums.squaredError += error;
-    sums.squaredNorm += normHat;
+    sums.squaredNorm += squaredHat;
     sums.inner += inner;
-    sums.normRatio += Math.sqrt(normHat / norm);
+    sums.normIn += norm;
+    sums.normOut += normHat;
+    sums.normRatio += normHat / (norm || 1);
+    sums.cosine += inner / (norm * normHat || 1);
+    sums.legacy += 1 - error / spread[row];
   }
+}
+
+type DensityFigures = Pick<
+  ReconstructionFigures,
+  | ("dead_fraction" | "density" | "freq_over_1_percent" | "freq_over_10_percent")
+  | ("normalized_freq_over_1_percent" | "normalized_freq_over_10_percent")
+>;
+
+function densityFigures(firings: Int32Array, n: number): DensityFigures {
+  const all = firings.reduce((sum, count) => sum + count, 0);
+  const above = (share: number): Int32Array => firings.filter((count) => count / n > share);
+  const latents = (share: number): number => above(share).length / firings.length;
+  const ofFirings = (share: number): number =>
+    above(share).reduce((sum, count) => sum + count, 0) / (all || 1);
+  return {
+    dead_fraction: firings.filter((count) => count === 0).length / firings.length,
+    freq_over_1_percent: latents(0.01),
+    freq_over_10_percent: latents(0.1),
+    normalized_freq_over_1_percent: ofFirings(0.01),
+    normalized_freq_over_10_percent: ofFirings(0.1),
+    density: densityHistogram(firings, n),
+  };
 }
 
 function densityHistogram(firings: Int32Array, n: number): ReconstructionFigures["density"] {

@@ -1,11 +1,13 @@
 /** @file `eval`: how well an SAE does on a text, by the field's measures under their names. */
-import { evaluateSae, loadSae } from "../../sae/index.ts";
+import { existsSync } from "node:fs";
+import { coreDocument, evaluateSae, latentCounts, loadSae } from "../../sae/index.ts";
 import { useBackend } from "../../src/engine/index.ts";
-import { UsageError } from "../../src/io/index.ts";
+import { UsageError, writeJsonAtomic } from "../../src/io/index.ts";
 import { loadModel, placeModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import type { Row } from "../output.ts";
 import { evalDefaults } from "../plan/defaults.ts";
+import { packageVersion } from "../version.ts";
 import { checkSaeFits } from "./sae-fits.ts";
 import { tokensOfText } from "./text-tokens.ts";
 
@@ -14,17 +16,32 @@ export interface EvalFlags {
   readonly model?: string;
   readonly text?: string;
   readonly tokens?: number;
+  readonly firstTokens?: number;
+  /** The file to write in the layout of SAEBench's core results. */
+  readonly saebench?: string;
 }
+
+/** Sequences per forward pass. */
+const batchSequences = 32;
 
 /** Evaluates the SAE in `dir` on --model and --text. Errors: UsageError naming file or flag. */
 export async function evaluate(
   dir: string,
-  { model: modelDir, text, tokens = evalDefaults.tokens }: EvalFlags,
-  { backend = "auto", threads, progress, print }: Context,
+  { model: modelDir, text, tokens = evalDefaults.tokens, firstTokens, saebench }: EvalFlags,
+  { backend = "auto", threads, force, progress, print }: Context,
 ): Promise<void> {
   if (modelDir === undefined)
     throw missing("--model", "the folder of the model that the SAE reads");
   if (text === undefined) throw missing("--text", "a text to measure on");
+  if (saebench !== undefined && existsSync(saebench) && !force) {
+    throw new UsageError({
+      code: "out-exists",
+      where: saebench,
+      expected: "a name that is free",
+      got: "a file",
+      hint: "--force replaces it.",
+    });
+  }
   const sae = loadSae(dir);
   const host = loadModel(modelDir);
   checkSaeFits(sae, host.config, dir);
@@ -32,24 +49,57 @@ export async function evaluate(
   await useBackend(backend, { threads });
   progress.update({ label: "evaluating", done: null });
   const model = placeModel(host);
-  const figures = await evaluateSae(sae, model, set);
+  const firstTokensExcluded = firstTokens ?? sae.cfg.first_tokens_excluded;
+  const counts = latentCounts(sae.cfg.d_sae, set.context - firstTokensExcluded);
+  const figures = await evaluateSae(sae, model, set, {
+    firstTokensExcluded,
+    batchSequences,
+    onCodes: (_, codes, leftOut) => counts.add(codes, leftOut),
+  });
+  if (saebench !== undefined) {
+    const document = await coreDocument(sae, figures, counts, {
+      sae: dir,
+      dataset: text,
+      contextSize: set.context,
+      batchSequences,
+      time: Date.now(),
+      version: packageVersion(),
+    });
+    writeJsonAtomic(saebench, document);
+  }
   model.dispose();
-  print({ format: "sae-carry/eval", version: 1, sae: dir, ...figures }, [
-    ["hook", figures.hook_name],
-    ["tokens", figures.tokens],
-    ...(figures.high_norm_excluded > 0
-      ? [["left out for their norm", figures.high_norm_excluded] satisfies Row]
-      : []),
-    ["L0", figures.l0],
-    ["FVU", figures.fvu],
-    ["loss of the model", figures.ce_orig],
-    ["loss with the SAE", figures.ce_sae],
-    ["loss recovered (from zero)", figures.ce_loss_score_zero],
-    ["loss recovered (from mean)", figures.ce_loss_score_mean],
-    ["KL recovered", figures.kl_div_score],
-    ["norm ratio", figures.l2_ratio],
-    ["dead latents", figures.dead_fraction],
-  ]);
+  print(
+    { format: "sae-carry/eval", version: 1, sae: dir, ...figures, saebench: saebench ?? null },
+    [
+      ["hook", figures.hook_name],
+      ["tokens", figures.tokens],
+      ["first tokens left out", firstTokensExcluded],
+      ...(figures.high_norm_excluded > 0
+        ? [["left out for their norm", figures.high_norm_excluded] satisfies Row]
+        : []),
+      ["L0", figures.l0],
+      ["L1", figures.l1],
+      ["FVU", figures.fvu],
+      ["explained variance", figures.explained_variance],
+      ["explained variance (legacy)", figures.explained_variance_legacy],
+      ["squared error", figures.mse],
+      ["cosine", figures.cossim],
+      ["loss of the model", figures.ce_orig],
+      ["loss with the SAE", figures.ce_sae],
+      ["loss with zero", figures.ce_zero],
+      ["loss with the mean", figures.ce_mean],
+      ["loss recovered (from zero)", figures.ce_loss_score_zero],
+      ["loss recovered (from mean)", figures.ce_loss_score_mean],
+      ["KL with the SAE", figures.kl_div_with_sae],
+      ["KL recovered", figures.kl_div_score],
+      ["norm ratio", figures.l2_ratio],
+      ["relative reconstruction bias", figures.relative_reconstruction_bias],
+      ["dead latents", figures.dead_fraction],
+      ["latents on over 1% of tokens", figures.freq_over_1_percent],
+      ["latents on over 10% of tokens", figures.freq_over_10_percent],
+      ...(saebench === undefined ? [] : [["SAEBench's core results", saebench] satisfies Row]),
+    ],
+  );
 }
 
 function missing(flag: string, expected: string): UsageError {

@@ -8,7 +8,6 @@ import {
   encode,
   preActivations,
   type Sae,
-  type SaeArchitecture,
   type SparseCodes,
 } from "../../sae/index.ts";
 import { createRng, tf, useBackend } from "../../src/engine/index.ts";
@@ -31,7 +30,7 @@ import {
 } from "../../src/models/index.ts";
 import { testBackend } from "../support/backend.ts";
 import { everyFamily, roughModel, roughVocabulary } from "../support/rough-models.ts";
-import { randomSae } from "./support/random-sae.ts";
+import { fittedSae } from "./support/random-sae.ts";
 
 const [nSeq, context] = [architectureNames.length, 14];
 const tokens = createRng("exact carry");
@@ -86,20 +85,6 @@ function saeHooks(config: ModelConfig): string[] {
   points.push("mlp.hook_post", "hook_mlp_out", "hook_resid_post");
   const known = hookNames(config);
   return points.map((point) => `blocks.1.${point}`).filter((hook) => known.includes(hook));
-}
-
-/** A random SAE whose scale is that of the activations x [n, d_in], with about a fifth of its latents on a token. */
-function fittedSae(architecture: SaeArchitecture, hook_name: string, x: Float32Array): Sae {
-  const d_in = x.length / ids.length;
-  const sae = randomSae({ architecture, d_in, d_sae: 30, k: 6 }, `${architecture} ${hook_name}`);
-  const spread = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / x.length);
-  return {
-    ...sae,
-    cfg: { ...sae.cfg, hook_name },
-    W_enc: sae.W_enc.map((w) => w / (spread * Math.sqrt(d_in))),
-    W_dec: sae.W_dec.map((w) => (w * spread) / 4),
-    b_dec: sae.b_dec.map((b) => (b * spread) / 4),
-  };
 }
 
 /** Values at hooks on `ids`, [rows, width] each. */
@@ -224,7 +209,7 @@ test.each(cases)("$family, $kind: carried SAEs do what they did", async ({ famil
   for (const hook of hooks) {
     const tensor = hookEntry(map, hook)!.tensor;
     const x = seen.get(hook)!;
-    const saes = architectureNames.map((name) => fittedSae(name, hook, x));
+    const saes = architectureNames.map((name) => fittedSae(name, hook, x, ids.length));
     const small = saes.map((sae) => codesOf(sae, x));
     const latents = small.map(({ codes }) => busiest(codes));
     const change = logitsWithout(

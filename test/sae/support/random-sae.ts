@@ -56,6 +56,25 @@ export function randomSae({ k, ...sizes }: SaeSizes, seed: string | number = 0):
   };
 }
 
+/** A random SAE of the scale of activations x [n, d_in], with about a fifth of its 30 latents on a token. */
+export function fittedSae(
+  architecture: SaeArchitecture,
+  hook_name: string,
+  x: Float32Array,
+  n: number,
+): Sae {
+  const d_in = x.length / n;
+  const sae = randomSae({ architecture, d_in, d_sae: 30, k: 6 }, `${architecture} ${hook_name}`);
+  const spread = Math.sqrt(x.reduce((sum, value) => sum + value * value, 0) / x.length);
+  return {
+    ...sae,
+    cfg: { ...sae.cfg, hook_name },
+    W_enc: sae.W_enc.map((w) => w / (spread * Math.sqrt(d_in))),
+    W_dec: sae.W_dec.map((w) => (w * spread) / 4),
+    b_dec: sae.b_dec.map((b) => (b * spread) / 4),
+  };
+}
+
 /** Dense codes [nTokens, dSae]. */
 export function dense({ nTokens, dSae, rowStart, latent, value }: SparseCodes): Float32Array {
   const out = new Float32Array(nTokens * dSae);
