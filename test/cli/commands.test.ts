@@ -15,11 +15,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { jsonDocuments } from "../../cli/json-schemas.ts";
-import { loadSae, readLineage } from "../../sae/index.ts";
+import { type CoreDocument, loadSae, readLineage } from "../../sae/index.ts";
 import { readMap } from "../../src/expansion/index.ts";
 import {
   narrowBfloat16,
   readArrow,
+  readJson,
   readSafetensorsHeader,
   widenBfloat16,
 } from "../../src/io/index.ts";
@@ -429,6 +430,31 @@ describe("eval", () => {
     const carried = await answer("eval", "eval", at("carried"), "--model", at("bigger"), ...line);
     expect(carried.l0).toBeCloseTo(parent.l0 as number, 2);
     expect(carried.ce_sae).toBeCloseTo(parent.ce_sae as number, 3);
+  });
+
+  test("writes SAEBench's core results beside the answer, once", async () => {
+    const line = ["--model", small.model, "--text", small.text, "--tokens", "2000"];
+    const file = at("core.json");
+    const figures = await answer(
+      "eval",
+      "eval",
+      small.sae,
+      ...line,
+      "--first-tokens",
+      "0",
+      "--saebench",
+      file,
+    );
+    expect(figures).toMatchObject({ saebench: file, first_tokens_excluded: false });
+    const core = readJson(file) as CoreDocument;
+    expect(core).toMatchObject({ eval_type_id: "core", sae_lens_id: small.sae });
+    expect(core.eval_result_metrics.sparsity).toEqual({ l0: figures.l0, l1: figures.l1 });
+    expect(core.eval_result_metrics.model_performance_preservation.ce_loss_score).toBe(
+      figures.ce_loss_score_zero,
+    );
+    expect(core.eval_result_details).toHaveLength(loadSae(small.sae).cfg.d_sae);
+    const again = ["eval", small.sae, ...line, "--saebench", file];
+    expect(await refusal(...again)).toMatchObject({ code: "out-exists", where: file });
   });
 
   test("missing flags and an SAE of another model", async () => {
