@@ -283,6 +283,10 @@ const compare: z.ZodType<Comparison> = z.strictObject({
   inheritance: z.strictObject({ value: measured, ci: interval, of_findable: measured }),
   carry_bonus: estimate.describe("(CG − CS) − (FG − FS)"),
   tokens_ratio: measured,
+  unstable: z
+    .strictObject({ latents: count, overlap: z.number(), null_p99: measured })
+    .nullable()
+    .describe("latents that fresh seeds rarely find: median overlap of the subspaces they live in"),
   off_image: measured,
   copy_spread: measured,
   histograms: z.strictObject({

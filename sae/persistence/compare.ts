@@ -38,6 +38,7 @@ import { type PartPool, partPool } from "./part-search.ts";
 import { readability } from "./readability.ts";
 import { type FramedPair, type PersistenceRows, persistenceRows } from "./rows.ts";
 import type { ShiftNull } from "./shift-null.ts";
+import { subspaceOverlap } from "./subspace.ts";
 import { summarise } from "./summary.ts";
 import { longest, measureThresholds, type Thresholds } from "./thresholds.ts";
 
@@ -46,6 +47,9 @@ const judgedRoles: ReadonlySet<ArmRole> = new Set(["carried", "carried-start", "
 
 // Arms in which latents in pieces and merged ones are looked for: the judged SAE and its witnesses.
 const searchedRoles: ReadonlySet<ArmRole> = new Set(["carried", "fresh", "fresh-parent"]);
+
+// Share of fresh parent SAEs below which a latent counts as unstable.
+const unstableBelow = 1 / 3;
 
 /** What a comparison gives: persistence.json and the columns of persistence/<name>.arrow. */
 export interface Persistence {
@@ -122,13 +126,14 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       options.ridge,
     ));
   const freshParents = withRole("fresh-parent");
+  const parentSeedRate = reappearance(freshParents.map(({ matches }) => matches.found));
   const context: Context = {
     parent,
     rule: { ...options, cosine: thresholds.cosine },
     tau: thresholds.tau,
     shifts: thresholds.shifts,
     freshRate: reappearance(withRole("fresh").map(({ matches }) => matches.found)),
-    parentSeedRate: reappearance(freshParents.map(({ matches }) => matches.found)),
+    parentSeedRate,
     judgeStability: freshParents.length >= options.stabilitySeeds,
     probe: (i) => probes?.parent[i] ?? null,
     parts: partsContext(parts.nulls, carried, withRole("fresh"), freshParents),
@@ -153,6 +158,17 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
     resampling,
   });
 
+  const subspace =
+    mapped &&
+    parentSeedRate &&
+    subspaceOverlap(
+      parent,
+      child,
+      unstableLatents(parent, parentSeedRate),
+      mapped,
+      decoder,
+      input.rng.fork("subspace"),
+    );
   const framed = mapped && { parent: mapped, child: decoder };
   return {
     document: summarise({
@@ -163,6 +179,7 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       thresholds,
       judged,
       children,
+      subspace,
       resampling,
       rng: input.rng.fork("seeds"),
     }),
@@ -185,14 +202,14 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       lineage: { parent: input.parent.lineage, child: carriedInput.lineage },
       shifts: thresholds.shifts,
       cosineNull: thresholds.cosineNull,
+      interval: { low: carried.shares.correlationLow, high: carried.shares.correlationHigh },
       p: judged.p,
       q: judged.q,
       freshRate: { parent: context.freshRate, child: childRate },
       parentSeedRate: context.parentSeedRate,
-      probe: {
-        parent: probes && Float64Array.from(probes.parent, ({ other }) => other),
-        child: probes && Float64Array.from(probes.child, ({ other }) => other),
-      },
+      probe: { parent: probes?.parent ?? null, child: probes?.child ?? null },
+      beta: probes?.beta ?? null,
+      subspace,
     }),
   };
 }
@@ -219,6 +236,11 @@ function partContext(
     merged: measured(child, parentPool, "merge-null"),
   };
   return { parent, parentPool, rule: options, nulls, gainFloor: options.gainFloor, tau, cosine };
+}
+
+/** Eligible latents that fewer than a third of the fresh parent SAEs found. */
+function unstableLatents({ groups }: Side, seedRate: Float64Array): Uint8Array {
+  return Uint8Array.from(groups.of, (g) => (g >= 0 && seedRate[g] < unstableBelow ? 1 : 0));
 }
 
 function partsContext(

@@ -35,6 +35,15 @@ export interface CellDocument {
   readonly ci: readonly [number, number] | null;
 }
 
+/** Latents that fresh seeds rarely find again: whether the subspaces they live in persist. */
+export interface UnstableDocument {
+  /** Latents measured: found by fewer than a third of the fresh parent SAEs, and firing with others like them. */
+  readonly latents: number;
+  /** Median overlap of their spans with the child's: mean cos² of the principal angles. */
+  readonly overlap: number;
+  readonly null_p99: number | null;
+}
+
 /** How many latents got each verdict. */
 export interface VerdictCounts {
   readonly unknown: number;
@@ -90,6 +99,8 @@ export interface PersistenceDocument {
   readonly inheritance: Estimate & { readonly of_findable: number | null };
   readonly carry_bonus: Estimate;
   readonly tokens_ratio: number | null;
+  /** Null without fresh parent SAEs, without a map, or where none is unstable. */
+  readonly unstable: UnstableDocument | null;
   readonly off_image: number | null;
   readonly copy_spread: number | null;
   /** Counts of eligible latents by best correlation, and by cosine to their own start; the null's are draws. */

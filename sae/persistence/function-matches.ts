@@ -3,7 +3,7 @@
 // both ways. Directions play no part, so this works between any two models on the same tokens. The
 // shares of groups that are found are the cells of the 2×2.
 import type { SparseCodes } from "../sae.ts";
-import { pairReplicates, type Resampling, type Sample, shareOf } from "./bootstrap.ts";
+import { interval, pairReplicates, type Resampling, type Sample, shareOf } from "./bootstrap.ts";
 import { type LevelledFirings, pairOverlap, withLevels } from "./containment.ts";
 import { correlationMatches, type Matches } from "./correlation.ts";
 import { firingCount, firingsOf } from "./firings.ts";
@@ -39,7 +39,8 @@ export interface FunctionShares {
   readonly match: Sample;
   /** 1 where the group is a function match in that replicate. */
   readonly foundIn: Uint8Array; // [nGroups, replicates]
-  /** Upper end of the 95% interval of the leader's correlation; NaN without a child or where not asked for. */
+  /** 95% interval of the leader's correlation; NaN without a child or where not asked for. */
+  readonly correlationLow: Float64Array; // [nGroups]
   readonly correlationHigh: Float64Array; // [nGroups]
 }
 
@@ -105,12 +106,15 @@ export function functionShares(
   const { replicates } = resampling;
   const foundIn = new Uint8Array(nGroups * replicates);
   const matchedIn = new Uint8Array(nGroups * replicates);
+  const correlationLow = new Float64Array(nGroups).fill(Number.NaN);
   const correlationHigh = new Float64Array(nGroups).fill(Number.NaN);
   for (let g = 0; g < nGroups; g++) {
     const [i, j] = [groups.leader[g], groups.child[g]];
     if (j < 0 || (groups.mutual[g] === 0 && !everyPair)) continue;
     const pair = pairReplicates(side.firings, i, firings, j, resampling);
-    correlationHigh[g] = upperEnd(pair.correlation);
+    const ends = interval({ value: groups.correlation[g], replicates: pair.correlation });
+    correlationLow[g] = ends?.[0] ?? Number.NaN;
+    correlationHigh[g] = ends?.[1] ?? Number.NaN;
     if (groups.mutual[g] === 0) continue;
     for (let r = 0; r < replicates; r++) {
       if (!(pair.correlation[r] >= tau[i])) continue;
@@ -122,6 +126,7 @@ export function functionShares(
     function: shareOf(found, foundIn, resampling),
     match: shareOf(matched, matchedIn, resampling),
     foundIn,
+    correlationLow,
     correlationHigh,
   };
 }

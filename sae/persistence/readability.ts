@@ -1,7 +1,9 @@
-// The probe witness for both sides: how well each parent latent is read from the parent, the child
-// and a random-weights model, and each latent of the carried SAE from the same three. One pass over
-// the activations of each model serves both.
+// What the activations of the models say of each latent, with or without an SAE: how well a probe
+// reads each parent latent from the parent, the child and a random-weights model, the same of each
+// latent of the carried SAE, and the latent scaling of the parent's. One pass over the activations
+// of each model serves all, and only one model's sums are held at a time.
 import type { ArmInput, Dictionary, ProbeInput } from "./input.ts";
+import { childScaling, scalingRatio, scalingSlopes } from "./latent-scaling.ts";
 import { activationCovariance, probeScores, probeSums } from "./probe.ts";
 import type { ProbeEvidence } from "./verdicts.ts";
 
@@ -11,6 +13,8 @@ export interface Readability {
   readonly parent: readonly ProbeEvidence[]; // [nParent]
   /** Of latents of the carried SAE: `own` from the child, `other` from the parent. */
   readonly child: readonly ProbeEvidence[]; // [nChild]
+  /** Latent scaling of parent latents, child over parent; null without a map. */
+  readonly beta: Float64Array | null; // [nParent]
   /** Covariance of the child's activations. */
   readonly covariance: Float64Array; // [D, D]
 }
@@ -24,29 +28,39 @@ export async function readability(
   ridge: number,
 ): Promise<Readability> {
   const targets = [parent.codes, carried.codes];
-  const onParent = await probeSums(probes.parent, targets, half, "activations of the parent");
-  const onChild = await probeSums(probes.child, targets, half, "activations of the child");
+  const read = async <Extra>(
+    stream: NonNullable<ProbeInput["random"]>,
+    where: string,
+    extra: (sums: Awaited<ReturnType<typeof probeSums>>) => Extra,
+  ): Promise<{ scores: [Float64Array, Float64Array]; extra: Extra }> => {
+    const sums = await probeSums(stream, targets, half, where);
+    return {
+      scores: [probeScores(sums, 0, ridge), probeScores(sums, 1, ridge)],
+      extra: extra(sums),
+    };
+  };
+  const { frame } = carried;
+  const own = { readout: parent.W_dec, direction: parent.W_dec };
+  const onParent = await read(probes.parent, "activations of the parent", (sums) =>
+    frame === null ? null : scalingSlopes(sums, 0, own),
+  );
+  const onChild = await read(probes.child, "activations of the child", (sums) => ({
+    slopes: frame === null ? null : scalingSlopes(sums, 0, childScaling(parent.W_dec, frame)),
+    covariance: activationCovariance(sums),
+  }));
   const onRandom =
     probes.random &&
-    (await probeSums(probes.random, targets, half, "activations of the random-weights model"));
-  const scores = (which: number): [Float64Array, Float64Array, Float64Array | null] => [
-    probeScores(onParent, which, ridge),
-    probeScores(onChild, which, ridge),
-    onRandom && probeScores(onRandom, which, ridge),
-  ];
-  const [parentOnParent, parentOnChild, parentOnRandom] = scores(0);
-  const [childOnParent, childOnChild, childOnRandom] = scores(1);
+    (await read(probes.random, "activations of the random-weights model", () => null));
+  const evidence = (of: Float64Array, other: Float64Array, which: 0 | 1): ProbeEvidence[] =>
+    Array.from(of, (own, i) => ({
+      own,
+      other: other[i],
+      random: onRandom?.scores[which][i] ?? Number.NaN,
+    }));
   return {
-    parent: Array.from(parentOnParent, (own, i) => ({
-      own,
-      other: parentOnChild[i],
-      random: parentOnRandom?.[i] ?? Number.NaN,
-    })),
-    child: Array.from(childOnChild, (own, j) => ({
-      own,
-      other: childOnParent[j],
-      random: childOnRandom?.[j] ?? Number.NaN,
-    })),
-    covariance: activationCovariance(onChild),
+    parent: evidence(onParent.scores[0], onChild.scores[0], 0),
+    child: evidence(onChild.scores[1], onParent.scores[1], 1),
+    beta: onChild.extra.slopes && scalingRatio(onChild.extra.slopes, onParent.extra!),
+    covariance: onChild.extra.covariance,
   };
 }

@@ -10,7 +10,8 @@ import type { LatentLineage } from "./input.ts";
 import type { PartMatches } from "./part-matches.ts";
 import { gainThreshold } from "./part-null.ts";
 import type { ShiftNull } from "./shift-null.ts";
-import type { Verdict } from "./verdicts.ts";
+import type { SubspaceOverlap } from "./subspace.ts";
+import type { ProbeEvidence, Verdict } from "./verdicts.ts";
 
 /** The columns, all of one length. */
 export interface PersistenceRows {
@@ -30,12 +31,16 @@ export interface PersistenceRows {
   readonly cos_whitened: Float32Array;
   readonly enc_cos: Float32Array;
   readonly corr: Float32Array;
+  /** 95% interval of the leader's correlation (parent rows). */
+  readonly corr_lo: Float32Array;
+  readonly corr_hi: Float32Array;
   readonly jaccard: Float32Array;
   readonly wjaccard: Float32Array;
   readonly contain_pc: Float32Array;
   readonly contain_cp: Float32Array;
-  /** Latent scaling and ablation effects are not measured yet. */
+  /** Latent scaling, child over parent (parent rows). */
   readonly beta: Float32Array;
+  /** Of ablation effects; null here, since that takes running the models. */
   readonly effect_cos: Float32Array;
   readonly effect_ratio: Float32Array;
   readonly null_cos_p99: Float32Array;
@@ -44,8 +49,13 @@ export interface PersistenceRows {
   readonly q: Float32Array;
   readonly fresh_rate: Float32Array;
   readonly parent_seed_rate: Float32Array;
-  /** Held-out R² of the probe on the other side's model. */
+  /** Held-out R² of the probe on the other side's model, on its own, and on a random-weights one. */
   readonly probe_r2: Float32Array;
+  readonly probe_own: Float32Array;
+  readonly probe_random: Float32Array;
+  /** Of an unstable latent's span with the child's: mean cos² of the principal angles. */
+  readonly subspace: Float32Array;
+  readonly null_subspace_p99: Float32Array;
   /** Pieces of the latent, or the set it merged with: R² of the non-negative fit, its gain over the best single latent, the share of strong firings covered. */
   readonly set_r2: Float32Array;
   readonly set_gain: Float32Array;
@@ -91,8 +101,14 @@ export interface RowsInput {
   /** By parent group, and by child latent. */
   readonly freshRate: { readonly parent: Float64Array | null; readonly child: Float64Array | null };
   readonly parentSeedRate: Float64Array | null; // [parent groups]
-  /** R² of the probe on the other side's model. */
-  readonly probe: { readonly parent: Float64Array | null; readonly child: Float64Array | null };
+  readonly probe: {
+    readonly parent: readonly ProbeEvidence[] | null;
+    readonly child: readonly ProbeEvidence[] | null;
+  };
+  readonly beta: Float64Array | null; // [nParent]
+  readonly subspace: SubspaceOverlap | null;
+  /** 95% interval of each group's correlation. */
+  readonly interval: { readonly low: Float64Array; readonly high: Float64Array };
 }
 
 /** A column of figures. */
@@ -106,6 +122,8 @@ export const floatColumns: readonly FloatColumn[] = [
   "cos_whitened",
   "enc_cos",
   "corr",
+  "corr_lo",
+  "corr_hi",
   "jaccard",
   "wjaccard",
   "contain_pc",
@@ -120,6 +138,10 @@ export const floatColumns: readonly FloatColumn[] = [
   "fresh_rate",
   "parent_seed_rate",
   "probe_r2",
+  "probe_own",
+  "probe_random",
+  "subspace",
+  "null_subspace_p99",
   "set_r2",
   "set_gain",
   "set_coverage",
@@ -195,7 +217,14 @@ export function persistenceRows(input: RowsInput): PersistenceRows {
     floats.q[i] = input.q[i];
     floats.fresh_rate[i] = input.freshRate.parent?.[g] ?? Number.NaN;
     floats.parent_seed_rate[i] = input.parentSeedRate?.[g] ?? Number.NaN;
-    floats.probe_r2[i] = input.probe.parent?.[i] ?? Number.NaN;
+    addProbe(floats, i, input.probe.parent?.[i]);
+    floats.corr_lo[i] = input.interval.low[g];
+    floats.corr_hi[i] = input.interval.high[g];
+    floats.beta[i] = input.beta?.[i] ?? Number.NaN;
+    if (input.subspace && !Number.isNaN(input.subspace.overlap[i])) {
+      floats.subspace[i] = input.subspace.overlap[i];
+      floats.null_subspace_p99[i] = input.subspace.null99;
+    }
     addParts(floats, i, g, input);
   }
   const origins = originsOf(input);
@@ -210,7 +239,7 @@ export function persistenceRows(input: RowsInput): PersistenceRows {
     verdict.push(input.childVerdicts[j].verdict);
     detail.push(input.childVerdicts[j].detail);
     floats.fresh_rate[row] = input.freshRate.child?.[j] ?? Number.NaN;
-    floats.probe_r2[row] = input.probe.child?.[j] ?? Number.NaN;
+    addProbe(floats, row, input.probe.child?.[j]);
   }
   return {
     side,
@@ -224,6 +253,16 @@ export function persistenceRows(input: RowsInput): PersistenceRows {
     firings_child: firingsChild,
     ...floats,
   };
+}
+
+function addProbe(
+  floats: Record<FloatColumn, Float32Array>,
+  row: number,
+  probe: ProbeEvidence | undefined,
+): void {
+  floats.probe_r2[row] = probe?.other ?? Number.NaN;
+  floats.probe_own[row] = probe?.own ?? Number.NaN;
+  floats.probe_random[row] = probe?.random ?? Number.NaN;
 }
 
 /** The latents of the arm that a group's row is about, the one its figures are about first. */

@@ -7,6 +7,7 @@ import type {
   CellDocument,
   PersistenceDocument,
   ThresholdDocument,
+  UnstableDocument,
   VerdictCounts,
 } from "./document.ts";
 import {
@@ -34,7 +35,9 @@ import type {
   PersistenceInput,
   PersistenceOptions,
 } from "./input.ts";
+import { quantile } from "./quantile.ts";
 import type { ShiftNull } from "./shift-null.ts";
+import type { SubspaceOverlap } from "./subspace.ts";
 import type { Thresholds } from "./thresholds.ts";
 import { tokensRatio } from "./tokens-ratio.ts";
 import type { ChildVerdict, Verdict } from "./verdicts.ts";
@@ -58,6 +61,7 @@ export interface Measured {
   /** Verdicts of the carried arm. */
   readonly judged: ArmVerdicts;
   readonly children: readonly Verdict<ChildVerdict>[]; // [nChild]
+  readonly subspace: SubspaceOverlap | null;
   readonly resampling: Resampling;
   readonly rng: Rng;
 }
@@ -162,6 +166,7 @@ export function summarise(measured: Measured): PersistenceDocument {
     inheritance: sums.inheritance,
     carry_bonus: sums.carry_bonus,
     tokens_ratio: input.curves && tokensRatio(input.curves.carried, input.curves.fresh),
+    unstable: unstableDocument(measured.subspace),
     off_image: input.off_image,
     copy_spread: input.copy_spread,
     histograms: {
@@ -180,6 +185,16 @@ export function summarise(measured: Measured): PersistenceDocument {
     ...(input.curves && { curves: input.curves }),
   } as const satisfies Omit<PersistenceDocument, "warnings">;
   return { ...partial, warnings: [...warningsOn(partial, input, options), ...sums.warnings] };
+}
+
+function unstableDocument(subspace: SubspaceOverlap | null): UnstableDocument | null {
+  const overlaps = subspace?.overlap.filter((value) => !Number.isNaN(value)) ?? [];
+  if (overlaps.length === 0) return null;
+  return {
+    latents: overlaps.length,
+    overlap: quantile(overlaps, 0.5),
+    null_p99: finiteOrNull(subspace!.null99),
+  };
 }
 
 /** The largest over the firing-frequency bins. */

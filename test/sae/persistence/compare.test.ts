@@ -138,7 +138,27 @@ describe("comparePersistence on planted data", () => {
     const n = input.parent.codes.dSae + input.arms[0].codes.dSae;
     expect(table.strings("verdict")).toHaveLength(n);
     for (const column of persistenceColumns(rows)) expect(column.values).toHaveLength(n);
-    expect(table.value("beta", 0)).toBeNull();
+    expect(table.value("effect_cos", 0)).toBeNull();
+    // The child writes a persisted feature as the parent did, and a dead one not at all.
+    expect(table.value("beta", rows.verdict.indexOf("persisted"))).toBeCloseTo(1, 0);
+    expect(Math.abs(Number(table.value("beta", rows.verdict.indexOf("died"))))).toBeLessThan(0.1);
+    expect(table.value("beta", n - 1)).toBeNull();
+    const split = rows.verdict.indexOf("split");
+    expect(rows.matches[split].length).toBeGreaterThan(1);
+    expect(rows.set_gain[split]).toBeGreaterThan(0.1);
+    expect(rows.set_q[split]).toBeLessThanOrEqual(0.05);
+    expect(rows.set_fresh_rate[split]).toBe(1);
+    expect(rows.set_seed_rate[split]).toBeNaN();
+    expect(rows.corr_lo[0]).toBeLessThan(rows.corr[0]);
+    expect(rows.corr_hi[0]).toBeGreaterThan(rows.corr[0]);
+    expect(rows.probe_own[0]).toBeGreaterThan(rows.probe_random[0] + 0.1);
+    // A child latent that several merged into names them all; a piece names what it is a piece of.
+    const merged = rows.verdict.lastIndexOf("merged");
+    expect(rows.side[merged]).toBe("child");
+    for (const i of rows.matches[merged]) {
+      expect(rows.verdict[i]).toBe("merged");
+      expect(rows.matches[i]).toEqual([rows.latent[merged]]);
+    }
     expect(table.value("side", n - 1)).toBe("child");
     expect(table.value("corr", 0)).toBeGreaterThan(0.9);
     expect(table.value("cos_whitened", 0)).toBeGreaterThan(0);
