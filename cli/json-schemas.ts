@@ -6,6 +6,7 @@
 import { z } from "zod";
 import type { FiveQuestions, GateResult, GrowthReport } from "../circuits/index.ts";
 import type { ComparedDocument } from "./commands/compare.ts";
+import type { HistoryDocument } from "./run/tasks/histories.ts";
 
 const count = z.int().min(0);
 const measured = z.number().nullable();
@@ -467,6 +468,39 @@ const inspect = z.discriminatedUnion("kind", [
   z.strictObject({ ...header("inspect"), path: text, kind: z.literal("run"), ...runFields }),
 ]);
 
+const survival = z.strictObject({
+  points: z.array(
+    z.strictObject({
+      stage: text,
+      tokens: count.describe("trained since the cohort's own stage ended"),
+      at_risk: count,
+      lost: count,
+      censored: count.describe("left the count without being lost"),
+      survival: z.number().describe("Kaplan–Meier"),
+      ci: z.tuple([z.number(), z.number()]),
+    }),
+  ),
+  half_life_tokens: measured.describe("at a constant risk per token; null below 5 losses"),
+  half_life_ci: interval,
+});
+
+const history: z.ZodType<HistoryDocument> = z.strictObject({
+  ...header("history"),
+  saes: z.array(
+    z.strictObject({
+      name: text,
+      cohorts: z.array(
+        z.strictObject({
+          stage: text.describe("whose SAE was the first to have these features"),
+          features: count.describe("judged at least once"),
+          persisted: survival.describe("lost = called anything but persisted"),
+          not_died: survival.describe("lost = called died or lost_by_sae"),
+        }),
+      ),
+    }),
+  ),
+});
+
 const compareCost = z.strictObject({
   ...header("compare-cost"),
   rows: count,
@@ -627,6 +661,11 @@ export const jsonDocuments: Readonly<Record<string, JsonDocument>> = {
     title: "growth.json",
     about: "what each expansion cost and bought, at the root of a run",
     schema: growth,
+  },
+  history: {
+    title: "history.json",
+    about: "how long features last over the stages, at the root of a run",
+    schema: history,
   },
   map: { title: "map.json", about: "an expansion map, beside map.safetensors", schema: map },
   bench: { title: "bench", about: "one line per benchmark", schema: bench },

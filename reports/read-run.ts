@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { parse as parseYaml } from "yaml";
 import type { z } from "zod";
 import { decodeUtf8, readJson, readJsonl, readManifest, UsageError } from "../src/io/index.ts";
+import { type PlanDocument, planSchema } from "./plan-schema.ts";
 import { readFeatures, readVerdicts } from "./read-tables.ts";
 import type { PersistenceSummary, PlanSummary, RunData, StageData } from "./run-data.ts";
 import {
@@ -16,11 +17,10 @@ import {
   evaluationSchema,
   gatesSchema,
   growthSchema,
+  historySchema,
   mapSchema,
   metricSchema,
-  type PlanDocument,
   persistenceSchema,
-  planSchema,
   questionsSchema,
 } from "./schemas.ts";
 
@@ -53,6 +53,7 @@ export function readRun(runDir: string): RunData {
         )
       : [],
     growth: optional(join(runDir, "growth.json"), growthSchema),
+    history: optional(join(runDir, "history.json"), historySchema)?.saes ?? null,
     questions: optional(join(runDir, "five-questions.json"), questionsSchema)?.questions ?? null,
   };
 }

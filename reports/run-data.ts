@@ -425,6 +425,29 @@ export interface StageData {
   readonly gates: GateSummary | null;
 }
 
+/** A survival curve of history.json. */
+export interface SurvivalSummary {
+  readonly points: readonly {
+    readonly stage: string;
+    readonly tokens: number;
+    readonly survival: number;
+    readonly ci: readonly [number, number];
+  }[];
+  readonly half_life_tokens: number | null;
+  readonly half_life_ci: readonly [number, number] | null;
+}
+
+/** history.json, one SAE of it. */
+export interface HistorySummary {
+  readonly name: string;
+  readonly cohorts: readonly {
+    readonly stage: string;
+    readonly features: number;
+    readonly persisted: SurvivalSummary;
+    readonly not_died: SurvivalSummary;
+  }[];
+}
+
 /** A run. */
 export interface RunData {
   readonly plan: PlanSummary;
@@ -435,5 +458,7 @@ export interface RunData {
   readonly metrics: readonly MetricPoint[];
   /** What each expansion cost and bought. */
   readonly growth: GrowthSummary | null;
+  /** By SAE, what became of each latent over all stages. */
+  readonly history: readonly HistorySummary[] | null;
   readonly questions: readonly QuestionSummary[] | null;
 }

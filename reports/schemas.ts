@@ -16,6 +16,7 @@ import type {
   HeadScore,
   HeadScoreTables,
   Histograms,
+  HistorySummary,
   MapSummary,
   MetricPoint,
   ModelSize,
@@ -24,12 +25,8 @@ import type {
   Score,
   StageEvaluation,
 } from "./run-data.ts";
+import { folderName, maybeText, measured, text } from "./schema-parts.ts";
 
-const text = z.string();
-// Becomes part of a path.
-const folderName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "a name of a folder");
-const measured = z.number().nullable().default(null);
-const maybeText = z.string().nullable().default(null);
 const interval = z.tuple([z.number(), z.number()]).nullable().default(null);
 const counts = z.array(z.number());
 
@@ -340,42 +337,21 @@ export const metricSchema: z.ZodType<MetricPoint> = z.object({
   fvu: measured,
 });
 
-/** plan.yaml, as far as it is shown. */
-export interface PlanDocument {
-  readonly seed: number | string | null;
-  readonly data: { readonly corpus: string | null; readonly context: number | null };
-  readonly model: { readonly d_model: number | null; readonly layers: number | null };
-  readonly saes: readonly {
-    readonly name: string;
-    readonly hook: string;
-    readonly architecture: string;
-    readonly d_sae: number | null;
-    readonly k: number | null;
-  }[];
-  readonly stages: readonly { readonly name: string | null }[];
-  readonly controls: { readonly fresh_seeds: number | null };
-  readonly eval: { readonly min_firings: number | null };
-  readonly report: { readonly title: string | null };
-}
+const span = z.tuple([z.number(), z.number()]);
+const survival = z.object({
+  points: z.array(z.object({ stage: text, tokens: z.number(), survival: z.number(), ci: span })),
+  half_life_tokens: measured,
+  half_life_ci: span.nullable().default(null),
+});
 
-/** plan.yaml. */
-export const planSchema: z.ZodType<PlanDocument> = z.object({
-  seed: z.union([z.number(), text]).nullable().default(null),
-  data: z.object({ corpus: maybeText, context: measured }).default({ corpus: null, context: null }),
-  model: z.object({ d_model: measured, layers: measured }).default({ d_model: null, layers: null }),
-  saes: z
-    .array(
-      z.object({
-        name: folderName.default("resid"),
-        hook: text.default(""),
-        architecture: text.default(""),
-        d_sae: measured,
-        k: measured,
-      }),
-    )
-    .default([]),
-  stages: z.array(z.object({ name: folderName.nullable().default(null) })).default([]),
-  controls: z.object({ fresh_seeds: measured }).default({ fresh_seeds: null }),
-  eval: z.object({ min_firings: measured }).default({ min_firings: null }),
-  report: z.object({ title: maybeText }).default({ title: null }),
+/** history.json. */
+export const historySchema: z.ZodType<{ readonly saes: readonly HistorySummary[] }> = z.object({
+  saes: z.array(
+    z.object({
+      name: text,
+      cohorts: z.array(
+        z.object({ stage: text, features: z.number(), persisted: survival, not_died: survival }),
+      ),
+    }),
+  ),
 });

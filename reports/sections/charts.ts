@@ -15,12 +15,14 @@ import { correlationHistogram, cosineHistogram } from "../view/histograms.ts";
 import { lossCurves } from "../view/loss-curves.ts";
 import { saeCurves } from "../view/sae-curves.ts";
 import { stageLabel, transition } from "../view/stages.ts";
+import { survivalView } from "../view/survival.ts";
 import { drawings, figure } from "./figure.ts";
 
 /** All figures, those of the whole run first. */
 export function charts(run: RunData, drawing: Drawing, shown: number): Markup {
   return html`<section class="figures" aria-label="Figures">
 ${fatesFigure(run, drawing)}
+${survivalFigure(run, drawing)}
 ${run.stages.map((_, index) => cellsFigure(run, drawing, index, index === shown))}
 ${lossFigure(run, drawing)}
 ${run.stages.map((_, index) => stageFigures(run, drawing, index, index === shown))}
@@ -41,6 +43,21 @@ function fatesFigure(run: RunData, drawing: Drawing): Markup | null {
     caption: `The carried SAE, after training on. Each verdict rests on function, direction and a witness; heirs and newcomers of one stage are the parents of the next.${kept}`,
     draw: (width) => flowChart(drawing, view, width),
     isWide: true,
+  });
+}
+
+function survivalFigure(run: RunData, drawing: Drawing): Markup | null {
+  const view = survivalView(run);
+  if (view === null) return null;
+  const halves =
+    view.halfLives.length === 0
+      ? ""
+      : ` At a constant risk per token half of them would be gone after: ${view.halfLives.join("; ")}.`;
+  return figure({
+    title: "How long base features last",
+    caption: `Share of ${count(view.features)} base features that can be judged, followed from match to match. The truth lies between: whatever the rule leaves undecided counts as lost in the lower figure and leaves the count in the upper one.${halves}`,
+    draw: (width) =>
+      intervalChart(drawing, view.rows, width, { label: "Survival of base features by stage" }),
   });
 }
 

@@ -14,6 +14,15 @@ export type {
 export { type CellName, cellNames, type Estimate } from "./estimands.ts";
 export { type Firings, firingCount, firingsOf } from "./firings.ts";
 export {
+  type Cohort,
+  cohorts,
+  type FeatureHistory,
+  featureHistories,
+  type HistoryStage,
+  type Survival,
+  type SurvivalPoint,
+} from "./history.ts";
+export {
   type ArmInput,
   type ArmRole,
   type Dictionary,

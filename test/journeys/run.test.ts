@@ -95,6 +95,8 @@ describe("expand-and-track on a tiny plan", () => {
       "manifest.json",
       "metrics.jsonl",
       "five-questions.json",
+      "history.json",
+      "history/resid.arrow",
       "report.html",
       "stages/00-base/model/model.safetensors",
       "stages/00-base/model/tokenizer.json",

@@ -185,6 +185,7 @@ export function run(stages: readonly StageData[], parts: Partial<RunData> = {}):
     backend: "wasm",
     stages,
     growth: null,
+    history: null,
     metrics: [],
     questions: null,
     ...parts,

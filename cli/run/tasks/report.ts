@@ -1,4 +1,4 @@
-/** Task: the five questions, answered from what the run has measured, and the report. */
+/** Task: the five questions, answered from what the run has measured, the histories of its latents, and the report. */
 import { existsSync } from "node:fs";
 import {
   answerFiveQuestions,
@@ -13,6 +13,7 @@ import { readJson, readJsonl, writeFileAtomic, writeJsonAtomic } from "../../../
 import { expansionDir, stageCount, stageDir, stageName } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import { readCircuit } from "./circuits.ts";
+import { writeHistories } from "./histories.ts";
 
 /** Runs the task. Stages that a gate stopped are left out. */
 export async function reportTask(context: TaskContext): Promise<string[]> {
@@ -40,7 +41,8 @@ export async function reportTask(context: TaskContext): Promise<string[]> {
   );
   writeJsonAtomic(path("five-questions.json"), answerFiveQuestions({ stages, curves }));
   writeJsonAtomic(path("growth.json"), growthReport({ stages, curves }));
+  const histories = writeHistories(context);
   context.progress(0.3);
   writeFileAtomic(path("report.html"), renderReport(context.runDir));
-  return ["five-questions.json", "growth.json", "report.html"];
+  return ["five-questions.json", "growth.json", ...histories, "report.html"];
 }

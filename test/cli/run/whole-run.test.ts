@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { jsonDocuments } from "../../../cli/json-schemas.ts";
 import { readStoredPlan } from "../../../cli/plan/store.ts";
 import type { ResolvedPlan } from "../../../cli/plan/types.ts";
 import { taskGraph } from "../../../cli/run/graph.ts";
@@ -12,7 +13,14 @@ import type { Task } from "../../../cli/run/task.ts";
 import { metricsPart } from "../../../cli/run/task-context.ts";
 import { readTokenSet } from "../../../src/data/index.ts";
 import { useBackend } from "../../../src/engine/index.ts";
-import { Interrupted, readArrow, readJson, readJsonl, sha256File } from "../../../src/io/index.ts";
+import {
+  Interrupted,
+  readArrow,
+  readJson,
+  readJsonl,
+  sha256File,
+  valueAt,
+} from "../../../src/io/index.ts";
 import { heldOutLoss, loadModel, placeModel } from "../../../src/models/index.ts";
 import { testBackend } from "../../support/backend.ts";
 import { type Ending, runCommand } from "../../support/command-line.ts";
@@ -55,6 +63,18 @@ async function storedPlan(): Promise<ResolvedPlan> {
 }
 
 describe("a run that was begun with train and got an expansion later", () => {
+  test("has the history of every latent, which its verdicts tell", () => {
+    const document = jsonDocuments.history.schema.parse(readJson(at("run", "history.json")));
+    expect(document).toMatchObject({ saes: [{ name: "resid", cohorts: [{ stage: "00-base" }] }] });
+    const histories = readArrow(at("run", "history", "resid.arrow"));
+    const verdicts = readArrow(stage("01-deeper", "persistence", "resid.arrow"));
+    const first = histories.get("verdicts", "lists");
+    expect(histories.rows).toBe(16);
+    for (let latent = 0; latent < 16; latent++) {
+      expect(valueAt(first, latent)).toEqual([verdicts.strings("verdict")[latent]]);
+    }
+  });
+
   test("has the fresh SAEs on its base that the comparison is read against", () => {
     const { saes } = readJson(stage("01-deeper", "eval.json")) as { saes: { arm: string }[] };
     expect(saes.map(({ arm }) => arm)).toContain("fresh-parent-1");
