@@ -29,6 +29,15 @@ export function resolveSaes(
     }
     checkK(sae, at("k"), fail);
     checkWidths(sae, at("matryoshka_widths"), fail);
+    const steps = Math.ceil(sae.tokens / sae.batch_tokens);
+    const late = sae.resample_at.find((step) => step >= steps);
+    if (late !== undefined) {
+      fail(
+        at("resample_at"),
+        `steps before the last (tokens / batch_tokens = ${steps})`,
+        `${late}`,
+      );
+    }
     if (sae.warmup + sae.decay > 1) {
       fail(at("decay"), "warmup + decay of at most 1", `${sae.warmup} + ${sae.decay}`);
     }

@@ -167,11 +167,36 @@ const sae = z.strictObject({
   lr: rate.describe("peak learning rate"),
   warmup: share.describe("share of the steps over which the rate rises from 0"),
   decay: share.describe("share of the steps, at the end, over which the rate falls to 0"),
+  beta1: z.number().min(0).lt(1).describe("Adam's decay of the first moment"),
+  beta2: z.number().min(0).lt(1).describe("Adam's decay of the second moment"),
+  normalize_activations: z
+    .enum(["expected_average_only_in", "none"])
+    .describe(
+      "the frame of training, under SAELens's names: activations times √d_in over their mean norm in the first batch, or as they are; what is saved works on the activations as they are",
+    ),
   aux_coefficient: z
     .number()
     .min(0)
-    .describe("weight of the auxiliary loss that revives dead latents"),
+    .describe("weight of the auxiliary loss that revives dead latents; 1 as in SAELens"),
+  k_aux: positive
+    .nullable()
+    .describe("dead latents for a token in that loss; null = half of the width (Gao et al. 2024)"),
   dead_after_tokens: positive.describe("a latent that has not fired for so many tokens is dead"),
+  resample_at: z
+    .array(positive)
+    .describe(
+      "steps after which dead latents are drawn anew from badly reconstructed activations (Bricken et al. 2023); [] = never; carried SAEs, whose latents have a lineage, never",
+    ),
+  k_warmup: share.describe(
+    "share of the steps over which k falls from the width to what it is, as dictionary_learning anneals it (batchtopk, topk, matryoshka_batchtopk; not in carried SAEs)",
+  ),
+  threshold_rate: z
+    .number()
+    .gt(0)
+    .max(1)
+    .describe(
+      "weight of the newest batch in the moving threshold of batchtopk and matryoshka_batchtopk; SAELens has 0.01 for runs of many thousand steps",
+    ),
   sparsity_warmup: share.describe(
     "share of the steps over which a penalty rises from 0 (jumprelu, gated, standard)",
   ),
@@ -180,6 +205,13 @@ const sae = z.strictObject({
     .gt(0)
     .describe(
       "weight of the norm-weighted L1 penalty, at the start where k steers it (gated, standard)",
+    ),
+  l1_rate: z
+    .number()
+    .gt(0)
+    .nullable()
+    .describe(
+      "how fast that weight follows k: it changes by the factor exp(l1_rate · (L0/k − 1)) a step; null = 0.03, or 6 over the number of steps where that is more",
     ),
   l0_coefficient: z.number().gt(0).describe("weight of jumprelu's penalty, over d_in"),
   sparsity_mode: z

@@ -2,7 +2,7 @@
 // Field names are the keys of plan.yaml. Paths in a resolved plan are absolute; the stored file has them relative to
 // the run folder, so that a run can be moved together with its inputs and goes on from any working directory.
 
-import type { SaeArchitecture } from "../../sae/index.ts";
+import type { SaeArchitecture, SaeTrainOptions } from "../../sae/index.ts";
 import type { DocumentFilter, LabelOrder } from "../../src/data/index.ts";
 import type { DepthMethodName, GrowthMethodName } from "../../src/expansion/index.ts";
 
@@ -108,11 +108,23 @@ export interface SaePlan {
   readonly warmup: number;
   /** Share of the steps, at the end, over which the rate falls to 0. */
   readonly decay: number;
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly normalize_activations: SaeTrainOptions["normalize"];
   readonly aux_coefficient: number;
+  /** Dead latents per token in the AuxK loss; null = half of the width. */
+  readonly k_aux: number | null;
   readonly dead_after_tokens: number;
+  /** Steps after which dead latents of fresh SAEs are drawn anew. */
+  readonly resample_at: readonly number[];
+  /** Share of the steps over which k falls from the width. */
+  readonly k_warmup: number;
+  /** Weight of the newest batch in the moving threshold. */
+  readonly threshold_rate: number;
   /** Share of the steps over which a penalty rises from 0. */
   readonly sparsity_warmup: number;
   readonly l1_coefficient: number;
+  readonly l1_rate: number | null;
   readonly l0_coefficient: number;
   readonly sparsity_mode: "step" | "tanh";
   readonly tanh_scale: number;

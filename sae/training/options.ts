@@ -16,6 +16,12 @@ export interface SaeTrainOptions {
   readonly deadAfterTokens: number;
   /** Dead latents per token in the AuxK loss; null for half of d_in (Gao et al. 2024). */
   readonly kAux: number | null;
+  /** Share of the steps over which the k of a fresh SAE falls linearly from d_in (topk, batchtopk, matryoshka_batchtopk). */
+  readonly kWarmup: number;
+  /** Steps after which the dead latents of fresh SAEs are drawn anew (resample.ts). */
+  readonly resampleAt: readonly number[];
+  /** The frame of training: activations times √d_in / E‖x‖, as SAELens names it, or as they are; folded in both cases. */
+  readonly normalize: "expected_average_only_in" | "none";
   /** Weight of the newest batch in BatchTopK's moving threshold: at 0.01 it lags behind a run of 300 steps and inference keeps 10 latents of 16. */
   readonly thresholdRate: number;
   /** Share of the steps over which a penalty's coefficient rises from 0 (standard, gated, jumprelu). */
@@ -57,6 +63,9 @@ export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
   beta2: 0.99,
   deadAfterTokens: 40_000,
   kAux: null,
+  kWarmup: 0,
+  resampleAt: [],
+  normalize: "expected_average_only_in",
   thresholdRate: 0.05,
   sparsityWarmup: 0.1,
   targetL0: null,

@@ -95,7 +95,8 @@ export async function prepareStep(
   };
 }
 
-function deadLatents(sinceFired: Float64Array, after: number): Int32Array {
+/** The latents that haven't fired for `after` tokens, ascending. */
+export function deadLatents(sinceFired: Float64Array, after: number): Int32Array {
   const dead: number[] = [];
   for (let i = 0; i < sinceFired.length; i++) if (sinceFired[i] >= after) dead.push(i);
   return Int32Array.from(dead);

@@ -11,6 +11,7 @@ import type { Sae, SaeConfig } from "../sae.ts";
 import type { ActivationSource } from "../shared-activations.ts";
 import { stepKernels } from "./choose-kernels.ts";
 import { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./options.ts";
+import { resampleDead } from "./resample.ts";
 import { prepareStep, type SaeStepFigures } from "./step.ts";
 import type { StepKernels } from "./step-kernels.ts";
 import {
@@ -32,6 +33,9 @@ export interface SaeJob {
   /** Hold decoder norms at those of `init` instead of at one: for carried SAEs. */
   readonly pinNorms: boolean;
 }
+
+/** An SAE that trains on has learnt its k, and its latents keep their lineage. */
+const continued: Pick<SaeTrainOptions, "kWarmup" | "resampleAt"> = { kWarmup: 0, resampleAt: [] };
 
 /** What a step did. */
 export interface SaeTrainStep {
@@ -93,12 +97,13 @@ export async function createSaeTrainer(
       const lr = saeLearningRate(taken + 1, options);
       const figures: (SaeStepFigures & { name: string })[] = [];
       for (const [i, sae] of saes.entries()) {
-        const { name } = jobs[i];
+        const { name, init } = jobs[i];
+        const own = init ? { ...options, ...continued } : options;
         const done = await prepareStep(
           sae,
           rows,
           variance,
-          options,
+          own,
           stepKernels(kernels, sae.cfg),
           taken,
         );
@@ -106,6 +111,9 @@ export async function createSaeTrainer(
         if (!Number.isFinite(loss)) throw nanLoss(name, taken + 1, loss);
         done.apply(taken + 1, lr);
         figures.push({ name, ...done.figures });
+        if (own.resampleAt.includes(taken + 1)) {
+          await resampleDead(sae, rows, jobs[i].rng.fork(`resample ${taken + 1}`), own);
+        }
       }
       taken += 1;
       tokens += rows.length / source.dIn;
@@ -154,7 +162,7 @@ async function begin(
   options: SaeTrainOptions,
 ): Promise<Started> {
   const sample = await takeRows(source, 0, 1, new Float32Array(0));
-  const scale = activationScale(sample, source.dIn);
+  const scale = options.normalize === "none" ? 1 : activationScale(sample, source.dIn);
   const saes = jobs.map(({ config, init, rng, pinNorms }) =>
     init
       ? enterTraining({ ...init, cfg: config }, scale, pinNorms, options)

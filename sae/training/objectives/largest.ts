@@ -4,16 +4,24 @@
  * threshold in inference. Matryoshka's loss has the reconstructions from the narrower prefixes beside the whole, each
  * with weight one, codes selected once.
  */
-import type { Objective } from "./objective.ts";
+import type { Batch, Objective } from "./objective.ts";
+
+/** The k of a step: over the warm-up it falls from d_in, or d_sae where that is less, to its own (as in dictionary_learning's k annealing). */
+function kOf({ sae: { cfg }, step, options: { steps, kWarmup } }: Batch): number {
+  const k = cfg.k as number;
+  const share = Math.min(1, step / Math.max(1, Math.round(steps * kWarmup)));
+  const first = Math.max(k, Math.min(cfg.d_in, cfg.d_sae));
+  return kWarmup > 0 ? first + (k - first) * share : k;
+}
 
 /** The k largest of every row. */
 export const topk: Objective = {
-  rule: ({ sae }) => ({ kind: "top", k: sae.cfg.k as number }),
+  rule: (batch) => ({ kind: "top", k: Math.round(kOf(batch)) }),
 };
 
 /** The k·n largest of the batch. */
 export const batchtopk: Objective = {
-  rule: ({ sae, n }) => ({ kind: "largest", total: Math.round((sae.cfg.k as number) * n) }),
+  rule: (batch) => ({ kind: "largest", total: Math.round(kOf(batch) * batch.n) }),
   selected({ sae, options: { thresholdRate } }, least) {
     sae.threshold =
       sae.threshold > 0 ? sae.threshold + thresholdRate * (least - sae.threshold) : least;

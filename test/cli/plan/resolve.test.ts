@@ -187,7 +187,22 @@ describe("resolvePlan", () => {
       lr: sae.lr,
       warmup: sae.warmup,
       decay: sae.decay,
+      beta1: sae.beta1,
+      beta2: sae.beta2,
+      normalize: sae.normalize_activations,
+      kAux: sae.k_aux,
       deadAfterTokens: sae.dead_after_tokens,
+      resampleAt: sae.resample_at,
+      kWarmup: sae.k_warmup,
+      thresholdRate: sae.threshold_rate,
+      sparsityWarmup: sae.sparsity_warmup,
+      l1Coefficient: sae.l1_coefficient,
+      l1Rate: sae.l1_rate,
+      l0Coefficient: sae.l0_coefficient,
+      sparsityMode: sae.sparsity_mode,
+      tanhScale: sae.tanh_scale,
+      bandwidth: sae.bandwidth,
+      initThreshold: sae.init_threshold,
     });
     const { architecture, d_sae, k, hook, aux_coefficient } = sae;
     const cfg = saeConfig({ architecture, d_in: 64, d_sae, k, hook_name: hook });
@@ -197,6 +212,11 @@ describe("resolvePlan", () => {
   test("contradictions between keys are errors that name one of them", () => {
     expect(problemOf({ model: { d_model: 64, heads: 5 } }).where).toBe("plan.yaml model.heads");
     expect(problemOf({ saes: [{ k: 17, d_sae: 16 }] }).where).toBe("plan.yaml saes[0].k");
+    const late = { tokens: 4000, batch_tokens: 1000, resample_at: [3, 4] };
+    expect(problemOf({ saes: [late] })).toMatchObject({
+      where: "plan.yaml saes[0].resample_at",
+      got: "4",
+    });
     expect(problemOf({ saes: [{}, {}] }).where).toBe("plan.yaml saes[1].name");
     expect(problemOf({ saes: [{ name: "A" }, { name: "a" }] }).where).toBe(
       "plan.yaml saes[1].name",

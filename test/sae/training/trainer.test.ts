@@ -84,6 +84,30 @@ test("a BatchTopK SAE's threshold makes about k latents fire in inference", asyn
   expect(codes.latent.length / 4096).toBeLessThan(4.2);
 });
 
+test("over its warm-up k falls from d_in to what it is, but not where an SAE trains on", async () => {
+  const init = randomSae({ architecture: "topk", d_in: d, d_sae: 64, k: 4 });
+  const jobs = [
+    job("batchtopk"),
+    job("topk", { architecture: "topk" }),
+    job("on", { architecture: "topk" }, { init, pinNorms: true }),
+  ];
+  const trainer = await createSaeTrainer(source, jobs, { steps: 8, kWarmup: 0.5 });
+  const l0: number[][] = [];
+  while (trainer.taken < 6) l0.push((await trainer.step()).saes.map((sae) => sae.l0));
+  // 32 → 4 over 4 steps; half of a fresh encoder's pre-activations are positive, so that TopK keeps fewer
+  expect(l0.map(([batchwide]) => Math.round(batchwide))).toEqual([25, 18, 11, 4, 4, 4]);
+  expect(l0[1][1]).toBeGreaterThan(11);
+  expect(l0[4][1]).toBe(4);
+  expect(l0.map(([, , on]) => on <= 4)).toEqual(Array(6).fill(true));
+});
+
+test("without a norm an SAE trains in the frame of its activations", async () => {
+  const trainer = await createSaeTrainer(source, [job("a")], { steps: 2, normalize: "none" });
+  expect(trainer.state().get("scale")?.data[0]).toBe(1);
+  const scaled = await createSaeTrainer(source, [job("a")], { steps: 2 });
+  expect(scaled.state().get("scale")?.data[0]).not.toBeCloseTo(1, 1);
+});
+
 test("a run resumed from a stored state ends with the same bytes as one that was never stopped", async () => {
   const jobs = [job("a"), job("b", { architecture: "topk", d_sae: 48 })];
   const options = { steps: 30, deadAfterTokens: 4000 };

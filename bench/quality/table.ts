@@ -1,0 +1,115 @@
+/** The lines of the quality benchmark and the table that docs/quality.md makes of them. */
+import type { Compared, Library, QualitySizes } from "./settings.ts";
+
+/** What is measured of one trained SAE on held-out rows. */
+export interface QualityFigures {
+  /** As saved. */
+  readonly fvu: number;
+  readonly l0: number;
+  /** Share of latents that never fire. */
+  readonly dead: number;
+  /** The factor on the thresholds at which L0 is k, and the FVU there; null where none in [1/4, 4] is. */
+  readonly factor: number | null;
+  readonly fvu_at_k: number | null;
+}
+
+/** One trained SAE. */
+export interface QualityLine extends QualityFigures {
+  /** quality-<architecture>. */
+  readonly name: string;
+  readonly hook: string;
+  readonly library: Library;
+  /** `search`: a candidate on seed 0; the others are the figures. */
+  readonly mode: "defaults" | "tuned" | "search";
+  readonly label: string;
+  readonly seed: number;
+  readonly sizes: QualitySizes;
+  readonly seconds: number;
+  readonly versions: string;
+  readonly threads: number;
+  readonly backend: string;
+  readonly machine: string;
+}
+
+const titles: Readonly<Record<Compared, string>> = {
+  topk: "TopK",
+  batchtopk: "BatchTopK",
+  jumprelu: "JumpReLU",
+};
+
+const names: Readonly<Record<Library, string>> = {
+  ours: "sae-carry",
+  saelens: "SAELens",
+  sparsify: "sparsify",
+  dictionary_learning: "dictionary_learning",
+};
+
+/** A table for each hook and size: mean FVU at L0 = k over the seeds, its range, and ours over the best of the others. */
+export function qualityTable(lines: readonly QualityLine[]): string {
+  const settings = new Map(
+    lines.map((line) => [JSON.stringify([line.hook, line.sizes]), line] as const),
+  );
+  const versions = [...new Set(lines.map((line) => line.versions))].join("; ");
+  const machines = [...new Set(lines.map((line) => line.machine))].join("; ");
+  const parts = [...settings.values()].map(({ hook, sizes }) => {
+    const here = lines.filter(
+      (line) => line.hook === hook && JSON.stringify(line.sizes) === JSON.stringify(sizes),
+    );
+    return [
+      `\`${hook}\`, ${sizes.d_in} wide, ${sizes.d_sae} latents, L0 ${sizes.k}, ${sizes.steps} steps of ${sizes.batch} tokens:`,
+      "",
+      "| architecture | library | as it comes | tuned | tuned settings | L0 as saved | dead | ours ÷ best of the others |",
+      "|---|---|---|---|---|---|---|---|",
+      ...(["topk", "batchtopk", "jumprelu"] as const).flatMap((kind) => tableRows(kind, here)),
+    ].join("\n");
+  });
+  return [`${versions}. ${machines}.`, ...parts].join("\n\n");
+}
+
+function tableRows(kind: Compared, lines: readonly QualityLine[]): string[] {
+  const of = (library: Library, mode: QualityLine["mode"]): QualityLine[] =>
+    lines.filter((l) => l.name === `quality-${kind}` && l.library === library && l.mode === mode);
+  const libraries = (Object.keys(names) as Library[]).filter((l) => of(l, "tuned").length > 0);
+  const means = new Map(
+    libraries.map((library) => {
+      const all = (["defaults", "tuned"] as const).map((mode) => meanFvu(of(library, mode)));
+      return [library, all] as const;
+    }),
+  );
+  const best = (mode: 0 | 1): number =>
+    Math.min(...libraries.filter((l) => l !== "ours").map((l) => means.get(l)?.[mode] as number));
+  return libraries.map((library, i) => {
+    const tuned = of(library, "tuned");
+    const [own, ownTuned] = means.get(library) as number[];
+    const ratio =
+      library === "ours"
+        ? `as it comes **${(own / best(1)).toFixed(3)}** of their tuned best, ${(own / best(0)).toFixed(3)} of their best as they come; tuned **${(ownTuned / best(1)).toFixed(3)}**`
+        : "";
+    return `| ${[
+      i === 0 ? titles[kind] : "",
+      names[library],
+      spread(of(library, "defaults")),
+      spread(tuned),
+      tuned[0].label,
+      mean(tuned.map(({ l0 }) => l0)).toFixed(2),
+      `${(100 * mean(tuned.map(({ dead }) => dead))).toFixed(1)}%`,
+      ratio,
+    ].join(" | ")} |`;
+  });
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** NaN of none and Infinity where one doesn't reach the L0. */
+function meanFvu(lines: readonly QualityLine[]): number {
+  return mean(lines.map(({ fvu_at_k }) => fvu_at_k ?? Number.POSITIVE_INFINITY));
+}
+
+function spread(lines: readonly QualityLine[]): string {
+  const found = lines.flatMap(({ fvu_at_k }) => (fvu_at_k === null ? [] : [fvu_at_k]));
+  if (found.length === 0) return "–";
+  const [low, high] = [Math.min(...found), Math.max(...found)];
+  return `${mean(found).toFixed(4)} (${low.toFixed(4)} to ${high.toFixed(4)})`;
+}
