@@ -12,18 +12,21 @@ export interface DumpOrigin {
   readonly fingerprint: string;
   /** Tokens in a sequence. */
   readonly context: number;
+  /** Leading tokens of each sequence that the dump has no rows of. */
+  readonly firstTokensExcluded: number;
   readonly seed: number;
 }
 
 /** The dump's metadata; `hook` lists the hooks, separated by commas. */
 export function dumpMetadata(origin: DumpOrigin): Record<string, string> {
-  const { model, hooks, corpus, fingerprint, context, seed } = origin;
+  const { model, hooks, corpus, fingerprint, context, firstTokensExcluded, seed } = origin;
   return {
     model_sha256: sha256File(join(model, "model.safetensors")),
     hook: hooks.map(({ name }) => name).join(","),
     corpus,
     corpus_sha256: fingerprint,
     context: String(context),
+    first_tokens_excluded: String(firstTokensExcluded),
     seed: String(seed),
   };
 }

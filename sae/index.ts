@@ -18,6 +18,7 @@ export {
 export { type CarriedSae, carrySae } from "./carry.ts";
 export { type CarryCheck, type CarryCheckOptions, checkCarry } from "./carry-check.ts";
 export { decode } from "./decode.ts";
+export { type DumpSequenceOptions, type DumpSequences, dumpSequences } from "./dump-sequences.ts";
 export { encode, encodeAsync, preActivations } from "./encode.ts";
 export {
   type EvaluateOptions,

@@ -84,6 +84,7 @@ export async function dump(target: string, flags: DumpFlags, context: Context): 
               corpus: basename(resolve(text)),
               fingerprint: source.fingerprint,
               context: source.set.context,
+              firstTokensExcluded: 0,
               seed: context.seed ?? 0,
             }),
             dtype,

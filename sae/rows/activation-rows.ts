@@ -37,7 +37,7 @@ export function dumpRows(dump: ActivationDump, hook: string): ActivationRows {
     hook,
     dIn: width,
     *keys() {
-      yield* dump.batches([]);
+      yield* dump.keys();
     },
     async *values() {
       for (const { activations } of dump.batches([hook])) {

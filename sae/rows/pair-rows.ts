@@ -5,6 +5,7 @@
  */
 import { UsageError } from "../../src/io/index.ts";
 import type { ActivationRows, RowKeys } from "./activation-rows.ts";
+import { follows } from "./follows.ts";
 
 /** The common rows, in the order that both sources have them in. */
 export interface PairedRows {
@@ -113,9 +114,7 @@ function placesOf(source: ActivationRows, keys: RowKeys): Map<number | string, n
 
 /** Whether row i begins a sequence: another document, or not the position after the one before. */
 function begins({ doc, pos }: RowKeys, i: number): boolean {
-  if (i === 0 || doc[i] !== doc[i - 1] || pos[i] < 0) return true;
-  const next = pos[i - 1] < 0 ? -1 - pos[i - 1] : pos[i - 1] + 1;
-  return pos[i] !== next;
+  return i === 0 || !follows(doc[i - 1], pos[i - 1], doc[i], pos[i]);
 }
 
 /** 1 for the first `skip` rows of each sequence. */

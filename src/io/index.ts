@@ -10,6 +10,7 @@ export {
   writeActivationDump,
 } from "./arrow/activation-dump.ts";
 export { type Column, rowsOf, valueAt } from "./arrow/column.ts";
+export { DumpRowReader } from "./arrow/dump-row-reader.ts";
 export { ArrowFileWriter } from "./arrow/file-writer.ts";
 export { ArrowReader, type ColumnBatch, type ReadArrowOptions, readArrow } from "./arrow/reader.ts";
 export {

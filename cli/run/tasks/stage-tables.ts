@@ -72,6 +72,7 @@ export async function writeTables(
         corpus: corpus.name,
         fingerprint: corpus.fingerprint,
         context: plan.data.context,
+        firstTokensExcluded,
         seed: plan.seed,
       }),
     },

@@ -6,6 +6,7 @@
 import { RunError, UsageError } from "../errors.ts";
 import { firstNonFinite } from "../host-tensor.ts";
 import { type Column, type NumberColumn, rowsOf } from "./column.ts";
+import { DumpRowReader } from "./dump-row-reader.ts";
 import { ArrowReader, type ColumnBatch } from "./reader.ts";
 import { ShardedArrowWriter, type ShardOptions, shardFiles } from "./sharded-writer.ts";
 import { toInt32 } from "./table.ts";
@@ -235,6 +236,22 @@ export class ActivationDump {
     }
   }
 
+  /** The columns that say which token a row belongs to, batch by batch; token ids are −1 where the file has none. */
+  *keys(): Generator<Pick<DumpBatch, "doc" | "pos" | "tokenId">> {
+    const columns = ["doc", "pos", ...(this.hasTokens ? ["token_id"] : [])];
+    for (const file of this.files) {
+      for (const batch of new ArrowReader(file).batches({ columns })) {
+        yield this.keysOf(file, batch);
+      }
+    }
+  }
+
+  /** Rows of a hook's activations in any order, read from the disk as they are asked for. To be closed. */
+  rowReader(name: string): DumpRowReader {
+    const { width } = this.hook(name);
+    return new DumpRowReader(this.files, name, width);
+  }
+
   /** The hook of that name; a UsageError that lists what there is otherwise. */
   hook(name: string): DumpHook {
     const found = this.hooks.find((hook) => hook.name === name);
@@ -252,8 +269,6 @@ export class ActivationDump {
     { rows, columns }: ColumnBatch,
     hooks: readonly DumpHook[],
   ): DumpBatch {
-    const integers = (name: string) =>
-      toInt32(columns.get(name) as NumberColumn, `${file}: column ${name}`);
     const activations = new Map<string, Float32Array>();
     for (const { name, width } of hooks) {
       const column = columns.get(name) as Column;
@@ -263,17 +278,24 @@ export class ActivationDump {
     for (const name of this.saes) {
       latents.set(name, flatCodes(columns.get(`sae/${name}`) as Column, `${file}: sae/${name}`));
     }
+    return { ...this.keysOf(file, { rows, columns }), activations, latents };
+  }
+
+  private keysOf(
+    file: string,
+    { rows, columns }: ColumnBatch,
+  ): Pick<DumpBatch, "doc" | "pos" | "tokenId"> {
+    const integers = (name: string) =>
+      toInt32(columns.get(name) as NumberColumn, `${file}: column ${name}`);
     return {
       doc: integers("doc"),
       pos: integers("pos"),
       tokenId: this.hasTokens ? integers("token_id") : new Int32Array(rows).fill(-1),
-      activations,
-      latents,
     };
   }
 
   private hookOf({ name, type }: ArrowField): DumpHook[] {
-    if (type.kind === "fixed_list" && type.item.type.kind === "float") {
+    if (type.kind === "fixed_list" && type.item.type.kind === "float" && type.size > 0) {
       return [{ name, width: type.size }];
     }
     if (type.kind !== "list" || type.item.type.kind !== "float") return [];

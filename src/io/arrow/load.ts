@@ -52,6 +52,32 @@ export function loadBatch(
   return out;
 }
 
+/** Where the numbers of a column of lists lie in a batch's body: one after the other, `size` to a row. */
+export interface FloatsPlace {
+  readonly values: BodyRange;
+  /** Of one number. */
+  readonly bits: FloatType["bits"];
+  /** Where the offsets of lists of any length lie, and their width; null for lists of one length. */
+  readonly offsets: { readonly range: BodyRange; readonly bits: 32 | 64 } | null;
+}
+
+/** Finds the numbers of the column `name`, lists of floats without nulls; nothing of the body is read. */
+export function locateFloats(
+  fields: readonly ArrowField[],
+  header: RecordBatchHeader,
+  name: string,
+): FloatsPlace {
+  const read: ReadBody = () => {
+    throw new Error("internal: a body is read where it is only looked through");
+  };
+  const cursor = new Cursor(header, read, new Map());
+  for (const field of fields) {
+    if (field.name === name) return cursor.floats(field.type, header.length, name);
+    cursor.load(field.type, header.length, field.name, false);
+  }
+  throw new Error(`internal: no column ${name}`);
+}
+
 /** The values of a dictionary batch. */
 export function loadDictionary(
   type: StringType,
@@ -145,6 +171,35 @@ class Cursor {
         return wanted ? { kind: "struct", length: n, fields, valid } : undefined;
       }
     }
+  }
+
+  /** Where the numbers of the next column lie, which is one of lists of floats without nulls. */
+  floats(type: ArrowType, rows: number, name: string): FloatsPlace {
+    if ((type.kind !== "list" && type.kind !== "fixed_list") || type.item.type.kind !== "float") {
+      throw new Error(`internal: ${name} holds no lists of floats`);
+    }
+    const { bits } = type.item.type;
+    const node = this.nextNode(name);
+    if (node.length !== rows) {
+      throw new RangeError(`column ${name} of ${node.length} rows where ${rows} are due`);
+    }
+    this.nextBuffer(name);
+    const offsets =
+      type.kind === "fixed_list"
+        ? null
+        : { range: this.nextBuffer(name), bits: type.large ? (64 as const) : (32 as const) };
+    const item = this.nextNode(name);
+    this.nextBuffer(name);
+    const values = this.nextBuffer(name);
+    if (node.nullCount !== 0 || item.nullCount !== 0)
+      throw new RangeError(`nulls in column ${name}`);
+    const numbers = type.kind === "fixed_list" ? rows * type.size : item.length;
+    if (item.length !== numbers || values.length < (numbers * bits) / 8) {
+      throw new RangeError(
+        `${item.length} numbers in ${values.length} bytes in column ${name} where ${numbers} are due`,
+      );
+    }
+    return { values, bits, offsets };
   }
 
   private nextNode(name: string): FieldNode {

@@ -7,7 +7,13 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { readProblem } from "../file-errors.ts";
 import { type Column, concatColumns } from "./column.ts";
-import { loadBatch, loadDictionary, type ReadBody } from "./load.ts";
+import {
+  type FloatsPlace,
+  loadBatch,
+  loadDictionary,
+  locateFloats,
+  type ReadBody,
+} from "./load.ts";
 import {
   type Block,
   type DictionaryBatchHeader,
@@ -109,6 +115,39 @@ export class ArrowReader {
       throw this.problem(error);
     } finally {
       this.close();
+    }
+  }
+
+  /** Where the numbers of the column `name` of lists of floats lie in each batch, at bytes of the file. */
+  floatPlaces(name: string): { readonly rows: number; readonly place: FloatsPlace }[] {
+    const found: { rows: number; place: FloatsPlace }[] = [];
+    try {
+      for (const { message, body } of this.messages()) {
+        if (message.header.kind !== "batch") continue;
+        const { values, bits, offsets } = locateFloats(this.schema.fields, message.header, name);
+        const inFile = ({ offset, length }: FloatsPlace["values"]) => ({
+          offset: body + offset,
+          length,
+        });
+        const place = {
+          values: inFile(values),
+          bits,
+          offsets: offsets && { ...offsets, range: inFile(offsets.range) },
+        };
+        found.push({ rows: message.header.length, place });
+      }
+    } catch (error) {
+      throw this.problem(error);
+    }
+    return found;
+  }
+
+  /** Bytes of the file, in fresh memory. Errors: UsageError where it is shorter. */
+  readBytes(offset: number, length: number): Uint8Array {
+    try {
+      return this.bytes(offset, length);
+    } catch (error) {
+      throw this.problem(error);
     }
   }
 
