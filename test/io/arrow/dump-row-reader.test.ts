@@ -45,15 +45,14 @@ test.each(["fixed", "any"] as const)(
   (of) => {
     const good = readFileSync(write("good.arrow", of, 30));
     const path = file("bad.arrow");
-    // the metadata lies before the bodies and behind them; every word of both is changed once
+    // every third word of the file is changed once: metadata, numbers and footer
     const words: number[] = [];
-    for (let at = 8; at < 1400; at += 4) words.push(at);
-    for (let at = good.length - 1200; at < good.length - 10; at += 4) words.push(at);
+    for (let at = 8; at < good.length - 10; at += 12) words.push(at);
     let refused = 0;
     for (const at of words) {
       for (const value of [0x7fffffff, -8]) {
         const bytes = Buffer.from(good);
-        bytes.writeInt32LE(value, at - (at % 4));
+        bytes.writeInt32LE(value, at);
         writeFileSync(path, bytes);
         try {
           const dump = new ActivationDump(path);
