@@ -117,33 +117,46 @@ export function modelSequences(
   };
 }
 
-/** The activations of a model at a hook over the sequences of a set, again and again in new order. */
+/**
+ * The activations of a model at a hook over the sequences of a set, again and again in new order; with `target`, those
+ * of that hook as what is to be reconstructed from them.
+ */
 export function modelActivations(
   model: Model,
   hook: string,
   set: Sequences,
-  options: ActivationOptions,
+  { target = null, ...options }: ActivationOptions & { readonly target?: string | null },
 ): ActivationSource {
-  return sharedActivations(modelSequences(model, [hook], set, options), options).at(hook);
+  const hooks = target === null ? [hook] : [hook, target];
+  return sharedActivations(modelSequences(model, hooks, set, options), options).at(hook, target);
 }
 
-/** Rows [n, dIn] kept in memory as a source: batches cycle through them in the order given. */
+/**
+ * Rows [n, dIn] kept in memory as a source: batches cycle through them in the order given. `targets` [n, d] are what
+ * is to be reconstructed from them.
+ */
 export function rowActivations(
   rows: Float32Array,
   dIn: number,
   batchSize: number,
+  targets?: Float32Array,
 ): ActivationSource {
   const n = rows.length / dIn;
+  const cycle =
+    (from: Float32Array, width: number) =>
+    async (step: number): Promise<tf.Tensor2D> => {
+      const out = new Float32Array(batchSize * width);
+      for (let i = 0; i < batchSize; i++) {
+        const at = ((step * batchSize + i) % n) * width;
+        out.set(from.subarray(at, at + width), i * width);
+      }
+      return tf.tensor2d(out, [batchSize, width]);
+    };
+  const width = targets && targets.length / n;
   return {
     dIn,
-    async batch(step) {
-      const out = new Float32Array(batchSize * dIn);
-      for (let i = 0; i < batchSize; i++) {
-        const from = ((step * batchSize + i) % n) * dIn;
-        out.set(rows.subarray(from, from + dIn), i * dIn);
-      }
-      return tf.tensor2d(out, [batchSize, dIn]);
-    },
+    batch: cycle(rows, dIn),
+    ...(targets && width && { target: { width, batch: cycle(targets, width) } }),
     dispose() {},
   };
 }

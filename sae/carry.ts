@@ -6,10 +6,13 @@
  * latents a TopK or BatchTopK SAE selects. Training on holds them where they are. Where a growth method has no map at
  * the hook, the map fitted on text takes its place: h_big ≈ E h + e, h ≈ R h_big + r. Then b_dec' = E b_dec + e, and
  * b_enc' takes up what pulling b_dec' back misses b_dec by, so that latents see R h_big + r − b_dec.
+ * A transcoder has two hooks: its encoder goes through R of the one it reads, decoder and b_dec through E of the one it
+ * reconstructs, and the skip connection through both, W_skip' = E W_skip R.
  */
 import {
   type ExpansionMap,
   grownWidth,
+  type HookMap,
   hookEntry,
   isFitted,
   mapPoints,
@@ -32,48 +35,33 @@ export interface CarriedSae {
   readonly also: readonly string[];
 }
 
+/** One side of an SAE: where it is in the child and by which map. */
+interface Side {
+  readonly entry: HookMap;
+  readonly isFitted: boolean;
+  /** Width in the child. */
+  readonly D: number;
+}
+
 /**
- * Carries `sae`, which reads the parent's hook `fromHook`. Errors: UsageError when the map lacks the
- * hook or the SAE's width is not the parent's there.
+ * Carries `sae`, which reads the parent's hook `fromHook`. Errors: UsageError when the map lacks one of its
+ * hooks or the SAE's width is not the parent's there.
  */
 export function carrySae(
   sae: Sae,
   map: ExpansionMap,
   fromHook: string = sae.cfg.hook_name,
 ): CarriedSae {
-  const entry = hookEntry(map, fromHook);
-  if (entry === undefined) {
-    throw new UsageError({
-      code: "hook-not-in-map",
-      where: `hook ${fromHook}`,
-      expected: "a hook that the expansion map carries",
-      got: fromHook,
-      hint: `The parent has ${map.parent.n_layer} layers; the map has ${map.hooks
-        .map(({ from }) => from)
-        .filter((from) => from.endsWith(fromHook.split(".").pop() ?? ""))
-        .join(", ")}`,
-    });
-  }
-  const linear = vectorMap(map, entry.tensor);
-  const { d_in, d_sae } = sae.cfg;
-  const width = parentWidth(linear) ?? identityWidth(map, fromHook);
-  if (d_in !== width) {
-    throw new UsageError({
-      code: "sae-width",
-      where: `SAE at ${fromHook}`,
-      expected: `d_in ${width}, the parent's width there`,
-      got: `d_in ${d_in}`,
-      hint: "The SAE belongs to another model than the expansion.",
-    });
-  }
-  const D = grownWidth(linear, d_in);
+  const { d_in, d_out, d_sae, hook_name_out } = sae.cfg;
+  const read = sideOf(map, fromHook, "d_in", d_in);
+  const written = hook_name_out === null ? read : sideOf(map, hook_name_out, "d_out", d_out);
   const encoder = new Float32Array(sae.W_enc.length); // [d_sae, d_in]
   transposeInto(sae.W_enc, d_in, d_sae, encoder);
-  const grown = mapReadouts(map, entry.tensor, encoder); // [d_sae, D]
+  const grown = mapReadouts(map, read.entry.tensor, encoder); // [d_sae, D]
   const W_enc = new Float32Array(grown.length);
-  transposeInto(grown, d_sae, D, W_enc);
-  const b_dec = mapPoints(map, entry.tensor, sae.b_dec);
-  const shift = isFitted(linear) ? encoderShift(sae, map, entry.tensor, b_dec) : null;
+  transposeInto(grown, d_sae, read.D, W_enc);
+  const b_dec = mapPoints(map, written.entry.tensor, biasWithSkip(sae, map, read));
+  const shift = read.isFitted ? encoderShift(sae, map, read, b_dec) : null;
   const b_enc = sae.b_enc.map((bias, i) => bias + (shift?.[i] ?? 0));
   // a gated SAE's values start from the pre-activation without b_enc
   const gate = sae.gate && {
@@ -82,15 +70,22 @@ export function carrySae(
       (bias, i) => bias + Math.exp(sae.gate?.r_mag[i] ?? 0) * (shift?.[i] ?? 0),
     ),
   };
-  const [hook_name, ...also] = entry.to;
+  const [hook_name, ...also] = read.entry.to;
   return {
     sae: {
-      cfg: { ...sae.cfg, d_in: D, hook_name },
+      cfg: {
+        ...sae.cfg,
+        d_in: read.D,
+        d_out: written.D,
+        hook_name,
+        hook_name_out: hook_name_out === null ? null : written.entry.to[0],
+      },
       W_enc,
       b_enc,
-      W_dec: mapVectors(map, entry.tensor, sae.W_dec),
+      W_dec: mapVectors(map, written.entry.tensor, sae.W_dec),
       b_dec,
       threshold: sae.threshold?.slice() ?? null,
+      ...(sae.W_skip && { W_skip: carriedSkip(sae.W_skip, d_out, map, read, written) }),
       ...(gate && { gate }),
     },
     hook_name,
@@ -98,15 +93,71 @@ export function carrySae(
   };
 }
 
+function sideOf(map: ExpansionMap, hook: string, field: "d_in" | "d_out", d: number): Side {
+  const entry = hookEntry(map, hook);
+  if (entry === undefined) {
+    throw new UsageError({
+      code: "hook-not-in-map",
+      where: `hook ${hook}`,
+      expected: "a hook that the expansion map carries",
+      got: hook,
+      hint: `The parent has ${map.parent.n_layer} layers; the map has ${map.hooks
+        .map(({ from }) => from)
+        .filter((from) => from.endsWith(hook.split(".").pop() ?? ""))
+        .join(", ")}`,
+    });
+  }
+  const linear = vectorMap(map, entry.tensor);
+  const width = parentWidth(linear) ?? identityWidth(map, hook);
+  if (d !== width) {
+    throw new UsageError({
+      code: "sae-width",
+      where: `SAE at ${hook}`,
+      expected: `${field} ${width}, the parent's width there`,
+      got: `${field} ${d}`,
+      hint: "The SAE belongs to another model than the expansion.",
+    });
+  }
+  return { entry, isFitted: isFitted(linear), D: grownWidth(linear, d) };
+}
+
+/** E W_skip R: its rows through R of what is read, its columns through E of what is reconstructed. */
+function carriedSkip(
+  W_skip: Float32Array,
+  d_out: number,
+  map: ExpansionMap,
+  read: Side,
+  written: Side,
+): Float32Array {
+  const rows = mapReadouts(map, read.entry.tensor, W_skip); // [d_out, D_in]
+  const columns = new Float32Array(rows.length);
+  transposeInto(rows, d_out, read.D, columns);
+  const mapped = mapVectors(map, written.entry.tensor, columns); // [D_in, D_out]
+  const out = new Float32Array(mapped.length);
+  transposeInto(mapped, read.D, written.D, out);
+  return out;
+}
+
+/** b_dec, and W_skip r besides where a fitted map reads h ≈ R h_big + r. */
+function biasWithSkip({ cfg, b_dec, W_skip }: Sae, map: ExpansionMap, read: Side): Float32Array {
+  if (!W_skip || !read.isFitted) return b_dec;
+  const offset = pullBack(map, read.entry.tensor, new Float32Array(read.D)); // [d_in]
+  return b_dec.map((bias, j) => {
+    let sum = bias;
+    for (let i = 0; i < cfg.d_in; i++) sum += W_skip[j * cfg.d_in + i] * offset[i];
+    return sum;
+  });
+}
+
 /** What each latent's bias takes up under a fitted map: w · (R c' + r − c), c being what the encoder takes off its input. */
 function encoderShift(
   sae: Sae,
   map: ExpansionMap,
-  tensor: string,
+  { entry, D }: Side,
   b_dec: Float32Array,
 ): Float64Array {
   const { d_in, d_sae, apply_b_dec_to_input } = sae.cfg;
-  const back = pullBack(map, tensor, apply_b_dec_to_input ? b_dec : new Float32Array(b_dec.length));
+  const back = pullBack(map, entry.tensor, apply_b_dec_to_input ? b_dec : new Float32Array(D));
   const shift = new Float64Array(d_sae);
   for (let j = 0; j < d_in; j++) {
     const missed = back[j] - (apply_b_dec_to_input ? sae.b_dec[j] : 0);

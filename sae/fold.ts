@@ -27,17 +27,17 @@ export function fold(sae: Sae, factors: ArrayLike<number>): Sae {
  * rescale_acts_by_decoder_norm): its norms belong in the encoder. Norms of one to within 1e-6 stay as they are.
  */
 export function foldRescaling(sae: Sae): Sae {
-  const norms = rowNorms(sae.W_dec, sae.cfg.d_in);
+  const norms = rowNorms(sae.W_dec, sae.cfg.d_out);
   return norms.every((norm) => Math.abs(norm - 1) <= 1e-6) ? sae : scaleLatents(sae, norms);
 }
 
 function scaleLatents(sae: Sae, factors: ArrayLike<number>): Sae {
-  const { d_in, d_sae } = sae.cfg;
+  const { d_out, d_sae } = sae.cfg;
   return {
-    cfg: sae.cfg,
+    ...sae,
     W_enc: sae.W_enc.map((w, at) => w * factors[at % d_sae]),
     b_enc: sae.b_enc.map((b, i) => b * factors[i]),
-    W_dec: sae.W_dec.map((w, at) => w / factors[Math.floor(at / d_in)]),
+    W_dec: sae.W_dec.map((w, at) => w / factors[Math.floor(at / d_out)]),
     b_dec: sae.b_dec.slice(),
     threshold: sae.threshold?.map((t, i) => t * factors[i]) ?? null,
     ...(sae.gate && {
@@ -50,7 +50,7 @@ function scaleLatents(sae: Sae, factors: ArrayLike<number>): Sae {
 export function foldDecoderNorms(sae: Sae): Sae {
   return fold(
     sae,
-    Float64Array.from(rowNorms(sae.W_dec, sae.cfg.d_in), (norm) => norm || 1),
+    Float64Array.from(rowNorms(sae.W_dec, sae.cfg.d_out), (norm) => norm || 1),
   );
 }
 

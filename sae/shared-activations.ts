@@ -18,6 +18,12 @@ export interface ActivationSource {
   readonly dIn: number;
   /** The batch of a step (from 0): [batchSize, dIn] on the engine; the caller disposes it. */
   batch(step: number): Promise<tf.Tensor2D>;
+  /** What is to be reconstructed from those rows, where it is not they: activations of another hook on the same tokens. */
+  readonly target?: {
+    readonly width: number;
+    /** [batchSize, width], row by row with `batch`. */
+    batch(step: number): Promise<tf.Tensor2D>;
+  };
   /** Frees what the source keeps (not the model). */
   dispose(): void;
 }
@@ -50,8 +56,11 @@ export interface SharedActivationOptions {
 export interface SharedActivations {
   /** Rows that are kept, and their bytes over all hooks. */
   readonly buffer: { readonly tokens: number; readonly bytes: number };
-  /** The stream of a hook. Streams of different hooks are to be read in step: a chunk is kept for all of them. */
-  at(hook: string): ActivationSource;
+  /**
+   * The stream of a hook, with those of `target` as what is to be reconstructed from it. Streams of different hooks
+   * are to be read in step: a chunk is kept for all of them.
+   */
+  at(hook: string, target?: string | null): ActivationSource;
   /** Frees the buffer. */
   dispose(): void;
 }
@@ -62,6 +71,10 @@ export const defaultChunkBatches = 16;
 interface Chunk {
   readonly index: number;
   readonly rows: readonly Float32Array[]; // by hook, [chunkRows, width]
+  /** By hook, 1 for rows of too large a norm; null where none are left out. */
+  readonly isAbove: readonly Uint8Array[] | null;
+  /** Where a stream of some hooks finds its rows, worked out once for each. */
+  readonly places: Map<string, Int32Array>;
 }
 
 /** Streams of the reader's hooks, again and again in new order. Errors: UsageError where it has no rows. */
@@ -134,18 +147,33 @@ export function sharedActivations(
 
   const compute = async (index: number): Promise<Chunk> => {
     const rows = await read(index);
-    if (maxNormRatio === null) return { index, rows };
+    const places = new Map<string, Int32Array>();
+    if (maxNormRatio === null) return { index, rows, isAbove: null, places };
     if (limits.size === 0) {
       const first = index === 0 ? rows : await read(0);
       for (const [h, hook] of hooks.entries()) {
         limits.set(h, normLimit(first[h], hook.width, maxNormRatio));
       }
     }
-    for (const [h, hook] of hooks.entries()) {
-      const limit = limits.get(h) as number;
-      replaceAbove(rows[h], hook, limit, rng.fork(`replace ${index}`));
+    const isAbove = hooks.map((hook, h) => rowsAbove(rows[h], hook.width, limits.get(h) as number));
+    return { index, rows, isAbove, places };
+  };
+
+  /** Rows of a chunk in the order of a stream of these hooks: those of large norm at any of them have others in their place. */
+  const placesOf = ({ index, isAbove, places }: Chunk, of: readonly number[]): Int32Array => {
+    const key = of.join();
+    let found = places.get(key);
+    if (!found) {
+      found = isAbove
+        ? placesBelow(
+            of.map((h) => isAbove[h]),
+            of.map((h) => hooks[h].name).join(" and "),
+            rng.fork(`replace ${index}`),
+          )
+        : Int32Array.from({ length: chunkRows }, (_, i) => i);
+      places.set(key, found);
     }
-    return { index, rows };
+    return found;
   };
 
   const chunk = (index: number): Promise<Chunk> => {
@@ -163,17 +191,31 @@ export function sharedActivations(
   };
   return {
     buffer: { tokens: chunkRows, bytes: chunkRows * width * Float32Array.BYTES_PER_ELEMENT },
-    at(name) {
-      const h = hooks.findIndex((hook) => hook.name === name);
-      if (h < 0) throw new Error(`internal: no activations of ${name} are read`);
-      const dIn = hooks[h].width;
+    at(name, target = null) {
+      const indexOf = (wanted: string): number => {
+        const h = hooks.findIndex((hook) => hook.name === wanted);
+        if (h < 0) throw new Error(`internal: no activations of ${wanted} are read`);
+        return h;
+      };
+      const read = [name, ...(target === null ? [] : [target])].map(indexOf);
+      const batch = async (h: number, step: number): Promise<tf.Tensor2D> => {
+        const now = await chunk(Math.floor(step / chunkBatches));
+        const places = placesOf(now, read);
+        const { width } = hooks[h];
+        const out = new Float32Array(batchSize * width);
+        const first = (step % chunkBatches) * batchSize;
+        for (let i = 0; i < batchSize; i++) {
+          const from = places[first + i] * width;
+          out.set(now.rows[h].subarray(from, from + width), i * width);
+        }
+        return tf.tensor2d(out, [batchSize, width]);
+      };
       return {
-        dIn,
-        async batch(step) {
-          const { rows } = await chunk(Math.floor(step / chunkBatches));
-          const from = (step % chunkBatches) * batchSize * dIn;
-          return tf.tensor2d(rows[h].slice(from, from + batchSize * dIn), [batchSize, dIn]);
-        },
+        dIn: hooks[read[0]].width,
+        batch: (step) => batch(read[0], step),
+        ...(target !== null && {
+          target: { width: hooks[read[1]].width, batch: (step) => batch(read[1], step) },
+        }),
         dispose,
       };
     },
@@ -215,29 +257,19 @@ function rowsOfAll(reader: SequenceReader): number {
   return rows;
 }
 
-/** Puts rows that are not above the limit in the places of those that are. */
-function replaceAbove(
-  rows: Float32Array,
-  { name, width }: SequenceReader["hooks"][number],
-  limit: number,
-  rng: Rng,
-): void {
-  const isAbove = rowsAbove(rows, width, limit);
-  if (!isAbove.includes(1)) return;
-  const good: number[] = [];
-  for (let i = 0; i < isAbove.length; i++) if (!isAbove[i]) good.push(i);
+/** For every row its own place, or where it is of too large a norm at any hook the drawn place of one that is not. */
+function placesBelow(masks: readonly Uint8Array[], where: string, rng: Rng): Int32Array {
+  const places = Int32Array.from({ length: masks[0].length }, (_, i) => i);
+  const isGood = (i: number): boolean => masks.every((mask) => mask[i] === 0);
+  const good = places.filter(isGood);
   if (good.length === 0) {
     throw new RunError({
       code: "high-norm",
-      where: name,
-      expected: `rows with a norm of at most ${limit}`,
-      got: `${isAbove.length} rows in turn above it`,
+      where,
+      expected: "rows with a norm below the limit",
+      got: `${places.length} rows in turn above it`,
       hint: "Leave more large norms in, or none out: saes[].max_norm_ratio.",
     });
   }
-  for (let i = 0; i < isAbove.length; i++) {
-    if (!isAbove[i]) continue;
-    const from = good[rng.int(good.length)] * width;
-    rows.copyWithin(i * width, from, from + width);
-  }
+  return places.map((i) => (isGood(i) ? i : good[rng.int(good.length)]));
 }

@@ -19,20 +19,20 @@ export interface CodeArrays {
 export function residualAndSlopes(
   codes: CodeArrays,
   nRows: number,
-  dIn: number,
-  W_dec: Float32Array, // [d_sae, dIn]
-  target: Float32Array, // [nRows, dIn]
-  residual: Float32Array, // [nRows, dIn]
+  dOut: number,
+  W_dec: Float32Array, // [d_sae, dOut]
+  target: Float32Array, // [nRows, dOut]
+  residual: Float32Array, // [nRows, dOut]
   slope: Float32Array, // [≥ nnz]
 ): number {
   const { rowStart, latent, value } = codes;
-  const row = new Float64Array(dIn);
+  const row = new Float64Array(dOut);
   let total = 0;
   for (let t = 0; t < nRows; t++) {
-    const at = t * dIn;
-    for (let j = 0; j < dIn; j++) row[j] = target[at + j];
+    const at = t * dOut;
+    for (let j = 0; j < dOut; j++) row[j] = target[at + j];
     addDecoded(row, rowStart[t], rowStart[t + 1], latent, value, W_dec, -1);
-    for (let j = 0; j < dIn; j++) {
+    for (let j = 0; j < dOut; j++) {
       const r = row[j];
       residual[at + j] = r;
       total += r * r;
@@ -46,17 +46,17 @@ export function residualAndSlopes(
 export function decodeRows(
   codes: CodeArrays,
   nRows: number,
-  dIn: number,
-  W_dec: Float32Array, // [d_sae, dIn]
-  b_dec: Float32Array, // [dIn]
-  out: Float32Array, // [nRows, dIn]
+  dOut: number,
+  W_dec: Float32Array, // [d_sae, dOut]
+  b_dec: Float32Array, // [dOut]
+  out: Float32Array, // [nRows, dOut]
 ): void {
-  const row = new Float64Array(dIn);
+  const row = new Float64Array(dOut);
   for (let t = 0; t < nRows; t++) {
-    for (let j = 0; j < dIn; j++) row[j] = b_dec[j];
+    for (let j = 0; j < dOut; j++) row[j] = b_dec[j];
     addDecoded(row, codes.rowStart[t], codes.rowStart[t + 1], codes.latent, codes.value, W_dec, 1);
-    const at = t * dIn;
-    for (let j = 0; j < dIn; j++) out[at + j] = row[j];
+    const at = t * dOut;
+    for (let j = 0; j < dOut; j++) out[at + j] = row[j];
   }
 }
 

@@ -8,13 +8,13 @@ import type { StepKernels } from "./step-kernels.ts";
 /** The active backend's implementation, with buffers of its own for this shape, made once for each by `cache`. */
 export function stepKernels(
   cache: Map<string, StepKernels>,
-  { d_in, d_sae }: SaeConfig,
+  { d_in, d_out, d_sae }: SaeConfig,
 ): StepKernels {
   const addon = saeAddon();
-  const key = `${addon ? "native" : "plain"} ${d_in}x${d_sae}`;
+  const key = `${addon ? "native" : "plain"} ${d_in}x${d_sae}x${d_out}`;
   let kernels = cache.get(key);
   if (!kernels) {
-    kernels = addon ? nativeStepKernels(addon) : plainStepKernels(d_in, d_sae);
+    kernels = addon ? nativeStepKernels(addon) : plainStepKernels(d_in, d_sae, d_out);
     cache.set(key, kernels);
   }
   return kernels;

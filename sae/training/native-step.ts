@@ -12,13 +12,16 @@ export function nativeStepKernels(addon: SaeAddon): StepKernels {
   const guesses = new WeakMap<TrainingSae, number>();
   let slope = new Float32Array(0); // [≥ nnz]
   let other = new Float32Array(0); // [≥ nnz]
+  let whole = new Float32Array(0); // [n, d_out]
+  let none = new Float32Array(0); // [d_in], zeros
   return {
     codes,
     async select(sae, rows, rule, aux) {
-      const { d_in } = sae.cfg;
+      const { d_in, apply_b_dec_to_input } = sae.cfg;
       const { W_enc, b_enc, b_dec } = sae.weights;
       const n = rows.length / d_in;
-      work.center(rows, b_dec);
+      if (none.length !== d_in) none = new Float32Array(d_in);
+      work.center(rows, apply_b_dec_to_input ? b_dec : none);
       let least = 0;
       let count: number;
       if (rule.kind === "top") {
@@ -40,9 +43,16 @@ export function nativeStepKernels(addon: SaeAddon): StepKernels {
       return least;
     },
     takeValues: () => work.setValues(codes.value.subarray(0, codes.nnz)),
-    residual({ weights }, widths) {
+    residual({ cfg, weights }, widths, goal) {
+      if (goal) work.aim(goal);
+      const size = codes.nRows * cfg.d_out;
+      if (whole.length !== size) whole = new Float32Array(size);
       const [main, aux, prefixes] = work.residual(weights.W_dec, Uint32Array.from(widths));
       return { main, prefixes, aux };
+    },
+    wholeResidual() {
+      work.copyResidual(whole);
+      return whole;
     },
     slopes() {
       if (slope.length < codes.nnz) slope = new Float32Array(codes.nnz);
@@ -55,14 +65,16 @@ export function nativeStepKernels(addon: SaeAddon): StepKernels {
       const squares = work.evaluate(weights.W_dec, values, other);
       return { squares, slopes: other };
     },
-    update(sae, { lr, beta1, beta2, step, scale, auxScale, partPenalty }) {
+    update(sae, { lr, beta1, beta2, step, scale, auxScale, freeNorms, partPenalty }) {
       if (partPenalty) {
         work.penaliseParts(Uint32Array.from(partPenalty.widths), partPenalty.coefficients);
       }
       const arrays = [sae.weights, sae.m, sae.v].flatMap((group) =>
         saeArrayNames.map((name) => group[name]),
       );
-      const numbers = Float64Array.of(lr, beta1, beta2, adamEpsilon, step, scale, auxScale);
+      const readsBias = sae.cfg.apply_b_dec_to_input ? 1 : 0;
+      const scales = [scale, auxScale, readsBias, freeNorms ? 1 : 0];
+      const numbers = Float64Array.of(lr, beta1, beta2, adamEpsilon, step, ...scales);
       work.update(arrays, sae.norms, numbers);
     },
   };

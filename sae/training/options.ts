@@ -14,7 +14,7 @@ export interface SaeTrainOptions {
   readonly beta2: number;
   /** Tokens without a firing after which a latent counts as dead. */
   readonly deadAfterTokens: number;
-  /** Dead latents per token in the AuxK loss; null for half of d_in (Gao et al. 2024). */
+  /** Dead latents per token in the AuxK loss; null for half of d_out (Gao et al. 2024). */
   readonly kAux: number | null;
   /** Share of the steps over which the k of a fresh SAE falls linearly from d_in (topk, batchtopk, matryoshka_batchtopk). */
   readonly kWarmup: number;
@@ -31,13 +31,13 @@ export interface SaeTrainOptions {
   /** Where λ of the L1 penalty begins (standard, gated); where it stays without a target. */
   readonly l1Coefficient: number;
   /**
-   * Widths of the parts that a row is made of, such as a crosscoder's two models; they add up to d_in. The L1 penalty of
+   * Widths of the parts that a row is made of, such as a crosscoder's two models; they add up to d_out. The L1 penalty of
    * standard then weighs the norms of a decoder row's parts, Σ_s ‖W_dec[i, part s]‖; null = the whole row's norm.
    */
   readonly partWidths: readonly number[] | null;
   /** How fast λ follows a target (l1-controller.ts); null = 0.03 a step, or what lets it change by e⁶ in a shorter run. */
   readonly l1Rate: number | null;
-  /** λ of JumpReLU's penalty over d_in, the squared norm of an average activation in the scaled frame. */
+  /** λ of JumpReLU's penalty over d_out, the squared norm of an average activation in the scaled frame. */
   readonly l0Coefficient: number;
   /** JumpReLU: `step` counts the latents (or, with a target, steers their number); `tanh` is a soft count. */
   readonly sparsityMode: "step" | "tanh";

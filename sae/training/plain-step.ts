@@ -23,13 +23,13 @@ import { adamEpsilon, saeArrayNames, type TrainingSae, zeroArrays } from "./trai
 /** One term of the loss: its codes and what their reconstruction left. */
 interface Term {
   readonly codes: CodeBuffer;
-  residual: Float32Array; // [n, d_in]
+  residual: Float32Array; // [n, d_out]
   slope: Float32Array; // [≥ nnz]
 }
 
 /** Step kernels with buffers for SAEs of this shape. */
-export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
-  const gradients = zeroArrays({ d_in, d_sae });
+export function plainStepKernels(d_in: number, d_sae: number, d_out: number = d_in): StepKernels {
+  const gradients = zeroArrays({ d_in, d_out, d_sae });
   const buckets = createBuckets();
   const batchTopK = createBatchTopKScratch();
   const uploaded = new Float32Array(d_in * d_sae); // [d_in, d_sae]
@@ -39,14 +39,16 @@ export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
   const prefixes: Term[] = [];
   let hasAux = false;
   let nPrefixes = 0;
-  let x: Float32Array = new Float32Array(0); // [n, d_in], centred
+  let x: Float32Array = new Float32Array(0); // [n, d_in], as the encoder reads them
+  let goal = x; // [n, d_out]
 
   return {
     codes: main.codes,
     async select(sae, rows, rule, wanted) {
       const n = rows.length / d_in;
       if (x.length !== rows.length) x = new Float32Array(rows.length);
-      center(rows, sae.weights.b_dec, x);
+      if (sae.cfg.apply_b_dec_to_input) center(rows, sae.weights.b_dec, x);
+      else x.set(rows);
       const tensor = preActivations(sae, x, uploaded);
       const pre = hostView(tensor) ?? ((await tensor.data()) as Float32Array);
       let least = 0;
@@ -62,27 +64,35 @@ export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
       return least;
     },
     takeValues() {},
-    residual({ weights: { W_dec } }, widths) {
+    residual({ weights: { W_dec } }, widths, given = x) {
+      goal = given;
       nPrefixes = widths.length;
       let narrower = 0;
       for (const [i, width] of widths.entries()) {
         prefixes[i] ??= emptyTerm();
         takePrefix(main.codes, width, prefixes[i].codes);
-        narrower += reconstruct(prefixes[i], W_dec, d_in, x);
+        narrower += reconstruct(prefixes[i], W_dec, d_out, goal);
       }
-      const squares = reconstruct(main, W_dec, d_in, x);
-      const left = hasAux ? reconstruct(aux, W_dec, d_in, main.residual) : 0;
+      const squares = reconstruct(main, W_dec, d_out, goal);
+      const left = hasAux ? reconstruct(aux, W_dec, d_out, main.residual) : 0;
       return { main: squares, prefixes: narrower, aux: left };
+    },
+    wholeResidual() {
+      const sum = main.residual.slice();
+      for (const { residual } of prefixes.slice(0, nPrefixes)) {
+        for (let i = 0; i < sum.length; i++) sum[i] += residual[i];
+      }
+      return sum;
     },
     slopes: () => main.slope,
     takeSlopes() {},
     evaluate({ weights: { W_dec } }, values) {
       takePrefix(main.codes, d_sae, other.codes);
       other.codes.value.set(values);
-      const squares = reconstruct(other, W_dec, d_in, x);
+      const squares = reconstruct(other, W_dec, d_out, goal);
       return { squares, slopes: other.slope };
     },
-    update(sae, { lr, beta1, beta2, step, scale, auxScale, partPenalty }) {
+    update(sae, { lr, beta1, beta2, step, scale, auxScale, freeNorms, partPenalty }) {
       const { weights, m, v, norms } = sae;
       const whole = [main, ...prefixes.slice(0, nPrefixes)];
       for (const [i, term] of [...whole, ...(hasAux ? [aux] : [])].entries()) {
@@ -92,14 +102,16 @@ export function plainStepKernels(d_in: number, d_sae: number): StepKernels {
         weightGradients(codes, buckets, slope, residual, x, weight, i > 0, gradients);
       }
       const residuals = whole.map(({ residual }) => residual);
-      decoderBiasGradient(residuals, weights.W_enc, gradients.b_enc, scale, gradients.b_dec);
-      if (partPenalty) addPartPenalty(partPenalty, weights.W_dec, d_in, gradients.W_dec);
-      projectOutRows(gradients.W_dec, weights.W_dec, d_in);
+      const { W_enc } = weights;
+      const encoder = sae.cfg.apply_b_dec_to_input ? { W_enc, b_enc: gradients.b_enc } : null;
+      decoderBiasGradient(residuals, encoder, scale, gradients.b_dec);
+      if (partPenalty) addPartPenalty(partPenalty, weights.W_dec, d_out, gradients.W_dec);
+      if (!freeNorms) projectOutRows(gradients.W_dec, weights.W_dec, d_out);
       const numbers = { lr, beta1, beta2, eps: adamEpsilon, weightDecay: 0, step, scale: 1 };
       for (const name of saeArrayNames) {
         adamwArray(weights[name], gradients[name], m[name], v[name], weights[name], numbers);
       }
-      setRowNorms(weights.W_dec, norms);
+      if (!freeNorms) setRowNorms(weights.W_dec, norms);
     },
   };
 }
@@ -151,12 +163,12 @@ function preActivations(
 function reconstruct(
   term: Term,
   W_dec: Float32Array,
-  d_in: number,
-  target: Float32Array, // [n, d_in]
+  d_out: number,
+  target: Float32Array, // [n, d_out]
 ): number {
   const { codes } = term;
   if (term.residual.length !== target.length) term.residual = new Float32Array(target.length);
   if (term.slope.length < codes.nnz) term.slope = new Float32Array(codes.nnz);
   const { residual, slope } = term;
-  return residualAndSlopes(codes, codes.nRows, d_in, W_dec, target, residual, slope);
+  return residualAndSlopes(codes, codes.nRows, d_out, W_dec, target, residual, slope);
 }

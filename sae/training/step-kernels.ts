@@ -31,7 +31,7 @@ export interface Squares {
 
 /** A term Σ_i c_i Σ_s ‖part s of W_dec[i, :]‖ of the loss. */
 export interface PartPenalty {
-  /** The parts' widths; they add up to d_in. */
+  /** The parts' widths; they add up to d_out. */
   readonly widths: readonly number[];
   readonly coefficients: Float32Array; // [d_sae]
 }
@@ -46,6 +46,8 @@ export interface UpdateNumbers {
   /** Of the reconstruction and of those from prefixes. */
   readonly scale: number;
   readonly auxScale: number;
+  /** Whether decoder rows keep the norms that the step gives them; else they are held at the SAE's. */
+  readonly freeNorms: boolean;
   /** A penalty on the decoder beside the reconstructions; null = none. */
   readonly partPenalty?: PartPenalty | null;
 }
@@ -55,7 +57,7 @@ export interface StepKernels {
   /** The selected codes, until the next selection. */
   readonly codes: CodeBuffer;
   /**
-   * Encodes rows [n, d_in] and selects pre-activations by the rule and, with `aux`, the largest dead latents.
+   * Encodes rows [n, d_in], less b_dec where the SAE reads them so, and selects pre-activations by the rule and, with `aux`, the largest dead latents.
    * Resolves with the smallest value that the rule "largest" selected (0 of none); with 0 for the others.
    */
   select(
@@ -66,14 +68,19 @@ export interface StepKernels {
   ): Promise<number>;
   /** Takes the values of `codes`, changed by the caller after `select`, as the codes. */
   takeValues(): void;
-  /** The residuals and slopes of the reconstruction, of those from the latents below each width, and of AuxK. */
-  residual(sae: TrainingSae, widths: readonly number[]): Squares;
+  /**
+   * The residuals and slopes of the reconstruction, of those from the latents below each width, and of AuxK. The codes
+   * are to make up `goal` [n, d_out], by default the rows as the encoder reads them.
+   */
+  residual(sae: TrainingSae, widths: readonly number[], goal?: Float32Array): Squares;
+  /** The sum of the residuals of the reconstruction and of those from the narrower prefixes [n, d_out]. */
+  wholeResidual(): Float32Array;
   /** The slopes r · W_dec[i, :] of the main reconstruction's codes [≥ nnz]; `takeSlopes` takes what the caller makes of them. */
   slopes(): Float32Array;
   /** Takes the changed slopes: −½·n of the loss's gradient by each code's pre-activation. */
   takeSlopes(): void;
-  /** The same support with other values: Σ‖x − b_dec − Σ v W_dec‖² and its slopes, which no later part uses. */
+  /** The same support with other values: Σ‖goal − Σ v W_dec‖² and its slopes, which no later part uses. */
   evaluate(sae: TrainingSae, values: Float32Array): { squares: number; slopes: Float32Array };
-  /** One Adam step on every common array, decoder rows held at their norms. */
+  /** One Adam step on every common array; decoder rows are held at their norms unless those are free. */
   update(sae: TrainingSae, numbers: UpdateNumbers): void;
 }

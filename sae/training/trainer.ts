@@ -1,13 +1,14 @@
 /**
  * @file Training several SAEs in lockstep on one stream of activations: the activations are computed
  * once, each SAE then takes its own step. A trainer's state can be taken out and put back; a
- * resumed trainer goes on with the same numbers as one that was never stopped.
+ * resumed trainer goes on with the same numbers as one that was never stopped. Transcoders are trained on a stream
+ * that has the targets of its rows, SAEs on one that has none.
  */
 import { hostView, type Rng, saeAddon } from "../../src/engine/index.ts";
 import { type HostTensor, RunError, UsageError } from "../../src/io/index.ts";
 import { activationScale } from "../frame.ts";
 import { columnMeans, initialiseSae } from "../initialise.ts";
-import type { Sae, SaeConfig } from "../sae.ts";
+import { outputHook, type Sae, type SaeConfig } from "../sae.ts";
 import type { ActivationSource } from "../shared-activations.ts";
 import { stepKernels } from "./choose-kernels.ts";
 import { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./options.ts";
@@ -19,6 +20,7 @@ import {
   fromTrainingTensors,
   leaveTraining,
   type TrainingSae,
+  type TrainingScale,
   trainingTensors,
 } from "./training-sae.ts";
 
@@ -85,15 +87,18 @@ export async function createSaeTrainer(
   let taken = start.step;
   let tokens = start.tokens;
   const kernels = new Map<string, StepKernels>();
-  let rows: Float32Array = new Float32Array(0); // [n, d_in], one buffer for all steps
+  // one buffer each for all steps
+  let rows: Float32Array = new Float32Array(0); // [n, d_in]
+  let targets: Float32Array = new Float32Array(0); // [n, d_out]
 
   return {
     get taken() {
       return taken;
     },
     async step() {
-      rows = await takeRows(source, taken, scale, rows);
-      const variance = totalVariance(rows, source.dIn);
+      rows = await takeRows(source, taken, scale.input, rows);
+      targets = source.target ? await takeRows(source.target, taken, scale.target, targets) : rows;
+      const variance = totalVariance(targets, source.target?.width ?? source.dIn);
       const lr = saeLearningRate(taken + 1, options);
       const figures: (SaeStepFigures & { name: string })[] = [];
       for (const [i, sae] of saes.entries()) {
@@ -106,13 +111,15 @@ export async function createSaeTrainer(
           own,
           stepKernels(kernels, sae.cfg),
           taken,
+          targets,
         );
         const { loss } = done.figures;
         if (!Number.isFinite(loss)) throw nanLoss(name, taken + 1, loss);
         done.apply(taken + 1, lr);
         figures.push({ name, ...done.figures });
         if (own.resampleAt.includes(taken + 1)) {
-          await resampleDead(sae, rows, jobs[i].rng.fork(`resample ${taken + 1}`), own);
+          const draw = jobs[i].rng.fork(`resample ${taken + 1}`);
+          await resampleDead(sae, rows, draw, own, targets);
         }
       }
       taken += 1;
@@ -122,7 +129,7 @@ export async function createSaeTrainer(
     state() {
       const out = new Map<string, HostTensor>([
         ["taken", { shape: [2], data: Float64Array.of(taken, tokens) }],
-        ["scale", { shape: [], data: Float64Array.of(scale) }],
+        ["scale", { shape: [2], data: Float64Array.of(scale.input, scale.target) }],
       ]);
       for (const [i, sae] of saes.entries()) {
         for (const [key, tensor] of trainingTensors(sae, `${jobs[i].name}/`)) out.set(key, tensor);
@@ -151,7 +158,7 @@ export async function* trainSaes(
 
 interface Started {
   readonly saes: TrainingSae[];
-  readonly scale: number;
+  readonly scale: TrainingScale;
   readonly taken: { readonly step: number; readonly tokens: number };
 }
 
@@ -161,12 +168,17 @@ async function begin(
   jobs: readonly SaeJob[],
   options: SaeTrainOptions,
 ): Promise<Started> {
+  const { target } = source;
   const sample = await takeRows(source, 0, 1, new Float32Array(0));
-  const scale = options.normalize === "none" ? 1 : activationScale(sample, source.dIn);
+  const targets = target ? await takeRows(target, 0, 1, new Float32Array(0)) : sample;
+  const scaled = (rows: Float32Array, width: number): number =>
+    options.normalize === "none" ? 1 : activationScale(rows, width);
+  const input = scaled(sample, source.dIn);
+  const scale = { input, target: target ? scaled(targets, target.width) : input };
   const saes = jobs.map(({ config, init, rng, pinNorms }) =>
     init
       ? enterTraining({ ...init, cfg: config }, scale, pinNorms, options)
-      : enterTraining(fresh(config, sample, rng, scale, options), scale, true, options),
+      : enterTraining(fresh(config, sample, targets, rng, scale, options), scale, true, options),
   );
   return { saes, scale, taken: { step: 0, tokens: 0 } };
 }
@@ -175,19 +187,20 @@ async function begin(
 function fresh(
   config: SaeConfig,
   sample: Float32Array,
+  targets: Float32Array,
   rng: Rng,
-  scale: number,
+  { input }: TrainingScale,
   { initThreshold }: SaeTrainOptions,
 ): Sae {
-  const sae = initialiseSae(config, sample, rng.fork("initialise"));
+  const sae = initialiseSae(config, sample, rng.fork("initialise"), targets);
   if (config.architecture !== "jumprelu") return sae;
-  return { ...sae, threshold: new Float32Array(config.d_sae).fill(initThreshold / scale) };
+  return { ...sae, threshold: new Float32Array(config.d_sae).fill(initThreshold / input) };
 }
 
 function restore(jobs: readonly SaeJob[], state: ReadonlyMap<string, HostTensor>): Started {
   const taken = state.get("taken")?.data;
   const scale = state.get("scale")?.data;
-  if (!(taken instanceof Float64Array && scale instanceof Float64Array)) {
+  if (!(taken instanceof Float64Array && scale instanceof Float64Array && scale.length === 2)) {
     throw new UsageError({
       code: "sae-state",
       where: "SAE training state",
@@ -197,7 +210,7 @@ function restore(jobs: readonly SaeJob[], state: ReadonlyMap<string, HostTensor>
   }
   return {
     saes: jobs.map(({ name, config }) => fromTrainingTensors(config, state, `${name}/`)),
-    scale: scale[0],
+    scale: { input: scale[0], target: scale[1] },
     taken: { step: taken[0], tokens: taken[1] },
   };
 }
@@ -205,23 +218,33 @@ function restore(jobs: readonly SaeJob[], state: ReadonlyMap<string, HostTensor>
 function checkJobs(source: ActivationSource, jobs: readonly SaeJob[]): void {
   const names = new Set(jobs.map(({ name }) => name));
   if (names.size !== jobs.length) throw new Error("internal: two SAE jobs share a name");
+  const dOut = source.target?.width ?? source.dIn;
   for (const { name, config, init } of jobs) {
-    for (const d of [config.d_in, init?.cfg.d_in ?? config.d_in]) {
-      if (d !== source.dIn) {
-        throw new UsageError({
-          code: "sae-width",
-          where: `SAE ${name}: d_in`,
-          expected: `${source.dIn}, the width of ${config.hook_name}`,
-          got: String(d),
-        });
-      }
+    if ((config.hook_name_out === null) !== (source.target === undefined)) {
+      throw new Error(
+        `internal: ${name} is ${config.hook_name_out === null ? "no" : "a"} transcoder, its stream has ${source.target ? "" : "no "}targets`,
+      );
+    }
+    for (const cfg of [config, init?.cfg ?? config]) {
+      checkWidth(name, "d_in", cfg.d_in, source.dIn, config.hook_name);
+      checkWidth(name, "d_out", cfg.d_out, dOut, outputHook(config));
     }
   }
 }
 
+function checkWidth(name: string, field: string, got: number, width: number, hook: string): void {
+  if (got === width) return;
+  throw new UsageError({
+    code: "sae-width",
+    where: `SAE ${name}: ${field}`,
+    expected: `${width}, the width of ${hook}`,
+    got: String(got),
+  });
+}
+
 /** The step's rows times `scale`, on the host; in `buffer` where it has their length. */
 async function takeRows(
-  source: ActivationSource,
+  source: Pick<ActivationSource, "batch">,
   step: number,
   scale: number,
   buffer: Float32Array,

@@ -16,8 +16,8 @@ import { type SaeTrainOptions, saeTrainDefaults } from "./options.ts";
 export interface SaeArrays {
   readonly W_enc: Float32Array; // [d_sae, d_in], latent-major
   readonly b_enc: Float32Array; // [d_sae]
-  readonly W_dec: Float32Array; // [d_sae, d_in]
-  readonly b_dec: Float32Array; // [d_in]
+  readonly W_dec: Float32Array; // [d_sae, d_out]
+  readonly b_dec: Float32Array; // [d_out]
 }
 
 /** The trained arrays by name. */
@@ -26,11 +26,11 @@ export const saeArrayNames: readonly (keyof SaeArrays)[] = ["W_enc", "b_enc", "W
 /** Adam's ε. */
 export const adamEpsilon = 1e-8;
 
-/** An array that only some architectures train, with its moments. */
+/** An array that only some SAEs train, with its moments. */
 export interface OwnArray {
-  readonly weights: Float32Array; // [d_sae]
-  readonly m: Float32Array; // [d_sae]
-  readonly v: Float32Array; // [d_sae]
+  readonly weights: Float32Array;
+  readonly m: Float32Array;
+  readonly v: Float32Array;
 }
 
 /** The arrays an architecture trains beside the four common ones, all [d_sae]. */
@@ -39,17 +39,27 @@ const ownNames: Partial<Record<SaeArchitecture, readonly string[]>> = {
   jumprelu: ["threshold"],
 };
 
+/** Shapes of all arrays that an SAE trains beside the four common ones, by name. */
+function ownShapes(cfg: SaeConfig): Record<string, readonly number[]> {
+  const { architecture, d_in, d_out, d_sae, skip_connection } = cfg;
+  const ofLatents = (ownNames[architecture] ?? []).map((name) => [name, [d_sae]] as const);
+  return {
+    ...Object.fromEntries(ofLatents),
+    ...(skip_connection && { W_skip: [d_out, d_in] }),
+  };
+}
+
 /** An SAE in training; the arrays are updated in place. */
 export interface TrainingSae {
   readonly cfg: SaeConfig;
   readonly weights: SaeArrays;
   readonly m: SaeArrays;
   readonly v: SaeArrays;
-  /** Norms at which the decoder rows are held. */
+  /** Norms at which the decoder rows are held or, where they are free, what they are in this step. */
   readonly norms: Float32Array; // [d_sae]
   /** Tokens since each latent last fired. */
   readonly sinceFired: Float64Array; // [d_sae]
-  /** Arrays of its architecture alone, by name: `threshold` of jumprelu, `r_mag` and `c_mag` of gated. */
+  /** Arrays of its kind alone, by name: `threshold` of jumprelu, `r_mag` and `c_mag` of gated, `W_skip` of a skip connection. */
   readonly own: Readonly<Record<string, OwnArray>>;
   /** Moving average of the smallest selected pre-activation; 0 before the first step. */
   threshold: number;
@@ -57,32 +67,56 @@ export interface TrainingSae {
   lambda: number;
 }
 
+/**
+ * Whether the decoder's norms are held. A transcoder's, whose decoder begins at zero, are free as in sparsify: held at
+ * one from the first step on they cost a fresh one a fifth to a half of its FVU in some hundred steps.
+ */
+export function holdsNorms({ hook_name_out }: SaeConfig): boolean {
+  return hook_name_out === null;
+}
+
 /** Zeros in the shapes of an SAE's arrays. */
-export function zeroArrays({ d_in, d_sae }: Pick<SaeConfig, "d_in" | "d_sae">): SaeArrays {
+export function zeroArrays({
+  d_in,
+  d_out,
+  d_sae,
+}: Pick<SaeConfig, "d_in" | "d_out" | "d_sae">): SaeArrays {
   return {
     W_enc: new Float32Array(d_sae * d_in),
     b_enc: new Float32Array(d_sae),
-    W_dec: new Float32Array(d_sae * d_in),
-    b_dec: new Float32Array(d_in),
+    W_dec: new Float32Array(d_sae * d_out),
+    b_dec: new Float32Array(d_out),
   };
+}
+
+/** Factors from raw activations to the frame in which SAEs are trained. */
+export interface TrainingScale {
+  /** Of what is read. */
+  readonly input: number;
+  /** Of what is reconstructed: the same for an SAE. */
+  readonly target: number;
 }
 
 /**
  * Brings an SAE into training, scaled by `scale`. With `pinNorms` its decoder norms stay what they
- * are (a carried SAE: folding would change what is selected); otherwise they are folded to one.
+ * are (a carried SAE: folding would change what is selected); otherwise they are folded to one, but for a
+ * transcoder's, which are free.
  * Thresholds that differ between latents are folded into one, in both cases.
  */
 export function enterTraining(
   sae: Sae,
-  scale: number,
+  scale: number | TrainingScale,
   pinNorms: boolean,
   { l1Coefficient }: Pick<SaeTrainOptions, "l1Coefficient"> = saeTrainDefaults,
 ): TrainingSae {
   const { cfg } = sae;
   const { selects, k } = architectures[cfg.architecture];
-  const unit = pinNorms || selects === "largest" ? sae : foldDecoderNorms(sae);
+  const { input, target } = scaleOf(scale);
+  const inFrame = scaleFrame(sae, input, target);
+  const isKept = pinNorms || selects === "largest" || !holdsNorms(cfg);
+  const unit = isKept ? inFrame : foldDecoderNorms(inFrame);
   // one moving threshold serves all latents of a batchtopk SAE
-  const scaled = scaleFrame(k === "mean" ? equaliseThresholds(unit) : unit, scale);
+  const scaled = k === "mean" ? equaliseThresholds(unit) : unit;
   const W_enc = new Float32Array(scaled.W_enc.length);
   transposeInto(scaled.W_enc, cfg.d_in, cfg.d_sae, W_enc);
   const W_dec = scaled.W_dec.slice();
@@ -91,7 +125,7 @@ export function enterTraining(
     weights: { W_enc, b_enc: scaled.b_enc.slice(), W_dec, b_dec: scaled.b_dec.slice() },
     m: zeroArrays(cfg),
     v: zeroArrays(cfg),
-    norms: rowNorms(W_dec, cfg.d_in),
+    norms: rowNorms(W_dec, cfg.d_out),
     sinceFired: new Float64Array(cfg.d_sae),
     own: ownArrays(scaled),
     threshold: k === "mean" && scaled.threshold ? scaled.threshold[0] : 0,
@@ -99,23 +133,31 @@ export function enterTraining(
   };
 }
 
-function ownArrays({ cfg, threshold, gate, b_enc }: Sae): Record<string, OwnArray> {
+function scaleOf(scale: number | TrainingScale): TrainingScale {
+  return typeof scale === "number" ? { input: scale, target: scale } : scale;
+}
+
+function ownArrays({ cfg, threshold, gate, b_enc, W_skip }: Sae): Record<string, OwnArray> {
   const fresh = (weights: Float32Array): OwnArray => ({
     weights,
     m: new Float32Array(weights.length),
     v: new Float32Array(weights.length),
   });
+  const skip = W_skip && { W_skip: fresh(W_skip.slice()) };
   if (cfg.architecture === "jumprelu") {
-    return { threshold: fresh((threshold as Float32Array).slice()) };
+    return { threshold: fresh((threshold as Float32Array).slice()), ...skip };
   }
-  if (!gate) return {};
+  if (!gate) return { ...skip };
   const { r_mag, b_mag } = gate;
   const c_mag = b_mag.map((b, i) => b - Math.exp(r_mag[i]) * b_enc[i]);
-  return { r_mag: fresh(r_mag.slice()), c_mag: fresh(c_mag) };
+  return { r_mag: fresh(r_mag.slice()), c_mag: fresh(c_mag), ...skip };
 }
 
 /** The SAE as it stands, back in the frame of the raw activations; a copy. */
-export function leaveTraining({ cfg, weights, threshold, own }: TrainingSae, scale: number): Sae {
+export function leaveTraining(
+  { cfg, weights, threshold, own }: TrainingSae,
+  scale: number | TrainingScale,
+): Sae {
   const W_enc = new Float32Array(weights.W_enc.length);
   transposeInto(weights.W_enc, cfg.d_sae, cfg.d_in, W_enc);
   const { selects } = architectures[cfg.architecture];
@@ -131,9 +173,11 @@ export function leaveTraining({ cfg, weights, threshold, own }: TrainingSae, sca
         : // a threshold below zero keeps what zero does
           (own.threshold?.weights.map((t) => Math.max(0, t)) ??
           new Float32Array(cfg.d_sae).fill(cfg.architecture === "standard" ? 0 : threshold)),
+    ...(own.W_skip && { W_skip: own.W_skip.weights.slice() }),
     ...(selects === "gate" && { gate: gateOf(own, weights.b_enc) }),
   };
-  return scaleFrame(scaled, 1 / scale);
+  const { input, target } = scaleOf(scale);
+  return scaleFrame(scaled, 1 / input, 1 / target);
 }
 
 function gateOf({ r_mag, c_mag }: TrainingSae["own"], b_enc: Float32Array): Gate {
@@ -144,8 +188,8 @@ function gateOf({ r_mag, c_mag }: TrainingSae["own"], b_enc: Float32Array): Gate
 
 /** All that is needed to go on, as copies, each tensor's name prefixed. */
 export function trainingTensors(sae: TrainingSae, prefix: string): Map<string, HostTensor> {
-  const { d_in, d_sae } = sae.cfg;
-  const shapes = { W_enc: [d_sae, d_in], b_enc: [d_sae], W_dec: [d_sae, d_in], b_dec: [d_in] };
+  const { d_in, d_out, d_sae } = sae.cfg;
+  const shapes = { W_enc: [d_sae, d_in], b_enc: [d_sae], W_dec: [d_sae, d_out], b_dec: [d_out] };
   const out = new Map<string, HostTensor>();
   for (const name of saeArrayNames) {
     for (const group of ["weights", "m", "v"] as const) {
@@ -154,9 +198,10 @@ export function trainingTensors(sae: TrainingSae, prefix: string): Map<string, H
   }
   out.set(`${prefix}norms`, { shape: [d_sae], data: sae.norms.slice() });
   out.set(`${prefix}since_fired`, { shape: [d_sae], data: sae.sinceFired.slice() });
-  for (const [name, arrays] of Object.entries(sae.own)) {
+  for (const [name, shape] of Object.entries(ownShapes(sae.cfg))) {
     for (const group of ["weights", "m", "v"] as const) {
-      out.set(`${prefix}own.${name}.${group}`, { shape: [d_sae], data: arrays[group].slice() });
+      const data = sae.own[name][group].slice();
+      out.set(`${prefix}own.${name}.${group}`, { shape, data });
     }
   }
   out.set(`${prefix}scalars`, { shape: [2], data: Float64Array.of(sae.threshold, sae.lambda) });
@@ -187,8 +232,8 @@ export function fromTrainingTensors(
   const group = (name: string): SaeArrays => ({
     W_enc: take(`${name}.W_enc`, cfg.d_sae * cfg.d_in, Float32Array),
     b_enc: take(`${name}.b_enc`, cfg.d_sae, Float32Array),
-    W_dec: take(`${name}.W_dec`, cfg.d_sae * cfg.d_in, Float32Array),
-    b_dec: take(`${name}.b_dec`, cfg.d_in, Float32Array),
+    W_dec: take(`${name}.W_dec`, cfg.d_sae * cfg.d_out, Float32Array),
+    b_dec: take(`${name}.b_dec`, cfg.d_out, Float32Array),
   });
   const scalars = take("scalars", 2, Float64Array);
   return {
@@ -199,9 +244,9 @@ export function fromTrainingTensors(
     norms: take("norms", cfg.d_sae, Float32Array),
     sinceFired: take("since_fired", cfg.d_sae, Float64Array),
     own: Object.fromEntries(
-      (ownNames[cfg.architecture] ?? []).map((name) => {
-        const of = (part: string): Float32Array =>
-          take(`own.${name}.${part}`, cfg.d_sae, Float32Array);
+      Object.entries(ownShapes(cfg)).map(([name, shape]) => {
+        const size = shape.reduce((product, n) => product * n, 1);
+        const of = (part: string): Float32Array => take(`own.${name}.${part}`, size, Float32Array);
         return [name, { weights: of("weights"), m: of("m"), v: of("v") }];
       }),
     ),

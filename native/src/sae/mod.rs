@@ -26,7 +26,7 @@ use update::{PartPenalty, Term, Trained, Weights, update};
 struct Part {
     codes: Codes,
     buckets: Buckets,
-    residual: Vec<f32>, // [n, d_in]
+    residual: Vec<f32>, // [n, d_out]
     slope: Vec<f32>,    // [nnz]
 }
 
@@ -36,6 +36,8 @@ struct Part {
 pub struct SaeWork {
     x: Vec<f32>, // [n, d_in], centred
     d_in: usize,
+    /// What the codes are to make up, where that is not x.
+    goal: Option<Vec<f32>>, // [n, d_out]
     main: Part,
     aux: Part,
     has_aux: bool,
@@ -69,11 +71,23 @@ impl SaeWork {
         self.d_in = d_in;
         self.has_aux = false;
         self.n_prefixes = 0;
+        self.goal = None;
         self.x.clear();
         self.x.reserve(rows.len());
         for row in rows.chunks_exact(d_in) {
             self.x.extend(row.iter().zip(bias).map(|(x, b)| x - b));
         }
+    }
+
+    /// Has the codes make up `goal` [n, d_out] in place of the centred rows, until the next batch.
+    #[napi(catch_unwind)]
+    pub fn aim(&mut self, goal: &[f32]) {
+        let n = self.x.len() / self.d_in;
+        assert!(
+            n > 0 && goal.len().is_multiple_of(n),
+            "the goal has other rows than the batch"
+        );
+        self.goal = Some(goal.to_vec());
     }
 
     /// The k largest pre-activations of every row. `guess`, if positive, times a row's norm is a value hoped to
@@ -235,9 +249,10 @@ impl SaeWork {
     /// all the narrower ones.
     #[napi(catch_unwind)]
     pub fn residual(&mut self, decoder: &[f32], widths: &[u32]) -> Vec<f64> {
+        let d_out = self.d_out();
         let Self {
             x,
-            d_in,
+            goal,
             main,
             aux,
             has_aux,
@@ -245,6 +260,7 @@ impl SaeWork {
             n_prefixes,
             ..
         } = self;
+        let goal: &[f32] = goal.as_deref().unwrap_or(x);
         *n_prefixes = widths.len();
         if prefixes.len() < widths.len() {
             prefixes.resize_with(widths.len(), Part::default);
@@ -252,11 +268,11 @@ impl SaeWork {
         let mut narrower = 0.0;
         for (part, &width) in prefixes.iter_mut().zip(widths) {
             part.codes.take_prefix(&main.codes, width);
-            narrower += part.reconstruct(decoder, *d_in, x);
+            narrower += part.reconstruct(decoder, d_out, goal);
         }
-        let squares = main.reconstruct(decoder, *d_in, x);
+        let squares = main.reconstruct(decoder, d_out, goal);
         let left = if *has_aux {
-            aux.reconstruct(decoder, *d_in, &main.residual)
+            aux.reconstruct(decoder, d_out, &main.residual)
         } else {
             0.0
         };
@@ -270,6 +286,22 @@ impl SaeWork {
         out.get_mut(..self.main.slope.len())
             .ok_or_else(|| Error::from_reason("the output is shorter than the codes"))?
             .copy_from_slice(&self.main.slope);
+        Ok(())
+    }
+
+    /// Copies the sum of the residuals of the first term and of the narrower ones, [n, d_out].
+    #[napi(catch_unwind)]
+    pub fn copy_residual(&self, out: Float32ArraySlice) -> Result<()> {
+        let [out] = exclusive([out], &[])?;
+        if out.len() != self.main.residual.len() {
+            return Err(Error::from_reason("the output has not the residual's size"));
+        }
+        out.copy_from_slice(&self.main.residual);
+        for part in &self.prefixes[..self.n_prefixes] {
+            for (total, r) in out.iter_mut().zip(&part.residual) {
+                *total += r;
+            }
+        }
         Ok(())
     }
 
@@ -290,7 +322,9 @@ impl SaeWork {
         let [slopes] = exclusive([slopes], &[decoder, values])?;
         self.other.codes.take_prefix(&self.main.codes, u32::MAX);
         self.other.codes.value.copy_from_slice(values);
-        let squares = self.other.reconstruct(decoder, self.d_in, &self.x);
+        let d_out = self.d_out();
+        let goal = self.goal.as_deref().unwrap_or(&self.x);
+        let squares = self.other.reconstruct(decoder, d_out, goal);
         slopes
             .get_mut(..self.other.slope.len())
             .ok_or_else(|| Error::from_reason("the output is shorter than the codes"))?
@@ -299,7 +333,7 @@ impl SaeWork {
     }
 
     /// A penalty on the norms of the parts that decoder rows are made of, for the next update: the parts' widths,
-    /// which add up to d_in, and a coefficient a latent.
+    /// which add up to d_out, and a coefficient a latent.
     #[napi(catch_unwind)]
     pub fn penalise_parts(&mut self, widths: &[u32], coefficients: &[f32]) {
         self.parts = Some(PartPenalty {
@@ -309,7 +343,9 @@ impl SaeWork {
     }
 
     /// One Adam step. The arrays are [W_enc, b_enc, W_dec, b_dec], their first moments and their second
-    /// moments; numbers are [lr, beta1, beta2, eps, step, scale of the first term, of the second].
+    /// moments; numbers are [lr, beta1, beta2, eps, step, scale of the first term, of the second, 1 where the encoder
+    /// reads its input less b_dec and 0 where it doesn't, 1 where the decoder's norms are free and
+    /// 0 where they are held at `norms`].
     #[napi(catch_unwind)]
     pub fn update(
         &mut self,
@@ -322,6 +358,17 @@ impl SaeWork {
         let [w0, w1, w2, w3, m0, m1, m2, m3, v0, v1, v2, v3] = exclusive(arrays, &[norms])?;
         let penalty = self.parts.take();
         let trained = |weights, m, v| Trained { weights, m, v };
+        let [
+            lr,
+            beta1,
+            beta2,
+            eps,
+            step,
+            scale,
+            aux_scale,
+            reads_bias,
+            is_free,
+        ] = std::array::from_fn(|i| numbers[i]);
         let weights = Weights {
             encoder: trained(w0, m0, v0),
             encoder_bias: trained(w1, m1, v1),
@@ -329,7 +376,6 @@ impl SaeWork {
             decoder_bias: trained(w3, m3, v3),
             norms,
         };
-        let [lr, beta1, beta2, eps, step, scale, aux_scale] = std::array::from_fn(|i| numbers[i]);
         let numbers = Adamw {
             lr,
             beta1,
@@ -351,12 +397,19 @@ impl SaeWork {
             self.aux.buckets.fill(&self.aux.codes, norms.len());
             terms.push(self.aux.term(aux_scale));
         }
-        update(weights, &terms, whole, &self.x, penalty.as_ref(), &numbers);
+        let flags = [reads_bias != 0.0, is_free != 0.0];
+        update(weights, &terms, whole, &self.x, flags, penalty.as_ref(), &numbers);
         Ok(())
     }
 }
 
 impl SaeWork {
+    fn d_out(&self) -> usize {
+        self.goal
+            .as_ref()
+            .map_or(self.d_in, |goal| goal.len() / (self.x.len() / self.d_in))
+    }
+
     fn encoder<'a>(
         &self,
         weights: &'a [f32],
@@ -400,13 +453,13 @@ impl SaeWork {
 }
 
 impl Part {
-    fn reconstruct(&mut self, decoder: &[f32], d_in: usize, target: &[f32]) -> f64 {
+    fn reconstruct(&mut self, decoder: &[f32], d_out: usize, target: &[f32]) -> f64 {
         self.residual.resize(target.len(), 0.0);
         self.slope.resize(self.codes.latent.len(), 0.0);
         residual_and_slopes(
             &self.codes,
             decoder,
-            d_in,
+            d_out,
             target,
             &mut self.residual,
             &mut self.slope,

@@ -16,18 +16,18 @@ const ROWS: usize = 16;
 /// Σ‖residual‖².
 pub fn residual_and_slopes(
     codes: &Codes,
-    decoder: &[f32], // [d_sae, d_in]
-    d_in: usize,
-    target: &[f32],       // [n, d_in]
-    residual: &mut [f32], // [n, d_in]
+    decoder: &[f32], // [d_sae, d_out]
+    d_out: usize,
+    target: &[f32],       // [n, d_out]
+    residual: &mut [f32], // [n, d_out]
     slope: &mut [f32],    // [nnz]
 ) -> f64 {
     let n = codes.row_start.len() - 1;
-    assert!(target.len() == n * d_in && residual.len() == target.len());
+    assert!(target.len() == n * d_out && residual.len() == target.len());
     assert!(slope.len() == codes.latent.len());
     let mut pieces = Vec::with_capacity(n.div_ceil(ROWS));
     let mut slopes = slope;
-    for (i, residual) in residual.chunks_mut(ROWS * d_in).enumerate() {
+    for (i, residual) in residual.chunks_mut(ROWS * d_out).enumerate() {
         let (from, to) = (i * ROWS, n.min((i + 1) * ROWS));
         let length = (codes.row_start[to] - codes.row_start[from]) as usize;
         let (own, rest) = slopes.split_at_mut(length);
@@ -40,14 +40,14 @@ pub fn residual_and_slopes(
             || {
                 let mut squares = 0.0;
                 let mut slopes = slope;
-                for (i, out) in residual.chunks_exact_mut(d_in).enumerate() {
+                for (i, out) in residual.chunks_exact_mut(d_out).enumerate() {
                     let t = from + i;
                     let (start, end) =
                         (codes.row_start[t] as usize, codes.row_start[t + 1] as usize);
                     let (latents, values) = (&codes.latent[start..end], &codes.value[start..end]);
-                    out.copy_from_slice(&target[t * d_in..][..d_in]);
+                    out.copy_from_slice(&target[t * d_out..][..d_out]);
                     subtract_decoded(latents, values, decoder, out);
-                    squares += sum(d_in, |j| f64::from(out[j]) * f64::from(out[j]));
+                    squares += sum(d_out, |j| f64::from(out[j]) * f64::from(out[j]));
                     let (own, rest) = slopes.split_at_mut(end - start);
                     slopes = rest;
                     row_slopes(latents, decoder, out, own);
@@ -71,25 +71,25 @@ pub fn decode(
     row_start: &[i32],
     latent: &[u32],
     value: &[f32],
-    decoder: &[f32], // [d_sae, d_in]
-    bias: &[f32],    // [d_in]
-    out: &mut [f32], // [n, d_in]
+    decoder: &[f32], // [d_sae, d_out]
+    bias: &[f32],    // [d_out]
+    out: &mut [f32], // [n, d_out]
 ) {
-    let d_in = bias.len();
-    assert!(d_in > 0 && out.len() == (row_start.len() - 1) * d_in);
+    let d_out = bias.len();
+    assert!(d_out > 0 && out.len() == (row_start.len() - 1) * d_out);
     let one = |(piece, out): (usize, &mut [f32])| {
         vectorised(
             #[inline(always)]
             || {
-                let mut total = vec![0.0f64; d_in];
-                for (i, out) in out.chunks_exact_mut(d_in).enumerate() {
+                let mut total = vec![0.0f64; d_out];
+                for (i, out) in out.chunks_exact_mut(d_out).enumerate() {
                     let t = piece * ROWS + i;
                     let codes = row_start[t] as usize..row_start[t + 1] as usize;
                     for (total, &b) in total.iter_mut().zip(bias) {
                         *total = f64::from(b);
                     }
                     for (&latent, &f) in latent[codes.clone()].iter().zip(&value[codes]) {
-                        let row = &decoder[latent as usize * d_in..][..d_in];
+                        let row = &decoder[latent as usize * d_out..][..d_out];
                         for (total, &w) in total.iter_mut().zip(row) {
                             *total += f64::from(f) * f64::from(w);
                         }
@@ -103,9 +103,9 @@ pub fn decode(
     };
     run(out.len() > 1 << 14, |parallel| {
         if parallel {
-            out.par_chunks_mut(ROWS * d_in).enumerate().for_each(one);
+            out.par_chunks_mut(ROWS * d_out).enumerate().for_each(one);
         } else {
-            out.chunks_mut(ROWS * d_in).enumerate().for_each(one);
+            out.chunks_mut(ROWS * d_out).enumerate().for_each(one);
         }
     });
 }

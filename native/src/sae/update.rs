@@ -2,7 +2,8 @@
 //! at a time, so that its weights and moments are read and written once. With loss = scale·Σ‖residual‖²
 //! and factor = −2·scale, summed over the codes (t, f, slope) of latent i:
 //!   dW_dec[i] = factor·Σ f·residual_t, dW_enc[i] = factor·Σ slope·x_t, db_enc[i] = factor·Σ slope,
-//!   db_dec = factor·Σ_t residual_t − Σ_i db_enc[i]·W_enc[i], over the terms that the bias is part of.
+//!   db_dec = factor·Σ_t residual_t − Σ_i db_enc[i]·W_enc[i], over the terms that the bias is part of; the second sum
+//! is there only where the encoder reads its input less that bias.
 //! A penalty Σ_i c_i·Σ_s ‖part s of W_dec[i]‖ adds c_i·part/‖part‖ to the decoder's gradient.
 
 use rayon::prelude::*;
@@ -53,13 +54,13 @@ pub struct Term<'a> {
     pub codes: &'a Codes,
     pub buckets: &'a Buckets,
     pub slope: &'a [f32],    // [nnz]
-    pub residual: &'a [f32], // [n, d_in]
+    pub residual: &'a [f32], // [n, d_out]
     pub scale: f64,
 }
 
 /// A penalty on the norms of the parts that decoder rows are made of.
 pub struct PartPenalty {
-    pub widths: Vec<u32>,       // they add up to d_in
+    pub widths: Vec<u32>,       // they add up to d_out
     pub coefficients: Vec<f32>, // [d_sae]
 }
 
@@ -67,8 +68,8 @@ pub struct PartPenalty {
 pub struct Weights<'a> {
     pub encoder: Trained<'a>,      // [d_sae, d_in]
     pub encoder_bias: Trained<'a>, // [d_sae]
-    pub decoder: Trained<'a>,      // [d_sae, d_in]
-    pub decoder_bias: Trained<'a>, // [d_in]
+    pub decoder: Trained<'a>,      // [d_sae, d_out]
+    pub decoder_bias: Trained<'a>, // [d_out]
     pub norms: &'a [f32],          // [d_sae]
 }
 
@@ -82,12 +83,14 @@ struct Piece<'a> {
     through_encoder: &'a mut [f32], // [d_in]
 }
 
-/// One Adam step of every array. All terms share their x; the decoder's bias is part of the first `whole` of them.
+/// One Adam step of every array. All terms share their x; the decoder's bias is part of the first `whole` of them and,
+/// with `reads_bias`, of x. Rows of the decoder are held at their norms unless those are free.
 pub fn update(
     weights: Weights,
     terms: &[Term],
     whole: usize,
     x: &[f32],
+    [reads_bias, is_free]: [bool; 2],
     parts: Option<&PartPenalty>,
     numbers: &Adamw,
 ) {
@@ -98,12 +101,16 @@ pub fn update(
         mut decoder_bias,
         norms,
     } = weights;
-    let d = decoder_bias.weights.len();
+    let d_out = decoder_bias.weights.len();
     let d_sae = norms.len();
-    assert!(d > 0 && encoder.weights.len() == d_sae * d && decoder.weights.len() == d_sae * d);
+    let d_in = encoder.weights.len() / d_sae;
+    assert!(d_in > 0 && encoder.weights.len() == d_sae * d_in);
+    assert!(d_out > 0 && decoder.weights.len() == d_sae * d_out);
     assert!(encoder_bias.weights.len() == d_sae);
+    assert!(!reads_bias || d_in == d_out);
     for term in terms {
-        assert!(term.residual.len() == x.len() && term.buckets.start.len() == d_sae + 1);
+        assert!(term.residual.len() / d_out == x.len() / d_in);
+        assert!(term.buckets.start.len() == d_sae + 1);
     }
     if let Some(PartPenalty {
         widths,
@@ -111,16 +118,16 @@ pub fn update(
     }) = parts
     {
         let total: usize = widths.iter().map(|&width| width as usize).sum();
-        assert!(total == d && coefficients.len() == d_sae);
+        assert!(total == d_out && coefficients.len() == d_sae);
     }
     let rates = Rates::of(numbers);
-    let mut through_encoder = vec![0.0f32; d_sae.div_ceil(LATENTS) * d];
+    let mut through_encoder = vec![0.0f32; d_sae.div_ceil(LATENTS) * d_in];
     let pieces: Vec<Piece> = encoder
-        .chunks(LATENTS * d)
+        .chunks(LATENTS * d_in)
         .zip(encoder_bias.chunks(LATENTS))
-        .zip(decoder.chunks(LATENTS * d))
+        .zip(decoder.chunks(LATENTS * d_out))
         .zip(norms.chunks(LATENTS))
-        .zip(through_encoder.chunks_mut(d))
+        .zip(through_encoder.chunks_mut(d_in))
         .enumerate()
         .map(
             |(i, ((((encoder, encoder_bias), decoder), norms), through_encoder))| Piece {
@@ -136,19 +143,24 @@ pub fn update(
     let one = |piece: Piece| {
         vectorised(
             #[inline(always)]
-            || update_piece(piece, terms, x, parts, d, &rates),
+            || {
+                let flags = [reads_bias, is_free];
+                update_piece(piece, terms, x, flags, parts, [d_in, d_out], &rates)
+            },
         )
     };
-    run(d_sae * d > 1 << 14, |parallel| {
+    run(d_sae * d_in > 1 << 14, |parallel| {
         if parallel {
             pieces.into_par_iter().for_each(one);
         } else {
             pieces.into_iter().for_each(one);
         }
     });
-    let mut gradient = vec![0.0f32; d];
-    let mut share = vec![0.0f32; d];
-    column_sums(&through_encoder, &mut gradient);
+    let mut gradient = vec![0.0f32; d_out];
+    let mut share = vec![0.0f32; d_out];
+    if reads_bias {
+        column_sums(&through_encoder, &mut gradient);
+    }
     for term in terms[..whole]
         .iter()
         .filter(|term| !term.residual.is_empty())
@@ -167,12 +179,13 @@ fn update_piece(
     mut piece: Piece,
     terms: &[Term],
     x: &[f32],
+    [reads_bias, is_free]: [bool; 2],
     parts: Option<&PartPenalty>,
-    d: usize,
+    [d_in, d_out]: [usize; 2],
     rates: &Rates,
 ) {
-    let mut decoder_gradient = vec![0.0f32; d];
-    let mut encoder_gradient = vec![0.0f32; d];
+    let mut decoder_gradient = vec![0.0f32; d_out];
+    let mut encoder_gradient = vec![0.0f32; d_in];
     for (i, &norm) in piece.norms.iter().enumerate() {
         decoder_gradient.fill(0.0);
         encoder_gradient.fill(0.0);
@@ -186,14 +199,14 @@ fn update_piece(
                 &mut encoder_gradient,
             );
         }
-        let mut encoder = piece.encoder.row(i, d);
-        if bias_gradient != 0.0 {
+        let mut encoder = piece.encoder.row(i, d_in);
+        if reads_bias && bias_gradient != 0.0 {
             add_rows([&*encoder.weights], [-bias_gradient], piece.through_encoder);
         }
         encoder.step(&encoder_gradient, rates);
         piece.encoder_bias.row(i, 1).step(&[bias_gradient], rates);
 
-        let mut decoder = piece.decoder.row(i, d);
+        let mut decoder = piece.decoder.row(i, d_out);
         if let Some(parts) = parts {
             add_part_penalty(
                 parts,
@@ -203,14 +216,14 @@ fn update_piece(
             );
         }
         let squares = dot(decoder.weights, decoder.weights);
-        if squares != 0.0 {
+        if squares != 0.0 && !is_free {
             // what would change the row's norm is taken out
             let along = dot(&decoder_gradient, decoder.weights) / squares;
             add_rows([&*decoder.weights], [-along], &mut decoder_gradient);
         }
         decoder.step(&decoder_gradient, rates);
         let squares = dot(decoder.weights, decoder.weights);
-        if squares != 0.0 {
+        if squares != 0.0 && !is_free {
             let factor = norm / squares.sqrt();
             decoder.weights.iter_mut().for_each(|w| *w *= factor);
         }
@@ -245,7 +258,7 @@ fn add_term(
     decoder: &mut [f32],
     encoder: &mut [f32],
 ) -> f32 {
-    let d = decoder.len();
+    let (d_in, d_out) = (encoder.len(), decoder.len());
     let bucket = term.buckets.start[latent] as usize..term.buckets.start[latent + 1] as usize;
     let factor = (-2.0 * term.scale) as f32;
     let (rows, rest_rows) = term.buckets.row[bucket.clone()].as_chunks::<4>();
@@ -253,8 +266,8 @@ fn add_term(
     let mut bias = 0.0;
     let value = |p: u32| factor * term.codes.value[p as usize];
     let slope = |p: u32| factor * term.slope[p as usize];
-    let residual = |t: u32| &term.residual[t as usize * d..][..d];
-    let input = |t: u32| &x[t as usize * d..][..d];
+    let residual = |t: u32| &term.residual[t as usize * d_out..][..d_out];
+    let input = |t: u32| &x[t as usize * d_in..][..d_in];
     for (&t, &p) in rows.iter().zip(positions) {
         let slopes = p.map(slope);
         add_rows(t.map(residual), p.map(value), decoder);

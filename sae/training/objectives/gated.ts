@@ -1,9 +1,10 @@
 /**
  * @file Gated SAEs (Rajamanoharan et al. 2024a). With the gate's pre-activation π and f = 1[π > 0] · ReLU(e^r π + c):
  *   loss = mean ‖x − x̂(f)‖² + λ mean Σ π⁺ ‖W_dec[i, :]‖ + mean ‖x − x̂(π⁺)‖²,
- * the decoder frozen in the last term and its norms held, as in the paper. c = b_mag − e^r b_gate is trained in b_mag's
+ * the decoder (and a skip connection) frozen in the last term and its norms held, as in the paper. c = b_mag − e^r b_gate is trained in b_mag's
  * place: the same functions, and everything a code depends on is π. λ follows a target L0 where there is one.
  */
+import { holdsNorms } from "../training-sae.ts";
 import { followTarget } from "./l1-controller.ts";
 import { firing, type Objective, warmedUp } from "./objective.ts";
 
@@ -30,10 +31,12 @@ export const gated: Objective = {
       r_mag: new Float32Array(sae.cfg.d_sae),
       c_mag: new Float32Array(sae.cfg.d_sae),
     };
+    const coefficients = new Float32Array(sae.cfg.d_sae);
     let sum = 0;
     for (let p = 0; p < nnz; p++) {
       const i = latent[p];
       const norm = sae.norms[i];
+      coefficients[i] += (lambda * open[p]) / n;
       let slope = auxiliary.slopes[p] - (lambda * norm) / 2;
       if (value[p] > 0) {
         const gain = Math.exp(r_mag.weights[i]);
@@ -46,6 +49,10 @@ export const gated: Objective = {
       sum += open[p] * norm;
     }
     kernels.takeSlopes();
-    return { penalty: (lambda * sum + auxiliary.squares) / n, gradients };
+    return {
+      penalty: (lambda * sum + auxiliary.squares) / n,
+      gradients,
+      ...(!holdsNorms(sae.cfg) && { partPenalty: { widths: [sae.cfg.d_out], coefficients } }),
+    };
   },
 };

@@ -5,6 +5,7 @@
  * Penalties: `step` λ·L0; `target` λ·(L0/target − 1)², whose slope in L0 is 2λ(L0/target − 1)/target (Gemma Scope 2);
  * `tanh` λ·Σ tanh(c·f·‖W_dec[i, :]‖) (Conerly et al. 2025), which also reaches the codes.
  */
+import { holdsNorms } from "../training-sae.ts";
 import { firing, type Objective, warmedUp } from "./objective.ts";
 
 /** A threshold per latent. */
@@ -21,7 +22,7 @@ export const jumprelu: Objective = {
   },
   slopes({ sae, n, step, options }, kernels, pre) {
     const { bandwidth, sparsityMode, targetL0, l0Coefficient, tanhScale } = options;
-    const lambda = l0Coefficient * sae.cfg.d_in * warmedUp(step, options);
+    const lambda = l0Coefficient * sae.cfg.d_out * warmedUp(step, options);
     const { latent, value, nnz } = kernels.codes;
     const theta = sae.own.threshold.weights;
     const slopes = kernels.slopes();
@@ -30,6 +31,7 @@ export const jumprelu: Objective = {
     const isTarget = sparsityMode !== "tanh" && targetL0 !== null;
     const byL0 = sparsityMode === "tanh" ? 0 : isTarget ? (2 * lambda * off) / targetL0 : lambda;
     const gradient = new Float32Array(sae.cfg.d_sae);
+    const coefficients = new Float32Array(sae.cfg.d_sae);
     let sum = 0;
     for (let p = 0; p < nnz; p++) {
       const i = latent[p];
@@ -37,7 +39,9 @@ export const jumprelu: Objective = {
         const norm = tanhScale * sae.norms[i];
         const bounded = Math.tanh(value[p] * norm);
         sum += bounded;
-        slopes[p] -= (lambda * norm * (1 - bounded * bounded)) / 2;
+        const steepness = lambda * (1 - bounded * bounded);
+        slopes[p] -= (steepness * norm) / 2;
+        coefficients[i] += (steepness * tanhScale * value[p]) / n;
       }
       if (Math.abs(pre[p] - theta[i]) < bandwidth / 2) {
         gradient[i] += (2 * theta[i] * slopes[p] - byL0) / (n * bandwidth);
@@ -47,6 +51,10 @@ export const jumprelu: Objective = {
     kernels.takeSlopes();
     const penalty =
       sparsityMode === "tanh" ? (lambda * sum) / n : isTarget ? lambda * off * off : lambda * l0;
-    return { penalty, gradients: { threshold: gradient } };
+    return {
+      penalty,
+      gradients: { threshold: gradient },
+      ...(!holdsNorms(sae.cfg) && { partPenalty: { widths: [sae.cfg.d_out], coefficients } }),
+    };
   },
 };

@@ -1,10 +1,11 @@
 /**
  * @file ReLU with an L1 penalty weighted by the decoder's norms (Bricken et al. 2023, with the weights of the April
- * 2024 update): λ · mean_t Σ_i f_i ‖W_dec[i, :]‖. Norms are held where they are, so the penalty's gradient along a
- * decoder row, which could only change its norm, is none. Rows made of parts (a crosscoder's, Lindsey et al. 2024) are
+ * 2024 update): λ · mean_t Σ_i f_i ‖W_dec[i, :]‖. Where norms are held, the penalty's gradient along a decoder row,
+ * which could only change its norm, is none; where they are free it is there. Rows made of parts (a crosscoder's, Lindsey et al. 2024) are
  * weighed by Σ_s ‖W_dec[i, part s]‖, whose gradient moves norm between the parts.
  */
 import { partNormSums } from "../../kernels/part-norms.ts";
+import { holdsNorms } from "../training-sae.ts";
 import { followTarget } from "./l1-controller.ts";
 import { firing, type Objective, warmedUp } from "./objective.ts";
 
@@ -14,7 +15,7 @@ export const relu: Objective = {
   slopes({ sae, n, step, options }, kernels) {
     followTarget(sae, firing(kernels) / n, options);
     const lambda = sae.lambda * warmedUp(step, options);
-    const { partWidths: widths } = options;
+    const widths = options.partWidths ?? (holdsNorms(sae.cfg) ? null : [sae.cfg.d_out]);
     const norms = widths === null ? sae.norms : partNormSums(sae.weights.W_dec, widths);
     const coefficients = new Float32Array(widths === null ? 0 : sae.cfg.d_sae);
     const slopes = kernels.slopes();

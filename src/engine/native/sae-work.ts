@@ -6,8 +6,10 @@
 
 /** One batch at a time. The selections write the codes of a first term, `selectAux` those of a second. */
 export interface SaeWork {
-  /** Takes rows [n, d_in] less `bias` [d_in] as the batch; forgets the second term. */
+  /** Takes rows [n, d_in] less `bias` [d_in] as the batch; forgets the second term and the goal. */
   center(rows: Float32Array, bias: Float32Array): void;
+  /** Has the codes make up `goal` [n, d_out] in place of the centred rows, until the next batch. */
+  aim(goal: Float32Array): void;
   /**
    * The k largest positive pre-activations of every row; returns how many codes there are, and a guess for a
    * batch like this one. A positive `guess` that, times a row's norm, lies below its k largest saves time.
@@ -48,21 +50,24 @@ export interface SaeWork {
    * first's residual; Σ‖residual‖² of the first, of the second, and of all the narrower ones.
    */
   residual(W_dec: Float32Array, widths: Uint32Array): number[];
+  /** Copies the sum of the residuals of the first term and of the narrower ones into an array [n, d_out]. */
+  copyResidual(out: Float32Array): void;
   /** Copies the first term's slopes into an array that is long enough. */
   copySlopes(out: Float32Array): void;
   /** Other slopes for the first term. */
   setSlopes(slopes: Float32Array): void;
-  /** Σ‖x − Σ v W_dec‖² with other values for the first term's codes, and the slopes that go with it. */
+  /** Σ‖goal − Σ v W_dec‖² with other values for the first term's codes, and the slopes that go with it. */
   evaluate(W_dec: Float32Array, values: Float32Array, slopes: Float32Array): number;
   /**
-   * Adds Σ_i c_i Σ_s ‖part s of W_dec[i, :]‖ to the next update's loss, by the parts' widths, which add up to d_in,
+   * Adds Σ_i c_i Σ_s ‖part s of W_dec[i, :]‖ to the next update's loss, by the parts' widths, which add up to d_out,
    * and a coefficient c_i for each latent.
    */
   penaliseParts(widths: Uint32Array, coefficients: Float32Array): void;
   /**
-   * One Adam step on W_enc (latent-major), b_enc, W_dec and b_dec, decoder rows held at `norms`. `arrays`
+   * One Adam step on W_enc (latent-major), b_enc, W_dec and b_dec, decoder rows held at `norms` or free. `arrays`
    * are these four, their first moments and their second moments; numbers are [lr, beta1, beta2, eps,
-   * step, scale of the first term, of the second].
+   * step, scale of the first term, of the second, 1 where the encoder reads its rows less b_dec (0 where whole), 1 where
+   * norms are free].
    */
   update(arrays: readonly Float32Array[], norms: Float32Array, numbers: Float64Array): void;
 }

@@ -45,17 +45,15 @@ test("weight gradients of one token are those worked out by hand", () => {
   expect(out.W_dec).toBeAllclose([6, 0, 12, 0]);
   const bias = new Float32Array(2);
   // −2 Σ r = (4, 0); less 4·(1, 0) and 4·(3, 1) through the encoder
-  decoderBiasGradient([residual], Float32Array.of(1, 0, 3, 1), Float32Array.of(4, 4), 1, bias);
+  const encoder = { W_enc: Float32Array.of(1, 0, 3, 1), b_enc: Float32Array.of(4, 4) };
+  decoderBiasGradient([residual], encoder, 1, bias);
   expect([...bias]).toEqual([-12, -4]);
   // two reconstructions with b_dec in both: −2 Σ r twice
-  decoderBiasGradient(
-    [residual, residual],
-    Float32Array.of(1, 0, 3, 1),
-    Float32Array.of(4, 4),
-    1,
-    bias,
-  );
+  decoderBiasGradient([residual, residual], encoder, 1, bias);
   expect([...bias]).toEqual([-8, -4]);
+  // an encoder that reads its input whole has no part in it
+  decoderBiasGradient([residual], null, 1, bias);
+  expect([...bias]).toEqual([4, -0]);
 });
 
 test("a latent without codes gets a zero gradient, or keeps its own when adding", () => {
@@ -205,6 +203,6 @@ function kernelGradients(
   const out = zeros(d, dSae);
   weightGradients(codes, buckets, slope, residual, centred, 1 / nRows, false, out);
   const b_dec = new Float32Array(d);
-  decoderBiasGradient([residual], w.W_enc, out.b_enc, 1 / nRows, b_dec);
+  decoderBiasGradient([residual], { W_enc: w.W_enc, b_enc: out.b_enc }, 1 / nRows, b_dec);
   return { ...out, b_dec };
 }

@@ -42,16 +42,20 @@ function fresh(
   d_sae: number,
   k: number,
   rows: Float32Array,
+  targets: Float32Array = rows,
 ): TrainingSae {
+  const d_out = (targets.length / rows.length) * d_in;
   const cfg = saeConfig({
     ...{ architecture, d_in, d_sae, hook_name: "hook_embed" },
+    ...(targets !== rows && { d_out, hook_name_out: "other", skip_connection: true }),
     k: architectures[architecture].k === "none" ? null : k,
     matryoshka_widths:
       architecture === "matryoshka_batchtopk"
         ? [...new Set([Math.ceil(d_sae / 5), Math.ceil(d_sae / 2), d_sae])]
         : null,
   });
-  const sae = initialiseSae(cfg, rows, createRng(5));
+  const sae = initialiseSae(cfg, rows, createRng(5), targets);
+  if (targets !== rows) sae.W_dec.set(draw("W_dec", d_sae * d_out));
   if (architecture === "jumprelu") sae.threshold?.fill(0.4);
   return enterTraining(sae, 1, true, options);
 }
@@ -65,23 +69,28 @@ const cases: readonly [SaeArchitecture, boolean][] = [
   ["standard", true],
 ];
 for (const [architecture, inParts] of cases) {
-  for (const [d_in, d_sae, k, n] of [
+  for (const [d_in, d_sae, k, n, d_out] of [
     [1, 1, 1, 1],
     [5, 7, 2, 3],
     [33, 150, 9, 70],
     [48, 301, 7, 333],
     [16, 40, 40, 65],
+    [33, 150, 9, 70, 17],
+    [8, 41, 4, 33, 40],
   ]) {
+    if (inParts && d_out !== undefined) continue;
     const named = inParts ? `${architecture} in parts` : architecture;
-    native(`${named}: three steps with ${d_in} × ${d_sae}, k ${k}, ${n} rows`, async () => {
+    const what = d_out === undefined ? "" : ` → ${d_out}`;
+    native(`${named}: three steps, ${d_in}${what} × ${d_sae}, k ${k}, ${n} rows`, async () => {
       const half = Math.floor(d_in / 2);
       const of = inParts ? { ...options, partWidths: [half, d_in - half] } : options;
       const rows = draw(`rows ${n}`, n * d_in);
-      const [ours, plain] = [0, 1].map(() => fresh(architecture, d_in, d_sae, k, rows));
-      const [oursBy, plainBy] = [nativeStepKernels(addon), plainStepKernels(d_in, d_sae)];
+      const targets = d_out === undefined ? rows : draw(`targets ${n}`, n * d_out);
+      const [ours, plain] = [0, 1].map(() => fresh(architecture, d_in, d_sae, k, rows, targets));
+      const [oursBy, plainBy] = [nativeStepKernels(addon), plainStepKernels(d_in, d_sae, d_out)];
       for (let step = 1; step <= 3; step++) {
-        const got = await prepareStep(ours, rows, 1, of, oursBy);
-        const want = await prepareStep(plain, rows, 1, of, plainBy);
+        const got = await prepareStep(ours, rows, 1, of, oursBy, 0, targets);
+        const want = await prepareStep(plain, rows, 1, of, plainBy, 0, targets);
         const [codes, wanted] = [codesOf(oursBy, d_sae), codesOf(plainBy, d_sae)];
         expect(codes.rowStart).toEqual(wanted.rowStart);
         expect(codes.latent).toEqual(wanted.latent);

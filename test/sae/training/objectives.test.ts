@@ -1,9 +1,10 @@
 // Each architecture's loss, written for clarity in f64 from its paper, against what a step of the plain loops and of the
-// addon makes of it: the figure itself, and the gradient of every trained array by finite differences.
+// addon makes of it: the figure itself, and the gradient of every trained array by finite differences. Of SAEs and of
+// transcoders with a skip connection, whose targets are of another width than what they read.
 import { describe, expect, test } from "vitest";
 import { architectures, type SaeArchitecture } from "../../../sae/architectures.ts";
 import { initialiseSae } from "../../../sae/initialise.ts";
-import { projectOutRows } from "../../../sae/kernels/row-norms.ts";
+import { projectOutRows, rowNorms } from "../../../sae/kernels/row-norms.ts";
 import { saeConfig } from "../../../sae/sae.ts";
 import { nativeStepKernels } from "../../../sae/training/native-step.ts";
 import { followTarget } from "../../../sae/training/objectives/l1-controller.ts";
@@ -22,21 +23,40 @@ import { missingNative } from "../../support/native.ts";
 import { testWith } from "../../support/require.ts";
 import { draw } from "../support/random-sae.ts";
 
-const [d, dSae, n] = [5, 11, 17];
+const [d, dOther, dSae, n] = [5, 4, 11, 17];
 const rows = draw("objective rows", n * d);
+const otherTargets = draw("objective targets", n * dOther);
+type Kind = "an SAE" | "a skip transcoder";
+
+function targetsOf({ cfg }: TrainingSae): Float32Array {
+  return cfg.hook_name_out === null ? rows : otherTargets;
+}
 const base: SaeTrainOptions = {
   ...{ ...saeTrainDefaults, steps: 10, beta1: 0, beta2: 0, sparsityWarmup: 0 },
   ...{ l1Coefficient: 0.3, l0Coefficient: 0.2, bandwidth: 0.6 },
 };
 
 /** An SAE away from where it began, so that nothing is zero or symmetric by chance. */
-function made(architecture: SaeArchitecture, options: SaeTrainOptions): TrainingSae {
+function made(
+  architecture: SaeArchitecture,
+  options: SaeTrainOptions,
+  kind: Kind = "an SAE",
+): TrainingSae {
+  const isTranscoder = kind !== "an SAE";
   const cfg = saeConfig({
+    ...(isTranscoder && { d_out: dOther, hook_name_out: "other", skip_connection: true }),
     ...{ architecture, d_in: d, d_sae: dSae, hook_name: "hook_embed" },
     k: architectures[architecture].k === "none" ? null : 3,
     matryoshka_widths: architecture === "matryoshka_batchtopk" ? [2, 6, dSae] : null,
   });
-  const fresh = initialiseSae(cfg, rows, createRng("objective"));
+  const fresh = initialiseSae(
+    cfg,
+    rows,
+    createRng("objective"),
+    isTranscoder ? otherTargets : rows,
+  );
+  if (isTranscoder) fresh.W_dec.set(draw("W_dec", dSae * dOther).map((w) => w / 2));
+  fresh.W_skip?.set(draw("W_skip", dOther * d).map((w) => w / 4));
   fresh.b_enc.set(draw("b_enc", dSae).map((b) => b / 4));
   fresh.threshold?.set(draw("threshold", dSae).map((t) => 0.3 + Math.abs(t) / 4));
   fresh.gate?.r_mag.set(draw("r_mag", dSae).map((r) => r / 4));
@@ -56,7 +76,8 @@ function codesOf(sae: TrainingSae, held?: readonly boolean[][]): Look[][] {
   const pre = Array.from({ length: n }, (_, t) =>
     Array.from({ length: dSae }, (_, i) => {
       let sum = b_enc[i];
-      for (let j = 0; j < d; j++) sum += W_enc[i * d + j] * (rows[t * d + j] - b_dec[j]);
+      const centre = sae.cfg.apply_b_dec_to_input ? b_dec : new Float32Array(d);
+      for (let j = 0; j < d; j++) sum += W_enc[i * d + j] * (rows[t * d + j] - centre[j]);
       return sum;
     }),
   );
@@ -82,19 +103,23 @@ function codesOf(sae: TrainingSae, held?: readonly boolean[][]): Look[][] {
   );
 }
 
-/** mean ‖x − b_dec − Σ_{i < width} v_i W_dec[i]‖². */
+/** mean ‖y − b_dec − W_skip x − Σ_{i < width} v_i W_dec[i]‖², y = x of an SAE. */
 function squares(
   sae: TrainingSae,
   values: readonly (readonly number[])[],
   width: number = dSae,
   W_dec: Float32Array = sae.weights.W_dec,
   b_dec: Float32Array = sae.weights.b_dec,
+  W_skip: Float32Array | undefined = sae.own.W_skip?.weights,
 ): number {
+  const targets = targetsOf(sae);
+  const { d_out } = sae.cfg;
   let total = 0;
   for (let t = 0; t < n; t++) {
-    for (let j = 0; j < d; j++) {
-      let r = rows[t * d + j] - b_dec[j];
-      for (let i = 0; i < width; i++) r -= values[t][i] * W_dec[i * d + j];
+    for (let j = 0; j < d_out; j++) {
+      let r = targets[t * d_out + j] - b_dec[j];
+      if (W_skip) for (let i = 0; i < d; i++) r -= W_skip[j * d + i] * rows[t * d + i];
+      for (let i = 0; i < width; i++) r -= values[t][i] * W_dec[i * d_out + j];
       total += r * r;
     }
   }
@@ -106,29 +131,36 @@ function naiveLoss(
   sae: TrainingSae,
   { sparsityMode, targetL0, l0Coefficient, tanhScale, partWidths }: SaeTrainOptions,
   held: readonly boolean[][],
-  frozen: { readonly W_dec: Float32Array; readonly b_dec: Float32Array },
+  frozen: {
+    readonly W_dec: Float32Array;
+    readonly b_dec: Float32Array;
+    readonly W_skip?: Float32Array;
+  },
 ): number {
   const looks = codesOf(sae, held);
   const values = looks.map((row) => row.map(({ value }) => value));
   const whole = squares(sae, values);
+  const norms = sae.cfg.hook_name_out === null ? sae.norms : rowNorms(sae.weights.W_dec, dOther);
   const mean = (of: (look: Look, i: number) => number): number =>
     looks.reduce((sum, row) => sum + row.reduce((s, look, i) => s + of(look, i), 0), 0) / n;
   switch (sae.cfg.architecture) {
     case "standard":
       return (
-        whole + sae.lambda * mean(({ value }, i) => value * rowNorm(sae, i, partWidths ?? [d]))
+        whole +
+        sae.lambda *
+          mean(({ value }, i) => value * (partWidths ? rowNorm(sae, i, partWidths) : norms[i]))
       );
     case "gated": {
       const open = looks.map((row) => row.map(({ pre }) => Math.max(0, pre)));
-      const last = squares(sae, open, dSae, frozen.W_dec, frozen.b_dec);
-      return whole + sae.lambda * mean(({ pre }, i) => Math.max(0, pre) * sae.norms[i]) + last;
+      const last = squares(sae, open, dSae, frozen.W_dec, frozen.b_dec, frozen.W_skip);
+      return whole + sae.lambda * mean(({ pre }, i) => Math.max(0, pre) * norms[i]) + last;
     }
     case "matryoshka_batchtopk":
       return whole + squares(sae, values, 2) + squares(sae, values, 6);
     case "jumprelu": {
-      const lambda = l0Coefficient * d;
+      const lambda = l0Coefficient * sae.cfg.d_out;
       if (sparsityMode === "tanh")
-        return whole + lambda * mean(({ value }, i) => Math.tanh(tanhScale * value * sae.norms[i]));
+        return whole + lambda * mean(({ value }, i) => Math.tanh(tanhScale * value * norms[i]));
       const l0 = mean(({ value }) => (value > 0 ? 1 : 0));
       return whole + lambda * (targetL0 === null ? l0 : (l0 / targetL0 - 1) ** 2);
     }
@@ -150,8 +182,8 @@ function rowNorm(
 
 const missing = await missingNative();
 type Tester = (title: string, body: () => Promise<void>) => void;
-const makers: readonly [string, () => StepKernels, Tester][] = [
-  ["plain loops", () => plainStepKernels(d, dSae), test],
+const makers: readonly [string, (dOut: number) => StepKernels, Tester][] = [
+  ["plain loops", (dOut) => plainStepKernels(d, dSae, dOut), test],
   ["the addon", () => nativeStepKernels(saeAddon() as SaeAddon), testWith("native", missing)],
 ];
 const cases: readonly [string, SaeArchitecture, Partial<SaeTrainOptions>][] = [
@@ -168,24 +200,34 @@ const cases: readonly [string, SaeArchitecture, Partial<SaeTrainOptions>][] = [
 
 for (const [where, make, it] of makers) {
   describe(where, () => {
-    for (const [title, architecture, given] of cases) {
-      it(`${title}: the loss and its gradients are the paper's`, async () => {
+    const kinds: readonly Kind[] = ["an SAE", "a skip transcoder"];
+    for (const [title, architecture, given, kind] of cases.flatMap(([title, of, given]) =>
+      // the parts are those of d_in
+      kinds.slice(0, given.partWidths ? 1 : 2).map((kind) => [title, of, given, kind] as const),
+    )) {
+      it(`${title}, ${kind}: the loss and its gradients are the paper's`, async () => {
         const options = { ...base, ...given };
-        const sae = made(architecture, options);
+        const sae = made(architecture, options, kind);
+        const targets = targetsOf(sae);
         const held = codesOf(sae).map((row) => row.map(({ value }) => value > 0));
-        const frozen = { W_dec: sae.weights.W_dec.slice(), b_dec: sae.weights.b_dec.slice() };
+        const frozen = {
+          W_dec: sae.weights.W_dec.slice(),
+          b_dec: sae.weights.b_dec.slice(),
+          W_skip: sae.own.W_skip?.weights.slice(),
+        };
         const loss = (): number => naiveLoss(sae, options, held, frozen);
         const expected = loss();
         const arrays: [string, Float32Array][] = saeArrayNames.map((name) => [
           name,
           sae.weights[name],
         ]);
-        if (architecture === "gated") {
-          for (const [name, { weights }] of Object.entries(sae.own)) arrays.push([name, weights]);
+        for (const [name, { weights }] of Object.entries(sae.own)) {
+          if (name !== "threshold") arrays.push([name, weights]);
         }
         const want = new Map(arrays.map(([name, array]) => [name, differences(array, loss)]));
-        projectOutRows(want.get("W_dec") as Float32Array, sae.weights.W_dec, d);
-        const step = await prepareStep(sae, rows, 1, options, make());
+        if (kind === "an SAE") projectOutRows(want.get("W_dec") as Float32Array, frozen.W_dec, d);
+        const kernels = make(sae.cfg.d_out);
+        const step = await prepareStep(sae, rows, 1, options, kernels, 0, targets);
         expect(step.figures.loss).toBeCloseTo(expected, 3);
         step.apply(1, 0);
         for (const [name, gradient] of want) {
@@ -201,7 +243,7 @@ for (const [where, make, it] of makers) {
         const options = { ...base, ...given };
         const sae = made("jumprelu", options);
         const want = naiveThresholdGradient(sae, options);
-        const step = await prepareStep(sae, rows, 1, options, make());
+        const step = await prepareStep(sae, rows, 1, options, make(d));
         step.apply(1, 0);
         expect(sae.own.threshold.m).toBeAllclose(want, { rtol: 1e-3, atol: 1e-4 });
         expect(want.filter((g) => g !== 0).length).toBeGreaterThan(dSae / 2);
@@ -265,12 +307,19 @@ test("the coefficient of an L1 penalty rises while too many latents fire and fal
 
 test("an SAE that enters training and leaves it again is the same, in any frame", () => {
   for (const architecture of ["standard", "gated", "jumprelu", "matryoshka_batchtopk"] as const) {
-    const sae = leaveTraining(made(architecture, base), 1);
-    const again = leaveTraining(enterTraining(sae, 3, true), 3);
-    for (const [name, array] of Object.entries({ ...sae, ...sae.gate })) {
-      if (!(array instanceof Float32Array)) continue;
-      const got = { ...again, ...again.gate }[name as "W_enc"];
-      expect(got, `${architecture} ${name}`).toBeAllclose(array, { rtol: 1e-5, atol: 1e-6 });
+    for (const [kind, target] of [
+      ["an SAE", 3],
+      ["a skip transcoder", 0.7],
+    ] as const) {
+      const scale = { input: 3, target };
+      const sae = leaveTraining(made(architecture, base, kind), 1);
+      const again = leaveTraining(enterTraining(sae, scale, true), scale);
+      for (const [name, array] of Object.entries({ ...sae, ...sae.gate })) {
+        if (!(array instanceof Float32Array)) continue;
+        const got = { ...again, ...again.gate }[name as "W_enc"];
+        const what = `${architecture}, ${kind}: ${name}`;
+        expect(got, what).toBeAllclose(array, { rtol: 1e-5, atol: 1e-6 });
+      }
     }
   }
 });
