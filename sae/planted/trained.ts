@@ -38,6 +38,8 @@ export interface PlantedTraining {
   readonly architecture: SaeArchitecture;
   /** Latents over the parent's features; as many new ones are appended in the child as it has features more. */
   readonly latentsPerFeature: number;
+  /** Mean L0 of the SAEs over that of the parent's features. */
+  readonly l0: number;
   /** Steps of a fresh SAE, and of the carried one in the child. */
   readonly steps: number;
   readonly carriedSteps: number;
@@ -53,6 +55,7 @@ export interface PlantedTraining {
 export const plantedTrainingDefaults: PlantedTraining = {
   architecture: "batchtopk",
   latentsPerFeature: 1.5,
+  l0: 1,
   steps: 1500,
   carriedSteps: 750,
   batchSize: 512,
@@ -72,9 +75,9 @@ export async function trainedInput(
   const { architecture, steps, carriedSteps, batchSize } = training;
   const d_sae = Math.round(training.latentsPerFeature * world.parent.length);
   const appended = Math.max(0, Math.round(1.2 * (world.child.length - world.parent.length)));
-  // An SAE with another L0 than the data has mixes features (Chanin & Garriga-Alonso 2025): k is what fires on average.
+  // An SAE with another L0 than the data has mixes features (Chanin & Garriga-Alonso 2025).
   const fired = featureCodes(world.parent, drawFirings(world, 5000, rng.fork("mean L0")));
-  const k = Math.max(1, fired.latent.length / fired.nTokens);
+  const k = Math.max(1, (training.l0 * fired.latent.length) / fired.nTokens);
   const source = (side: Side, name: string) =>
     plantedActivations(world, side, batchSize, rng.fork(`${side} text ${name}`));
   const job = (name: string, side: Side, latents: number, init: Sae | null): SaeJob => ({
