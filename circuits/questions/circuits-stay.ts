@@ -3,9 +3,11 @@
  * in the trained child on the parent's own prompts. It stuck when it keeps at least .8 of its
  * faithfulness in the parent and is clear of random circuits with the same number of heads, MLPs and
  * latents: its interval of their mean, its value of their mean and two standard deviations. Over
- * several expansions the worst is the answer.
+ * several expansions the worst is the answer. Faithfulness is a share of what the child does: where the child no longer
+ * does the task, it says nothing, so the child's effect is held against the parent's on the same prompts first.
  */
 import type { CircuitDocument, MappedCircuit } from "../circuit-document.ts";
+import { requiredErrors } from "../statistics.ts";
 import {
   type Answer,
   cannotTell,
@@ -18,6 +20,8 @@ import {
 
 /** Share of the parent's faithfulness that a circuit which stuck keeps. */
 const keptShare = 0.8;
+/** Share of the parent's effect below which, with two standard errors added, the task is gone. */
+const goneShare = 0.2;
 /** Score above its null from which a head is worth a mention. */
 const notableHead = 0.2;
 
@@ -38,6 +42,10 @@ export function answerCircuits(input: FiveQuestionsInput): Answer {
         ])
       : cannotTell("no stage scored its parent's circuit");
   }
+  const gone = stages
+    .map((stage, i) => lostTask(input.stages[i], stage))
+    .find((answer) => answer !== null);
+  if (gone) return gone;
   const scored = mapped.filter(({ circuit }) => circuit.mapped.faithfulness.value !== null);
   if (scored.length < mapped.length) {
     const failed = mapped.find(({ circuit }) => circuit.mapped.faithfulness.value === null)!;
@@ -85,6 +93,32 @@ export function answerCircuits(input: FiveQuestionsInput): Answer {
     unit: "share of the task effect recovered",
     evidence: evidenceOf(worst),
     confident: above && before !== null && before >= 0.5,
+  };
+}
+
+/** The answer where the parent did the task and the child's effect is next to nothing; else null. */
+function lostTask(parent: StageEvidence, child: StageEvidence): Answer | null {
+  const [before, after] = [parent.circuit, child.circuit];
+  if (before == null || after?.task == null || before.task !== after.task) return null;
+  if (after.mapped == null) return null;
+  const [had, has] = [before, after].map(({ m_full, m_empty }) =>
+    m_full == null || m_empty == null ? null : m_full - m_empty,
+  );
+  if (had == null || has == null || before.se == null || after.se == null) return null;
+  if (!(had >= requiredErrors * before.se && has + 2 * after.se < goneShare * had)) return null;
+  const range: Answer["ci"] = [(has - 2 * after.se) / had, (has + 2 * after.se) / had];
+  return {
+    answer: `No, the ${after.task} circuit is gone: at ${child.stage} the model's effect on the task's prompts is ${number(has)} of logit difference, ${number(had)} at ${parent.stage}.`,
+    value: has / had,
+    ci: range,
+    unit: "share of the parent's task effect left",
+    evidence: [parent, child].flatMap(({ stage }) =>
+      ["m_full", "m_empty", "se"].map((field) => ({
+        file: stageFile(stage, `circuits/${after.task}.json`),
+        field,
+      })),
+    ),
+    confident: true,
   };
 }
 

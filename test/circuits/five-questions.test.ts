@@ -249,6 +249,34 @@ describe("question 4", () => {
     expect(of(wild).answer).toMatch(/^This run doesn't show that it did/);
   });
 
+  test("a child that no longer does the task has lost the circuit, whatever its faithfulness", () => {
+    const [base, wider] = stages({});
+    const effect = (m_full: number, se: number, value: MappedCircuit | null) =>
+      ({ ...circuit(value), m_full, m_empty: -2, se }) as CircuitDocument;
+    const of = (before: CircuitDocument, after: CircuitDocument) =>
+      answer(
+        {
+          stages: [
+            { ...base, circuit: before },
+            { ...wider, circuit: after },
+          ],
+          curves: [],
+        },
+        4,
+      );
+    // 4 before; .2 ± .1 after is at most .4, a tenth
+    const gone = of(effect(2, 0.3, null), effect(-1.8, 0.1, mapped));
+    expect(gone.answer).toBe(
+      "No, the bigram circuit is gone: at 01-wider the model's effect on the task's prompts is 0.20 of logit difference, 4.00 at 00-base.",
+    );
+    expect(gone.value).toBeCloseTo(0.05, 12);
+    expect(gone.ci![1]).toBeCloseTo(0.1, 12);
+    expect(gone.confident).toBe(true);
+    // an interval that reaches a fifth, and a parent that hardly did it, decide nothing
+    expect(of(effect(2, 0.3, null), effect(-1.8, 0.4, mapped)).answer).toMatch(/^It stuck around/);
+    expect(of(effect(2, 1.5, null), effect(-1.8, 0.1, mapped)).answer).toMatch(/^It stuck around/);
+  });
+
   test("no task, no circuit; an unstable denominator, no ratio: both say why", () => {
     const [base, wider] = stages({});
     const undone = [
