@@ -22,6 +22,7 @@ export {
 } from "./score.ts";
 export { plantedActivations } from "./source.ts";
 export { type Judged, oracleStudy, type PlantedRecord, trainedStudy } from "./study.ts";
+export { injectDirection, removeDirection, silenceHeads } from "./surgery.ts";
 export { type PlantedTraining, trainedInput } from "./trained.ts";
 export {
   type ChildKind,

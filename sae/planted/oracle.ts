@@ -23,7 +23,7 @@ import {
 import { frameOf } from "./frame.ts";
 import { type PlantedWorld, wholeAngle } from "./world.ts";
 
-/** How many of the features that persist are treated in another way. */
+/** How many of the features that persist are treated in another way; fewer where there are not enough to choose from. */
 export interface OracleOptions {
   /** Still in the child, with no latent in any of its dictionaries. */
   readonly lost: number;
@@ -150,26 +150,29 @@ export function oracleInput(
   };
 }
 
-/** Features that persist, turned by nothing and out of a random model's sight, by what is done with them. */
+/**
+ * Features that persist, by what is done with them: turned by nothing, out of a random model's sight, and with no
+ * other nested in them or around them, which would be left in their place.
+ */
 function specialFeatures(
   { parent, sources }: PlantedWorld,
   { lost, uncovered, carriedOnly }: OracleOptions,
 ): ReadonlyMap<number, string> {
+  const holds = new Set(sources.map(({ within }) => within));
   const free = [...parent.keys()].filter((p) => {
     const { kind, angle, triggers } = parent[p];
-    return kind === "persisted" && angle === 0 && !sources[triggers[0].source].byToken;
+    const { source } = triggers[0];
+    const isAlone = sources[source].within < 0 && !holds.has(source);
+    return kind === "persisted" && angle === 0 && isAlone && !sources[source].byToken;
   });
-  const wanted = [
-    ...new Array<string>(lost).fill("lost_by_sae"),
-    ...new Array<string>(uncovered).fill("uncovered"),
-    ...new Array<string>(carriedOnly).fill("carried_only"),
-  ];
-  if (free.length < wanted.length) {
-    throw new Error(
-      `internal: ${wanted.length} features wanted of ${free.length} that persist unturned`,
-    );
+  const left = { lost_by_sae: lost, uncovered, carried_only: carriedOnly };
+  const wanted: (keyof typeof left)[] = [];
+  while (Object.values(left).some((n) => n > 0)) {
+    for (const what of ["lost_by_sae", "uncovered", "carried_only"] as const) {
+      if (left[what]-- > 0) wanted.push(what);
+    }
   }
-  return new Map(wanted.map((what, at) => [free[at], what]));
+  return new Map(wanted.slice(0, free.length).map((what, at) => [free[at], what]));
 }
 
 function childTruthOf(

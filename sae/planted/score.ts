@@ -99,5 +99,5 @@ export function wilson(k: number, n: number): Rate {
   const p = k / n;
   const centre = (p + (z * z) / (2 * n)) / (1 + (z * z) / n);
   const half = (z / (1 + (z * z) / n)) * Math.sqrt((p * (1 - p)) / n + (z * z) / (4 * n * n));
-  return { value: p, of: n, ci: [centre - half, centre + half] };
+  return { value: p, of: n, ci: [Math.max(0, centre - half), Math.min(1, centre + half)] };
 }

@@ -10,7 +10,11 @@ import type { Gpt2Config, HostModel } from "../../src/models/index.ts";
 type Gpt2 = HostModel<Gpt2Config>;
 
 /** The model with `direction` [n_embd] added to the embeddings of `tokens`. Tied unembeddings change with them. */
-export function injectDirection(model: Gpt2, direction: Float64Array, tokens: Iterable<number>): Gpt2 {
+export function injectDirection(
+  model: Gpt2,
+  direction: Float64Array,
+  tokens: Iterable<number>,
+): Gpt2 {
   const d = direction.length;
   return edited(model, (name, rows) => {
     if (name !== "transformer.wte.weight") return;
