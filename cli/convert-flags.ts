@@ -5,7 +5,8 @@ import { examples } from "./examples.ts";
 import { addFlag, choice } from "./flags.ts";
 import type { Act } from "./program.ts";
 
-const formats: readonly SaeFormat[] = ["saelens", "sparsify", "dictionary_learning"];
+/** The libraries whose folders are read and written; not from sae/, which loads late. */
+export const saeLibraries: readonly SaeFormat[] = ["saelens", "sparsify", "dictionary_learning"];
 
 /** Adds `import`, which reads the SAEs of other libraries. */
 export function addImport(program: Command, act: Act): void {
@@ -14,8 +15,8 @@ export function addImport(program: Command, act: Act): void {
     .description("make an SAE of sparsify or dictionary_learning into a SAELens folder")
     .argument("<sae>", "a folder with sae.safetensors and cfg.json, or with ae.pt and config.json");
   addFlag(command, "--from <library>", "which library's folder it is (by its files)", {
-    parse: choice("--from", formats),
-    choices: formats,
+    parse: choice("--from", saeLibraries),
+    choices: saeLibraries,
   });
   addHook(command);
   command
@@ -41,8 +42,8 @@ export function addExport(program: Command, act: Act): void {
     .description("write an SAE as another library reads it")
     .argument("<sae>", "an SAE folder of any known library");
   addFlag(command, "--to <library>", "the library that is to read it", {
-    parse: choice("--to", formats),
-    choices: formats,
+    parse: choice("--to", saeLibraries),
+    choices: saeLibraries,
   });
   addHook(command);
   command

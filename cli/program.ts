@@ -4,7 +4,7 @@
  */
 import { Command, type Option } from "commander";
 import { type Context, createContext, type Ending, type GlobalFlags } from "./context.ts";
-import { addExport, addImport } from "./convert-flags.ts";
+import { addExport, addImport, saeLibraries } from "./convert-flags.ts";
 import { examples } from "./examples.ts";
 import { addFlag, byteCount, choice, count, each, real } from "./flags.ts";
 import { addCompare, addEval } from "./measure-flags.ts";
@@ -238,7 +238,19 @@ function addCarry(program: Command, act: Act): void {
     .command("carry")
     .description("carry an SAE through a written expansion map")
     .argument("<sae>", "an SAE folder of any known library");
-  addFlag(command, "--expansion <dir>", "folder with map.json and map.safetensors");
+  addFlag(
+    command,
+    "--expansion <dir...>",
+    "folder with map.json; of several, the first one first",
+    {
+      parse: each,
+    },
+  );
+  addFlag(command, "--to <library>", "the library whose folder is written (saelens)", {
+    parse: choice("--to", saeLibraries),
+    choices: saeLibraries,
+  });
+  addFlag(command, "--hook <name>", "the activations that it reads, where its files don't say");
   addFlag(command, "--new-latents <n>", "latents to append (needs --text and --model)", {
     parse: count("--new-latents", 0),
   });
@@ -249,6 +261,7 @@ function addCarry(program: Command, act: Act): void {
       "after",
       examples(
         "carry sae --expansion wider --out carried",
+        "carry sae --expansion wider deeper --out carried --to sparsify",
         "carry sae --expansion wider --out carried --text my.txt --model model",
       ),
     )

@@ -1,4 +1,7 @@
-/** @file `carry`: carries one SAE through a written expansion map; checks it on text; may append latents. */
+/**
+ * @file `carry`: carries one SAE of any known library through the map of one expansion or of several, one after the
+ * other; checks it on text; may append latents; writes the folder of any known library.
+ */
 import { existsSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import {
@@ -12,8 +15,10 @@ import {
   modelActivations,
   readLineage,
   readSaeFolder,
+  requireHook,
   type Sae,
-  saeFormatOf,
+  type SaeFormat,
+  saeFormats,
   saveSae,
   writeLineage,
 } from "../../sae/index.ts";
@@ -24,7 +29,6 @@ import {
   hookEntry,
   type MapKind,
   mapKind,
-  readMap,
   sizeInfo,
 } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
@@ -32,11 +36,17 @@ import { loadModel, type Model, placeModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
 import type { Row } from "../output.ts";
+import { readExpansions } from "./read-expansions.ts";
 import { tokensOfText } from "./text-tokens.ts";
 
 /** Flags of `carry`. */
 export interface CarryFlags {
-  readonly expansion?: string;
+  /** Folders of expansions, the first one first. */
+  readonly expansion?: readonly string[];
+  /** The library whose folder is written. */
+  readonly to?: SaeFormat;
+  /** The hook that the SAE reads, in place of what its folder says. */
+  readonly hook?: string;
   readonly newLatents?: number;
   readonly text?: string;
   /** The parent. */
@@ -48,8 +58,9 @@ const lineageFile = "lineage.arrow";
 
 /** Carries the SAE in `dir` into --out. Errors: UsageError naming file or flag. */
 export async function carry(dir: string, flags: CarryFlags, context: Context): Promise<void> {
-  const { expansion, newLatents = 0, text, model } = flags;
-  if (expansion === undefined) {
+  const { expansion = [], newLatents = 0, text, model, to = "saelens", hook } = flags;
+  const last = expansion.at(-1);
+  if (last === undefined) {
     throw new UsageError({
       code: "no-expansion",
       where: "--expansion",
@@ -66,8 +77,9 @@ export async function carry(dir: string, flags: CarryFlags, context: Context): P
         text === undefined ? (model === undefined ? "neither" : "--model alone") : "--text alone",
     });
   }
-  const { sae } = readSaeFolder(dir, { from: saeFormatOf(dir) ?? "saelens" });
-  const map = readMap(expansion);
+  const { sae } = readSaeFolder(dir, { hook });
+  requireHook(sae, dir);
+  const map = readExpansions(expansion);
   const carried = carrySae(sae, map);
   if (context.dryRun) {
     print(context, {
@@ -80,12 +92,16 @@ export async function carry(dir: string, flags: CarryFlags, context: Context): P
     });
     return;
   }
-  const out = claimFolder({ out: context.out, force: context.force, marker: "cfg.json" });
+  const out = claimFolder({
+    out: context.out,
+    force: context.force,
+    marker: saeFormats[to].files[1],
+  });
   const measured =
     text === undefined || model === undefined
       ? null
       : await measure(
-          { sae, map, carried, text, parentDir: model, expansion, newLatents },
+          { sae, map, carried, text, parentDir: model, childDir: childFolder(last), newLatents },
           context,
         );
   const grown = measured?.grown ?? carried.sae;
@@ -95,7 +111,8 @@ export async function carry(dir: string, flags: CarryFlags, context: Context): P
     ? readLineage(former)
     : freshLineage(sae.cfg.d_sae, basename(resolve(dir)));
   await writeFolder(out, (folder) => {
-    saveSae(folder, grown, { metadata: { carried_through: map.method } });
+    if (to === "saelens") saveSae(folder, grown, { metadata: { carried_through: map.method } });
+    else saeFormats[to].save(folder, grown);
     writeLineage(join(folder, lineageFile), appendLineage(lineage, newLatents, stage));
   });
   print(context, { out, sae, map, carried, appended: newLatents, check: measured?.check ?? null });
@@ -107,19 +124,19 @@ interface Measuring {
   readonly carried: CarriedSae;
   readonly text: string;
   readonly parentDir: string;
-  readonly expansion: string;
+  readonly childDir: string;
   readonly newLatents: number;
 }
 
 // The check is of the carry alone; latents are appended after it.
 async function measure(
-  { sae, map, carried, text, parentDir, expansion, newLatents }: Measuring,
+  { sae, map, carried, text, parentDir, childDir, newLatents }: Measuring,
   { backend = "auto", threads, seed = 0, progress }: Context,
 ): Promise<{ check: CarryCheck; grown: Sae }> {
   await useBackend(backend, { threads });
   const parent = placeChecked(parentDir, map, "parent");
   const { set } = await tokensOfText(parentDir, parent.config, text, checkedTokens);
-  const child = placeChecked(childFolder(expansion), map, "child");
+  const child = placeChecked(childDir, map, "child");
   progress.update({ label: "checking the carried SAE", done: null });
   const check = await checkCarry(sae, carried, map, parent, child, set);
   progress.update({ label: "appending latents", done: null });

@@ -15,7 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { jsonDocuments } from "../../cli/json-schemas.ts";
-import { type CoreDocument, loadSae, readLineage } from "../../sae/index.ts";
+import { type CoreDocument, loadSae, readLineage, readSaeFolder } from "../../sae/index.ts";
 import { readMap } from "../../src/expansion/index.ts";
 import {
   narrowBfloat16,
@@ -292,6 +292,64 @@ describe("carry", () => {
     const line = ["--expansion", at("bigger"), "--out", at("theirs-carried")];
     await answer("carry", "carry", at("theirs"), ...line);
     expect(loadSae(at("theirs-carried"))).toEqual(loadSae(at("carried")));
+  });
+
+  test("another library's folder is written where one is asked for", async () => {
+    const line = ["carry", small.sae, "--expansion", at("bigger"), "--to", "dictionary_learning"];
+    await answer("carry", ...line, "--out", at("carried-theirs"));
+    const { sae, format } = readSaeFolder(at("carried-theirs"), { hook: small.hook });
+    expect(format).toBe("dictionary_learning");
+    const { W_enc, W_dec, b_dec } = loadSae(at("carried"));
+    expect(sae).toMatchObject({ W_enc, W_dec, b_dec });
+  });
+
+  test("through two expansions, one after the other, as through both at once", async () => {
+    const grow = [
+      "expand",
+      at("bigger"),
+      "--layers",
+      "+1",
+      "--width",
+      "28",
+      "--out",
+      at("biggest"),
+    ];
+    await answer("expand", ...grow);
+    const both = ["--expansion", at("bigger"), at("biggest"), "--text", small.text];
+    const line = ["carry", small.sae, ...both, "--model", small.model, "--out", at("twice")];
+    const document = await answer("carry", ...line);
+    expect(document).toMatchObject({ d_in: 28, map: "exact" });
+    const check = document.check as unknown as Record<string, number>;
+    expect(check.same_latents).toBeGreaterThan(0.999);
+    expect(check.fvu_parent_frame).toBeCloseTo(check.fvu_parent, 4);
+    await answer("carry", "carry", at("carried"), "--expansion", at("biggest"), "--out", at("two"));
+    const [once, twice] = [loadSae(at("twice")), loadSae(at("two"))];
+    expect(once.cfg.hook_name).toBe(twice.cfg.hook_name);
+    expect(once.W_enc).toBeAllclose(twice.W_enc, { atol: 1e-6 });
+    expect(once.W_dec).toBeAllclose(twice.W_dec, { atol: 1e-6 });
+    const backwards = ["--expansion", at("biggest"), at("bigger"), "--out", at("refused")];
+    expect(await refusal("carry", small.sae, ...backwards)).toMatchObject({
+      code: "maps-apart",
+      where: at("bigger"),
+    });
+  });
+
+  test("a folder that doesn't say its hook, a hook that the map lacks, an SAE of another width", async () => {
+    const line = ["--expansion", at("bigger"), "--out", at("refused")];
+    const silent = at("silent");
+    await answer("export", "export", small.sae, "--to", "dictionary_learning", "--out", silent);
+    const settings = readJson(join(silent, "config.json")) as { trainer: object };
+    const trainer = { ...settings.trainer, submodule_name: null, layer: null };
+    writeFileSync(join(silent, "config.json"), JSON.stringify({ trainer }));
+    expect((await refusal("carry", silent, ...line)).code).toBe("sae-hook");
+    const named = [silent, "--hook", small.hook, "--expansion", at("bigger"), "--out", at("named")];
+    expect(await answer("carry", "carry", ...named)).toMatchObject({ map: "exact" });
+    const far = ["--hook", "blocks.9.hook_resid_post"];
+    expect((await refusal("carry", silent, ...far, ...line)).code).toBe("hook-not-in-map");
+    const neurons = ["--hook", small.hook.replace("hook_resid_post", "mlp.hook_post")];
+    expect((await refusal("carry", silent, ...neurons, ...line)).code).toBe("sae-width");
+    expect((await refusal("carry", at("none"), ...line)).code).toBe("sae-format");
+    expect(existsSync(at("refused"))).toBe(false);
   });
 
   test("says by which map an SAE goes where growth is not exact", async () => {
