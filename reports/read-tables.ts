@@ -47,6 +47,10 @@ export function readVerdicts(path: string): VerdictTable {
   const { rows } = table;
   const side = table.strings("side");
   const partners = nested(table, "matches");
+  const matches = Array.from(
+    { length: rows },
+    (_, row) => (partners && (valueAt(partners, row) as readonly number[] | null)) ?? [],
+  );
   const strings = (name: string): string[] =>
     table.has(name) ? table.strings(name).map((value) => value ?? "") : Array(rows).fill("");
   const integers = (name: string): Int32Array =>
@@ -57,10 +61,8 @@ export function readVerdicts(path: string): VerdictTable {
     latent: table.int32("latent"),
     verdict: strings("verdict"),
     detail: strings("verdict_detail"),
-    match: Int32Array.from({ length: rows }, (_, row) => {
-      const found = partners && (valueAt(partners, row) as readonly number[] | null);
-      return found?.[0] ?? -1;
-    }),
+    match: Int32Array.from(matches, ([first]) => first ?? -1),
+    matches,
     lineageStage: strings("lineage_stage"),
     firingsParent: integers("firings_parent"),
     firingsChild: integers("firings_child"),

@@ -181,6 +181,8 @@ export interface VerdictTable {
   readonly detail: readonly string[];
   /** The latent of the other side, −1 where there is none. */
   readonly match: Int32Array;
+  /** All of them, that one first: several where a latent is in pieces or merged. */
+  readonly matches: readonly (readonly number[])[];
   readonly lineageStage: readonly string[];
   readonly firingsParent: Int32Array;
   readonly firingsChild: Int32Array;
@@ -201,6 +203,14 @@ export const measureNames = [
   "q",
   "fresh_rate",
   "probe_r2",
+  "beta",
+  "set_r2",
+  "set_gain",
+  "set_coverage",
+  "null_gain_p99",
+  "set_q",
+  "set_fresh_rate",
+  "set_seed_rate",
 ] as const;
 /** One of {@link measureNames}. */
 export type MeasureName = (typeof measureNames)[number];

@@ -61,13 +61,29 @@ function detailRow(row, colour) {
         index,
         row.after,
         row.isChild ? colour : "persisted",
-        row.isChild ? "" : "best match",
+        row.isChild ? "" : matchNote(row),
       ),
     );
+    row.others.forEach((other, at) => {
+      sides.push(latentPane("Child", index, other, "persisted", pieceNote(row, at + 1)));
+    });
   } else sides.push(latentPane("", index, row.latent, colour, ""));
   const cell = make("td", { colSpan: 9 }, make("div", { class: "two" }, ...sides));
   if (table.compared) cell.append(evidence(row, table));
   return make("tr", { class: "detail" }, cell);
+}
+
+/** What the first child latent of a parent's row is to it. */
+function matchNote(row) {
+  const key = row.verdict?.key;
+  if (key === "merged") return "shared with other parent latents";
+  return row.others.length > 0 ? pieceNote(row, 0) : "best match";
+}
+
+function pieceNote(row, at) {
+  return row.verdict?.key === "absorbed" && at > 0
+    ? "took part of its firings"
+    : `piece ${at + 1} of ${row.others.length + 1}`;
 }
 
 function latentPane(side, index, latent, colour, note) {
@@ -117,6 +133,28 @@ function evidence(row, table) {
     add(
       "direction",
       `decoder cosine ${decimal(m("cos"))}${thresholds ? ` against τ ${decimal(thresholds.cosine)}` : ""} in the mapped frame; encoder ${decimal(m("enc_cos"))}; whitened ${decimal(m("cos_whitened"))}`,
+    );
+  }
+  if (m("set_r2") !== null) {
+    const q = m("set_q");
+    const fresh = m("set_fresh_rate");
+    const seeds = m("set_seed_rate");
+    add(
+      row.verdict?.key === "merged" ? "merged set" : "pieces",
+      [
+        `together R² ${decimal(m("set_r2"))}, ${decimal(m("set_gain"))} above the best single latent (null ${decimal(m("null_gain_p99"))}${q === null ? "" : `; q ${q < 0.001 ? "< 0.001" : q.toFixed(3)}`})`,
+        `they cover ${percent(m("set_coverage"))} of the strong firings`,
+        fresh === null ? "" : `the same in ${percent(fresh)} of the fresh SAEs on the child`,
+        seeds === null ? "" : `and in ${percent(seeds)} of those on the parent`,
+      ]
+        .filter(Boolean)
+        .join("; "),
+    );
+  }
+  if (m("beta") !== null) {
+    add(
+      "scaling",
+      `when it fires, the child writes its direction ${decimal(m("beta"))} times as strongly as the parent`,
     );
   }
   const probe = m("probe_r2");

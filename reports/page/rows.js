@@ -21,6 +21,7 @@ export function rowsOf(table) {
       isChild,
       before: isChild && !table.compared ? -1 : before,
       after,
+      others: table.others[i] ?? [],
       rank: i,
       verdict: data.verdicts[table.verdict[i]] ?? null,
       corr: measure("corr", i),

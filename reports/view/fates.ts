@@ -56,11 +56,12 @@ const fateGroups: readonly Group[] = [
   },
   {
     key: "split",
-    label: "Split or merged",
-    short: "Split, merged",
+    label: "Split or absorbed",
+    short: "Split",
     colour: "split",
-    verdicts: ["split", "absorbed", "merged"],
+    verdicts: ["split", "absorbed"],
   },
+  { key: "merged", label: "Merged", colour: "split", verdicts: ["merged"] },
   { key: "uncertain", label: "Uncertain", colour: "uncertain", verdicts: ["uncertain"] },
   {
     key: "lost",

@@ -39,6 +39,16 @@ export const glossary: readonly Term[] = [
       "evidence that owes nothing to the carried dictionary: at least half of the fresh child SAEs find the feature, or a linear probe reads it from the child nearly as well as from the parent and better than from random weights.",
   },
   {
+    term: "pieces",
+    meaning:
+      "two to four child latents that share one parent latent’s firings. R² says how well they add up to it with weights that are not negative; the gain over the best single latent is held against the same search on latents moved along the text.",
+  },
+  {
+    term: "scaling",
+    meaning:
+      "how strongly the child writes a latent’s direction when the latent fires, over how strongly the parent does: 1 as before, 0 not at all. It asks no SAE of the child.",
+  },
+  {
     term: "CG, FG, CS, FS, CP, FP",
     meaning:
       "shares of features with a function match. First letter: Carried or Fresh SAE. Second: Grown model, from-Scratch model, unchanged Parent.",

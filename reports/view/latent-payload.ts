@@ -44,6 +44,8 @@ export interface PackedTable {
   readonly verdict: readonly number[];
   readonly detail: readonly string[];
   readonly match: readonly number[];
+  /** The others of the other side, by row, where there is more than one. */
+  readonly others: Readonly<Record<number, readonly number[]>>;
   readonly lineage: readonly string[];
   readonly firings_parent: readonly number[];
   readonly firings_child: readonly number[];
@@ -212,11 +214,18 @@ function packVerdicts({ persistence }: StageData, table: VerdictTable, stage: nu
     verdict: rows.map((row) => known.indexOf(table.verdict[row])),
     detail: rows.map((row) => table.detail[row]),
     match: rows.map((row) => table.match[row]),
+    others: Object.fromEntries(
+      rows.flatMap((row, i) =>
+        table.matches[row].length > 1 ? [[i, table.matches[row].slice(1)]] : [],
+      ),
+    ),
     lineage: rows.map((row) => table.lineageStage[row]),
     firings_parent: rows.map((row) => table.firingsParent[row]),
     firings_child: rows.map((row) => table.firingsChild[row]),
     measures: Object.fromEntries(
-      measureNames.map((name) => [name, rows.map((row) => rounded(table.measures[name][row]))]),
+      measureNames
+        .filter((name) => rows.some((row) => !Number.isNaN(table.measures[name][row])))
+        .map((name) => [name, rows.map((row) => rounded(table.measures[name][row]))]),
     ),
     thresholds: thresholds
       ? {
@@ -241,6 +250,7 @@ function packUncompared(features: FeatureTable, stage: number): PackedTable {
     verdict: rows.map(() => -1),
     detail: [],
     match: rows.map(() => -1),
+    others: {},
     lineage: [],
     firings_parent: [],
     firings_child: [],

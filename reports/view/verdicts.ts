@@ -20,14 +20,14 @@ export const verdictWords: readonly VerdictWords[] = [
     label: "Died",
     colour: "died",
     meaning:
-      "no child latent correlates with it, and no probe reads it from the child above the random-weights null",
+      "no latent of the carried SAE does its work, no two to four share it, too few fresh SAEs of the child have it, and no probe reads it from the child above the random-weights null",
   },
   {
     key: "lost_by_sae",
     label: "Lost by the SAE",
     colour: "lost",
     meaning:
-      "no child latent has it, but a probe still reads it from the child: it is in the model",
+      "no latent of the carried SAE has it, but fresh SAEs of the child or a probe find it: it is in the model",
   },
   {
     key: "drifted_meaning",
@@ -45,19 +45,22 @@ export const verdictWords: readonly VerdictWords[] = [
     key: "split",
     label: "Split",
     colour: "split",
-    meaning: "up to four children, each mostly inside it, cover it together",
+    meaning:
+      "two to four child latents share its firings out: each fires mostly inside it, and together they add up to it better than any single one",
   },
   {
     key: "absorbed",
     label: "Absorbed",
     colour: "split",
-    meaning: "children that cover it took over part of its tokens",
+    meaning:
+      "its heir went on in its direction, but child latents of other directions took over part of its firings",
   },
   {
     key: "merged",
     label: "Merged",
     colour: "split",
-    meaning: "one child does the work of several parents",
+    meaning:
+      "one child latent does the work of several parent latents, none of which has an heir of its own",
   },
   {
     key: "uncertain",

@@ -107,7 +107,12 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       ),
       firings: Int32Array.from({ length: firings.nLatents }, (_, j) => firingCount(firings, j)),
       parts: searchedRoles.has(arm.role)
-        ? partMatches(parts, matches, { codes: arm.codes, firings }, cosines(input.parent, arm))
+        ? partMatches(
+            parts,
+            matches,
+            { codes: arm.codes, firings },
+            arm === carriedInput ? cosines(mapped, decoder) : armCosines(input.parent, arm),
+          )
         : null,
     });
   }
@@ -262,11 +267,15 @@ function partsContext(
 }
 
 /** Cosines of mapped parent directions with those of an arm; null where no map leads there. */
-function cosines(parent: Dictionary, arm: ArmInput): ((i: number, j: number) => number) | null {
-  const mapped = mappedDecoder(parent, arm);
-  if (mapped === null) return null;
-  const decoder = directions(arm.W_dec, arm.d_in);
-  return (i, j) => rowCosine(mapped, i, decoder, j);
+function cosines(
+  mapped: Directions | null,
+  decoder: Directions,
+): ((i: number, j: number) => number) | null {
+  return mapped && ((i, j) => rowCosine(mapped, i, decoder, j));
+}
+
+function armCosines(parent: Dictionary, arm: ArmInput): ReturnType<typeof cosines> {
+  return cosines(mappedDecoder(parent, arm), directions(arm.W_dec, arm.d_in));
 }
 
 function whitenedPair(pair: FramedPair, covariance: Float64Array, shrinkage: number): FramedPair {

@@ -80,9 +80,6 @@ export interface ArmVerdicts {
   readonly keptIfFound: Uint8Array; // [nGroups]
   /** 1 where the group's verdict is not unknown. */
   readonly known: Uint8Array; // [nGroups]
-  /** The parent's decoder in this arm's frame, and the arm's own; null without a frame. */
-  readonly mapped: Directions | null; // [nParent, D]
-  readonly decoder: Directions; // [nChild, D]
 }
 
 /** Applies the rule to every group. */
@@ -155,8 +152,6 @@ export function armVerdicts(
     persistsIfFound,
     keptIfFound,
     known,
-    mapped,
-    decoder,
   };
 }
 

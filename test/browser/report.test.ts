@@ -123,6 +123,22 @@ test("verdicts, density and sorting narrow and order the table", async () => {
   });
 });
 
+test("a split latent opens to all its pieces, and says what they come to", async () => {
+  await withPage(async (page) => {
+    await page.click('[data-facet="split"]');
+    await page.locator("#rows tr.latent").first().click();
+    const detail = page.locator("tr.detail");
+    const panes = await detail.locator("h4").allTextContents();
+    expect(panes.length).toBeGreaterThan(2);
+    panes.slice(1).forEach((pane, at) => {
+      expect(pane).toContain(`piece ${at + 1} of ${panes.length - 1}`);
+    });
+    expect(await detail.locator("dl.why").textContent()).toContain(
+      "together R² 0.86, 0.34 above the best single latent",
+    );
+  });
+});
+
 test("a row opens to parent and child side by side, with its evidence and a link", async () => {
   await withPage(async (page) => {
     await page.locator("#rows tr.latent").nth(2).click();

@@ -26,6 +26,7 @@ export function table(
     verdict: rows.map(([, , verdict]) => verdict),
     detail: rows.map(() => ""),
     match: Int32Array.from(rows, ([, , , match]) => match),
+    matches: rows.map(([, , , match]) => (match < 0 ? [] : [match])),
     lineageStage: rows.map(() => "00-base"),
     firingsParent: Int32Array.from(rows, (_, i) => 100 + i),
     firingsChild: Int32Array.from(rows, (_, i) => 200 + i),

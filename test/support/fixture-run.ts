@@ -141,6 +141,9 @@ const verdictShares: readonly (readonly (readonly [string, number])[])[] = [
     ["carried_only", 0.48],
     ["drifted_direction", 0.52],
     ["drifted_meaning", 0.56],
+    ["split", 0.6],
+    ["absorbed", 0.615],
+    ["merged", 0.64],
     ["uncertain", 0.79],
     ["lost_by_sae", 0.85],
     ["died", 1],
@@ -150,6 +153,9 @@ const verdictShares: readonly (readonly (readonly [string, number])[])[] = [
     ["carried_only", 0.66],
     ["drifted_direction", 0.69],
     ["drifted_meaning", 0.72],
+    ["split", 0.74],
+    ["absorbed", 0.75],
+    ["merged", 0.77],
     ["uncertain", 0.87],
     ["lost_by_sae", 0.91],
     ["died", 1],
@@ -169,7 +175,14 @@ function drawFates(
     const at = rng.next();
     return verdictShares[stage].find(([, upTo]) => at < upTo)?.[0] ?? "died";
   });
-  const kept = new Set(["persisted", "carried_only", "drifted_direction"]);
+  const kept = new Set([
+    "persisted",
+    "carried_only",
+    "drifted_direction",
+    "split",
+    "absorbed",
+    "merged",
+  ]);
   const child = fresh.map((other, j) => {
     if (j >= parent.length) return other;
     if (verdicts[j] === "unknown") return parent[j];
@@ -193,6 +206,9 @@ const figures: Readonly<Record<string, readonly [number, number, number, number,
   persisted: [0.9, 0.93, 0.9, 0.8, 0.6],
   carried_only: [0.82, 0.9, 0.84, 0.2, 0.3],
   drifted_direction: [0.78, 0.5, 0.8, 0.4, 0.4],
+  split: [0.62, 0.6, 0.75, 0.1, 0.5],
+  absorbed: [0.68, 0.9, 0.62, 0.2, 0.5],
+  merged: [0.66, 0.64, 0.6, 0.1, 0.5],
   drifted_meaning: [0.38, 0.84, 0.45, 0.3, 0.3],
   uncertain: [0.66, 0.72, 0.55, 0.3, 0.3],
   lost_by_sae: [0.3, 0.5, 0.3, 0.1, 0.5],
@@ -202,6 +218,8 @@ const figures: Readonly<Record<string, readonly [number, number, number, number,
   uncovered: [0.28, 0.2, 0.2, 0.6, 0.4],
   related: [0.6, 0.3, 0.5, 0.4, 0.4],
 };
+
+const inPieces = new Set(["split", "absorbed"]);
 
 function writePersistence(
   dir: string,
@@ -261,7 +279,15 @@ function writePersistence(
       type: utf8,
       values: rows.map(({ corr, match }) => `r ${corr.toFixed(2)} to ${match}`),
     },
-    { name: "matches", type: list(int32), values: rows.map(({ match }) => [match]) },
+    {
+      name: "matches",
+      type: list(int32),
+      values: rows.map(({ side, verdict, match, latent }) =>
+        side === "parent" && inPieces.has(verdict)
+          ? [match, ...[1, 2].slice(latent % 2).map((k) => (match + 7 * k) % fates.child.length)]
+          : [match],
+      ),
+    },
     {
       name: "lineage_stage",
       type: utf8,
@@ -281,6 +307,20 @@ function writePersistence(
     float("q", () => 0.0004),
     float("fresh_rate", ({ fresh }) => fresh),
     float("probe_r2", ({ probe }) => probe),
+    float("beta", ({ side, cos, corr }) => (side === "parent" ? cos * corr * 1.2 : Number.NaN)),
+    ...Object.entries({
+      set_r2: 0.86,
+      set_gain: 0.34,
+      set_coverage: 0.93,
+      null_gain_p99: 0,
+      set_q: 0.004,
+      set_fresh_rate: 1,
+      set_seed_rate: 0,
+    }).map(([name, value]) =>
+      float(name, ({ side, verdict }) =>
+        side === "parent" && (inPieces.has(verdict) || verdict === "merged") ? value : Number.NaN,
+      ),
+    ),
   ]);
   const parents = rows.filter(({ side }) => side === "parent");
   const eligible = parents.filter(({ verdict }) => verdict !== "unknown");
@@ -289,6 +329,9 @@ function writePersistence(
       "unknown",
       "persisted",
       "carried_only",
+      "split",
+      "absorbed",
+      "merged",
       "drifted_direction",
       "drifted_meaning",
       "uncertain",
@@ -350,12 +393,13 @@ function writePersistence(
       cosine: { floor: 0.7, null_p99: 0.312, used: 0.7 },
       correlation: { floor: 0.5, null_p99: 0.09, used: 0.5 },
       containment: 0.7,
+      gain: {
+        split: { floor: 0.1, null_p99: 0, used: 0.1 },
+        merged: { floor: 0.1, null_p99: 0, used: 0.1 },
+      },
     },
     counts: {
       ...counts,
-      split: null,
-      absorbed: null,
-      merged: null,
       born: born("born"),
       uncovered: born("uncovered"),
     },
