@@ -134,7 +134,7 @@ function bestCorrelation(parent: Firings, i: number, child: Firings, sums: Float
 }
 
 /** Eligible latents by floor(log2(firings)), rare first; small bins are joined. */
-function frequencyBins(parent: Firings, eligible: Uint8Array, least: number): number[][] {
+export function frequencyBins(parent: Firings, eligible: Uint8Array, least: number): number[][] {
   const byOctave = new Map<number, number[]>();
   for (let i = 0; i < parent.nLatents; i++) {
     if (eligible[i] === 0 || parent.norm[i] === 0) continue;
