@@ -5,6 +5,7 @@
  */
 import { z } from "zod";
 import type { FiveQuestions, GateResult, GrowthReport } from "../circuits/index.ts";
+import type { CrosscoderDocument } from "../sae/index.ts";
 import type { ComparedDocument } from "./commands/compare.ts";
 import type { HistoryDocument } from "./run/tasks/histories.ts";
 
@@ -199,6 +200,46 @@ const threshold = z.strictObject({ floor: z.number(), null_p99: measured, used: 
 const cell = z.strictObject({ function: measured, match: measured, ci: interval });
 const curve = z.array(z.strictObject({ tokens: count, fvu: z.number() }));
 
+const classCounts = {
+  unknown: count.describe("fire too rarely to tell"),
+  shared: count,
+  parent_only: count,
+  child_only: count,
+};
+const crosscoderFigures = {
+  architecture: text,
+  d_sae: count,
+  l0: z.number(),
+  fvu_parent: z.number(),
+  fvu_child: z.number(),
+  latents: z.strictObject(classCounts).describe("after latent scaling"),
+  by_norm: z.strictObject(classCounts).describe("by decoder norms alone"),
+  unmasked: z
+    .strictObject({ shrinkage: count, decoupling: count })
+    .describe("one model's by norms, shared by latent scaling, by artefact"),
+  thresholds: z.strictObject({
+    norm_ratio: threshold,
+    nu_error: threshold,
+    nu_reconstruction: threshold,
+  }),
+};
+const crosscoder: z.ZodType<CrosscoderDocument> = z.strictObject({
+  ...crosscoderFigures,
+  verdicts: z
+    .array(
+      z.strictObject({
+        verdict: text,
+        ...classCounts,
+        none: count.describe("the crosscoder has no latent of their function"),
+      }),
+    )
+    .describe("the parent's latents, by verdict and by what the crosscoder says of them"),
+  persisted_shared: measured.describe("of the persisted that the crosscoder has, those shared"),
+  died_parent_only: measured.describe("of the died that the crosscoder has, the parent's alone"),
+  kappa: measured.describe("Cohen's, of persisted or died with shared or parent-only"),
+  reinit: z.strictObject(crosscoderFigures).nullable().describe("against random weights"),
+});
+
 const compared = z
   .strictObject({
     a: text,
@@ -305,6 +346,7 @@ const compare: z.ZodType<Comparison> = z.strictObject({
   }),
   curves: z.strictObject({ carried: curve, fresh: z.array(curve) }).optional(),
   warnings: z.array(text),
+  crosscoder: crosscoder.nullable().optional().describe("without the control: null"),
   compared: compared.optional(),
 });
 

@@ -17,6 +17,47 @@ export {
 } from "./architectures.ts";
 export { type CarriedSae, carrySae } from "./carry.ts";
 export { type CarryCheck, type CarryCheckOptions, checkCarry } from "./carry-check.ts";
+export {
+  type Artefact,
+  type CrosscoderClass,
+  type CrosscoderClasses,
+  type CrosscoderClassOptions,
+  crosscoderClassDefaults,
+  crosscoderClasses,
+} from "./crosscoder/classes.ts";
+export {
+  type Crosscoder,
+  type CrosscoderArchitecture,
+  type CrosscoderSide,
+  joinRows,
+  sideRows,
+} from "./crosscoder/crosscoder.ts";
+export { crosscoderKind, loadCrosscoder, saveCrosscoder } from "./crosscoder/crosscoder-folder.ts";
+export {
+  type CrosscoderDocument,
+  crosscoderColumns,
+  crosscoderDocument,
+  type JudgedCrosscoder,
+} from "./crosscoder/document.ts";
+export { latentScaling, type ScalingSums } from "./crosscoder/latent-scaling.ts";
+export {
+  type CrosscoderFrame,
+  type CrosscoderMeasures,
+  measureCrosscoder,
+  type PairBlock,
+} from "./crosscoder/measure-crosscoder.ts";
+export { pairedSequences, sideScales } from "./crosscoder/paired-sequences.ts";
+export {
+  type CrosscoderConfig,
+  type CrosscoderOptions,
+  type CrosscoderTrainer,
+  createCrosscoderTrainer,
+} from "./crosscoder/train-crosscoder.ts";
+export {
+  type CrosscoderWitness,
+  crosscoderWitness,
+  type WitnessClass,
+} from "./crosscoder/witness.ts";
 export { decode } from "./decode.ts";
 export { type DumpSequenceOptions, type DumpSequences, dumpSequences } from "./dump-sequences.ts";
 export { encode, encodeAsync, preActivations } from "./encode.ts";

@@ -157,11 +157,18 @@ const everyArm: readonly Arm[] = [
   "no-expand",
 ];
 
+/** `controls.crosscoder`: the one with the fewest artefacts (Minder et al. 2025). */
+const crosscoderDefault = "batchtopk";
+
 /** What `controls.preset` stands for. */
 export const presets: Readonly<Record<ControlsPlan["preset"], Omit<ControlsPlan, "preset">>> = {
-  quick: { fresh_seeds: 1, arms: ["frozen", "fresh", "reinit"] },
-  standard: { fresh_seeds: 2, arms: everyArm },
-  full: { fresh_seeds: 4, arms: everyArm },
+  quick: { fresh_seeds: 1, arms: ["frozen", "fresh", "reinit"], crosscoder: crosscoderDefault },
+  standard: { fresh_seeds: 2, arms: [...everyArm, "crosscoder"], crosscoder: crosscoderDefault },
+  full: {
+    fresh_seeds: 4,
+    arms: [...everyArm, "crosscoder", "crosscoder-reinit"],
+    crosscoder: crosscoderDefault,
+  },
 };
 
 /** `controls.preset`. */

@@ -12,6 +12,7 @@ import {
   parameterShapes,
   trainingFlopsPerToken,
 } from "../../src/models/index.ts";
+import { crosscoderSizes } from "../run/crosscoder-sizes.ts";
 import { frozenEntries } from "../run/frozen.ts";
 import { taskGraph } from "../run/graph.ts";
 import { realArm, stageName } from "../run/layout.ts";
@@ -30,9 +31,9 @@ export interface StageEstimate {
   readonly params: number;
   /** Tokens that language models train on, over all arms. */
   readonly lm_tokens: number;
-  /** Tokens that SAEs train on, over all arms. */
+  /** Tokens that SAEs and crosscoders train on, over all arms. */
   readonly sae_tokens: number;
-  /** How many SAEs are trained. */
+  /** How many SAEs and crosscoders are trained. */
   readonly saes: number;
   readonly flops: number;
   /** AdamW's moments, kept beside the stage's model: 8 bytes a trained parameter; 0 where nothing is trained. */
@@ -132,6 +133,19 @@ function estimateStage(
         flops +=
           (2 * latents + 12 * activeLatents(sae)) * width * tokens +
           (perToken(of) / 3) * Math.max(...lengths);
+      }
+    } else if (spec.kind === "crosscoder") {
+      // one pass of each model, and a step as wide as both activations together
+      const pair = [configs[index - 1], config];
+      for (const sae of plan.saes) {
+        const { d_sae, k } = crosscoderSizes(plan, index, sae);
+        const widths = pair.map(
+          (of) => hookWidth(configs[0], sae.hook) * (dModel(of) / dModel(configs[0])),
+        );
+        saes += 1;
+        saeTokens += sae.tokens;
+        flops += (2 * d_sae + 12 * k) * (widths[0] + widths[1]) * sae.tokens;
+        flops += ((perToken(pair[0]) + perToken(pair[1])) / 3) * sae.tokens;
       }
     }
   }

@@ -339,10 +339,17 @@ const controls = z.strictObject({
         "scratch",
         "carried-scratch",
         "no-expand",
+        "crosscoder",
+        "crosscoder-reinit",
       ]),
     )
     .describe(
-      "control trajectories; scratch, carried-scratch and no-expand run at the last stage only",
+      "control trajectories; scratch, carried-scratch and no-expand run at the last stage only; crosscoder is one between parent and child, a witness beside the verdicts, crosscoder-reinit one between the parent and the reinit model",
+    ),
+  crosscoder: z
+    .enum(["batchtopk", "standard"])
+    .describe(
+      "how crosscoders select latents: BatchTopK, or `standard`: ReLU with an L1 penalty by both decoder norms, which is known to make shared features look like one model's (Minder et al. 2025)",
     ),
 });
 

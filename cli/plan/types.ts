@@ -2,7 +2,7 @@
 // Field names are the keys of plan.yaml. Paths in a resolved plan are absolute; the stored file has them relative to
 // the run folder, so that a run can be moved together with its inputs and goes on from any working directory.
 
-import type { SaeArchitecture, SaeTrainOptions } from "../../sae/index.ts";
+import type { CrosscoderArchitecture, SaeArchitecture, SaeTrainOptions } from "../../sae/index.ts";
 import type { DocumentFilter, LabelOrder } from "../../src/data/index.ts";
 import type { DepthMethodName, GrowthMethodName } from "../../src/expansion/index.ts";
 
@@ -193,13 +193,17 @@ export type Arm =
   | "reinit"
   | "scratch"
   | "carried-scratch"
-  | "no-expand";
+  | "no-expand"
+  | "crosscoder"
+  | "crosscoder-reinit";
 
 /** Which control arms are trained; the preset fills what is not given. */
 export interface ControlsPlan {
   readonly preset: "quick" | "standard" | "full";
   readonly fresh_seeds: number;
   readonly arms: readonly Arm[];
+  /** How the crosscoders among them select latents. */
+  readonly crosscoder: CrosscoderArchitecture;
 }
 
 /** How much held-out text the measurements use, and from where on they count. */

@@ -4,7 +4,9 @@
  */
 import type { Arm, ResolvedPlan } from "../plan/types.ts";
 import { realArm, stageCount, stageName } from "./layout.ts";
-import type { SaeJobSpec, Task } from "./task.ts";
+import type { CrosscoderArm, SaeJobSpec, Task } from "./task.ts";
+
+const crosscoderArms: readonly CrosscoderArm[] = ["crosscoder", "crosscoder-reinit"];
 
 /** The whole graph of a plan, in an order that respects its arrows. `only: "train"` keeps the base stage. */
 export function taskGraph(plan: ResolvedPlan, only?: "train"): Task[] {
@@ -167,6 +169,19 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
       [{ arm: "reinit", start: "carried", seed: 0 }],
     );
   }
+  const witnesses = hasSaes(plan)
+    ? crosscoderArms
+        .filter((arm) => has(plan, arm))
+        .map((arm) =>
+          add({
+            id: at(arm),
+            title: arm === "crosscoder" ? "crosscoder" : "crosscoder, random weights",
+            needs: [before("sae"), arm === "crosscoder" ? grownModel : at("expand")],
+            cost: crosscoderCost(plan, stage),
+            spec: { kind: "crosscoder", stage, arm },
+          }),
+        )
+    : [];
   if (isLast && (has(plan, "scratch") || has(plan, "carried-scratch"))) {
     const total = plan.model.train.tokens + plan.stages.reduce((sum, s) => sum + s.train.tokens, 0);
     trained.push(
@@ -219,11 +234,16 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
     });
   }
   const ceiling = ceilingTasks(plan, stage - 1).map(({ id }) => id);
-  return [...tasks, ...measuringTasks(plan, stage, [...trained, ...ceiling])];
+  return [...tasks, ...measuringTasks(plan, stage, [...trained, ...ceiling], witnesses)];
 }
 
 /** Evaluation, comparison and circuits of a stage, once the SAEs and models that it is evaluated through are trained. */
-function measuringTasks(plan: ResolvedPlan, stage: number, trained: readonly string[]): Task[] {
+function measuringTasks(
+  plan: ResolvedPlan,
+  stage: number,
+  trained: readonly string[],
+  witnesses: readonly string[] = [],
+): Task[] {
   const at = (what: string): string => `${stageName(plan, stage)}/${what}`;
   const before = stage === 0 ? [] : [`${stageName(plan, stage - 1)}/circuits`];
   const tasks: Task[] = [
@@ -251,7 +271,7 @@ function measuringTasks(plan: ResolvedPlan, stage: number, trained: readonly str
       id: at("compare"),
       stage,
       title: "persistence",
-      needs: [at("evaluate"), parent],
+      needs: [at("evaluate"), parent, ...witnesses],
       cost: 1.5e11,
       spec: { kind: "compare", stage },
     });
@@ -296,6 +316,20 @@ function saeCost(plan: ResolvedPlan, stage: number, jobs: number): number {
   let cost = 0;
   for (const sae of plan.saes) {
     cost += sae.tokens * (jobs * 8 * d_model * sae.d_sae + 24 * layers * d_model ** 2);
+  }
+  return cost;
+}
+
+/** Training operations of a stage's crosscoders, which read two models. */
+function crosscoderCost(plan: ResolvedPlan, stage: number): number {
+  const [parent, child] = [approximateSize(plan, stage - 1), approximateSize(plan, stage)];
+  const passes = [parent, child].reduce(
+    (sum, { d_model, layers }) => sum + layers * d_model ** 2,
+    0,
+  );
+  let cost = 0;
+  for (const { tokens, d_sae } of plan.saes) {
+    cost += tokens * (8 * (parent.d_model + child.d_model) * d_sae + 24 * passes);
   }
   return cost;
 }

@@ -26,6 +26,8 @@ export async function runTask(
       return (await import("./tasks/expand.ts")).expandTask(context, spec.stage);
     case "sae":
       return (await import("./tasks/sae.ts")).saeTask(context, spec.stage, spec.model, spec.jobs);
+    case "crosscoder":
+      return (await import("./tasks/crosscoder.ts")).crosscoderTask(context, spec.stage, spec.arm);
     case "evaluate":
       return (await import("./tasks/evaluate.ts")).evaluateTask(context, spec.stage);
     case "compare":

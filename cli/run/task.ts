@@ -13,6 +13,9 @@ export interface SaeJobSpec {
   readonly seed: number;
 }
 
+/** A crosscoder between a stage's parent and its child, or a model of the child's shape with random weights. */
+export type CrosscoderArm = "crosscoder" | "crosscoder-reinit";
+
 /** Which model's activations a task reads: an arm's model at a stage. */
 export interface ModelRef {
   readonly stage: number;
@@ -30,6 +33,7 @@ export type TaskSpec =
       readonly model: ModelRef;
       readonly jobs: readonly SaeJobSpec[];
     }
+  | { readonly kind: "crosscoder"; readonly stage: number; readonly arm: CrosscoderArm }
   | { readonly kind: "evaluate"; readonly stage: number }
   | { readonly kind: "compare"; readonly stage: number }
   | { readonly kind: "circuits"; readonly stage: number }

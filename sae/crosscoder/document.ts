@@ -23,8 +23,8 @@ export interface WitnessCounts extends ClassCounts {
   readonly none: number;
 }
 
-/** `crosscoder` of persistence.json. */
-export interface CrosscoderDocument {
+/** What a crosscoder is on held-out tokens. */
+export interface CrosscoderFigures {
   readonly architecture: string;
   readonly d_sae: number;
   readonly l0: number;
@@ -40,6 +40,10 @@ export interface CrosscoderDocument {
     readonly nu_error: ThresholdDocument;
     readonly nu_reconstruction: ThresholdDocument;
   };
+}
+
+/** `crosscoder` of persistence.json. */
+export interface CrosscoderDocument extends CrosscoderFigures {
   /** The parent's latents. */
   readonly verdicts: readonly WitnessCounts[];
   /** Of the persisted and of the died latents whose function the crosscoder has: the share that it calls shared, and the parent's alone. */
@@ -47,15 +51,23 @@ export interface CrosscoderDocument {
   readonly died_parent_only: number | null;
   /** Cohen's kappa of persisted or died with shared or parent-only; null where either side says one thing alone. */
   readonly kappa: number | null;
+  /** The same between the parent and the child's shape with random weights: how much is shared by what any model has. */
+  readonly reinit: CrosscoderFigures | null;
+}
+
+/** A crosscoder with what was measured on it. */
+export interface JudgedCrosscoder {
+  readonly crosscoder: Crosscoder;
+  readonly measures: CrosscoderMeasures;
+  readonly sorted: CrosscoderClasses;
 }
 
 /** Sums up. `verdicts` are those on the parent's latents. */
 export function crosscoderDocument(
-  { sae }: Crosscoder,
-  measures: CrosscoderMeasures,
-  { classes, byNorm, artefact, thresholds }: CrosscoderClasses,
+  judged: JudgedCrosscoder,
   verdicts: readonly string[],
   witness: CrosscoderWitness,
+  reinit: JudgedCrosscoder | null,
 ): CrosscoderDocument {
   const table = [...new Set(verdicts)].sort().map((verdict): WitnessCounts => {
     const said = witness.classes.filter((_, i) => verdicts[i] === verdict);
@@ -65,8 +77,24 @@ export function crosscoderDocument(
     table.find((row) => row.verdict === verdict);
   const [persisted, died] = [of("persisted"), of("died")];
   return {
-    architecture: sae.cfg.architecture,
-    d_sae: sae.cfg.d_sae,
+    ...figuresOf(judged),
+    verdicts: table,
+    persisted_shared: shareOf(persisted, "shared"),
+    died_parent_only: shareOf(died, "parent_only"),
+    kappa: kappa(
+      [persisted?.shared ?? 0, persisted?.parent_only ?? 0],
+      [died?.shared ?? 0, died?.parent_only ?? 0],
+    ),
+    reinit: reinit && figuresOf(reinit),
+  };
+}
+
+function figuresOf({ crosscoder, measures, sorted }: JudgedCrosscoder): CrosscoderFigures {
+  const { architecture, d_sae } = crosscoder.sae.cfg;
+  const { classes, byNorm, artefact, thresholds } = sorted;
+  return {
+    architecture,
+    d_sae,
     l0: measures.l0,
     fvu_parent: measures.fvuParent,
     fvu_child: measures.fvuChild,
@@ -81,13 +109,6 @@ export function crosscoderDocument(
       nu_error: thresholds.nuError,
       nu_reconstruction: thresholds.nuReconstruction,
     },
-    verdicts: table,
-    persisted_shared: shareOf(persisted, "shared"),
-    died_parent_only: shareOf(died, "parent_only"),
-    kappa: kappa(
-      [persisted?.shared ?? 0, persisted?.parent_only ?? 0],
-      [died?.shared ?? 0, died?.parent_only ?? 0],
-    ),
   };
 }
 

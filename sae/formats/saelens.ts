@@ -81,6 +81,7 @@ export function loadSae(dir: string): Sae {
     cfgPath,
     "Only SAELens 6 files of standard, gated, topk and jumprelu SAEs are read here; import converts others.",
   );
+  const stored = fields.oneOf("architecture", ["standard", "gated", "topk", "jumprelu"]);
   const metadata = fields.object("metadata");
   if (!atLeast(metadata.optionalString("sae_lens_version"), 6)) {
     metadata.fail("sae_lens_version", "6.0.0 or later", metadata.value("sae_lens_version"));
@@ -89,7 +90,6 @@ export function loadSae(dir: string): Sae {
   if (ours && ours.number("format_version") !== formatVersion) {
     ours.fail("format_version", String(formatVersion), ours.value("format_version"));
   }
-  const stored = fields.oneOf("architecture", ["standard", "gated", "topk", "jumprelu"]);
   const architecture = trainedAs(stored, metadata, ours);
   fields.oneOf("normalize_activations", ["none"]);
   fields.oneOf("reshape_activations", ["none"]);

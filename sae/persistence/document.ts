@@ -1,6 +1,7 @@
 // The contract of persistence.json (`compare` prints the same): shares are fractions, intervals
 // [low, high] at 95%, and null means that it was not measured or could not be reported.
 
+import type { CrosscoderDocument } from "../crosscoder/document.ts";
 import type { CellName, Estimate } from "./estimands.ts";
 import type { ArmRole } from "./input.ts";
 import type { CurvePoint } from "./tokens-ratio.ts";
@@ -124,4 +125,6 @@ export interface PersistenceDocument {
     readonly fresh: readonly (readonly CurvePoint[])[];
   };
   readonly warnings: readonly string[];
+  /** A crosscoder between parent and child, an independent witness; absent or null without one. */
+  readonly crosscoder?: CrosscoderDocument | null;
 }

@@ -37,6 +37,7 @@ import {
   stageName,
 } from "../layout.ts";
 import { type MetricsLine, metricsPart, type TaskContext } from "../task-context.ts";
+import { crosscoderEvidence } from "./crosscoder-evidence.ts";
 import type { StageEvaluation } from "./evaluate.ts";
 import { firstTokensExcluded, heldOutCodes, heldOutRows, heldOutSubset } from "./held-out.ts";
 
@@ -49,11 +50,15 @@ export async function compareTask(context: TaskContext, stage: number): Promise<
   for (const [index, { name }] of plan.saes.entries()) {
     const done = (fraction: number): void =>
       context.progress((index + fraction) / plan.saes.length);
-    const { document, rows } = await comparePersistence(
-      await persistenceInput(context, stage, name, done),
-    );
+    const input = await persistenceInput(context, stage, name, done);
+    const compared = await comparePersistence(input);
+    const map = readMap(context.path(expansionDir(plan, stage)));
+    const set = comparedTokens(context);
+    const witness = await crosscoderEvidence(context, stage, name, map, set, input, compared);
+    const document = { ...compared.document, crosscoder: witness?.document ?? null };
     const table = `${dir}/persistence/${name}.arrow`;
-    writeArrowTable(context.path(table), persistenceColumns(rows), {
+    const columns = [...persistenceColumns(compared.rows), ...(witness?.columns ?? [])];
+    writeArrowTable(context.path(table), columns, {
       "sae_carry.format": "sae-carry/persistence",
       "sae_carry.version": "1",
       "sae_carry.stage": stageName(plan, stage),
@@ -70,6 +75,12 @@ export async function compareTask(context: TaskContext, stage: number): Promise<
   return outputs;
 }
 
+/** The held-out tokens that arms are compared on. */
+function comparedTokens(context: TaskContext): TokenSet {
+  const all = readTokenSet(context.path(dataDir, "held-out.safetensors"));
+  return heldOutSubset(all, context.plan.eval.tokens);
+}
+
 async function persistenceInput(
   context: TaskContext,
   stage: number,
@@ -77,10 +88,7 @@ async function persistenceInput(
   progress: (fraction: number) => void,
 ): Promise<PersistenceInput> {
   const { plan } = context;
-  const set = heldOutSubset(
-    readTokenSet(context.path(dataDir, "held-out.safetensors")),
-    plan.eval.tokens,
-  );
+  const set = comparedTokens(context);
   const evaluation = readJson(context.path(stageDir(plan, stage), "eval.json")) as StageEvaluation;
   const map = readMap(context.path(expansionDir(plan, stage)));
   const parentDir = context.path(saeDir(plan, stage - 1, name));

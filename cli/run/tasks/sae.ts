@@ -20,19 +20,13 @@ import {
   writeLineage,
 } from "../../../sae/index.ts";
 import { readTokenSet } from "../../../src/data/index.ts";
-import {
-  type HostModel,
-  initModel,
-  loadModel,
-  placeModel,
-  saveModel,
-} from "../../../src/models/index.ts";
+import { type HostModel, loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
 import type { SaePlan } from "../../plan/types.ts";
 import { carriedDir, modelDir, saeDir, stageName, trainingDataDir } from "../layout.ts";
 import type { ModelRef, SaeJobSpec } from "../task.ts";
 import type { TaskContext } from "../task-context.ts";
 import { firstTokensExcluded } from "./held-out.ts";
-import { stageConfigs } from "./language-model.ts";
+import { reinitModel } from "./reinit-model.ts";
 import { saeStreams, type TrainedArm, trainSideBySide } from "./train-side-by-side.ts";
 
 /** An arm ready to train. */
@@ -183,8 +177,7 @@ function referencedModel(
 ): { host: HostModel; outputs: string[] } {
   const dir = modelDir(context.plan, ref.stage, ref.arm);
   if (ref.arm !== "reinit") return { host: loadModel(context.path(dir)), outputs: [] };
-  const config = stageConfigs(context)[ref.stage];
-  const host = initModel(config, context.rng(`reinit ${ref.stage}`));
+  const host = reinitModel(context, ref.stage);
   saveModel(context.path(dir), host);
   return { host, outputs: [`${dir}/config.json`, `${dir}/model.safetensors`] };
 }

@@ -19,7 +19,7 @@ import type { SaePlan } from "../../plan/types.ts";
 import type { SavedState, TaskContext } from "../task-context.ts";
 
 /** Points of an SAE's training curve. */
-const curvePoints = 60;
+export const curvePoints = 60;
 
 /** One SAE to train. */
 export interface TrainedArm {

@@ -36,8 +36,8 @@ describe("estimateRun", () => {
     // base: its own SAE and two fresh ones on the parent
     expect(base).toMatchObject({ lm_tokens: 1000, sae_tokens: 3 * 500, saes: 3 });
     // carried, reinit, same-model, no-expand, carried-scratch continue; fresh and scratch have 2 seeds
-    expect(wider.sae_tokens).toBe(5 * 200 + 4 * 500);
-    expect(wider.saes).toBe(9);
+    expect(wider.sae_tokens).toBe(5 * 200 + 5 * 500);
+    expect(wider.saes).toBe(10);
     // grown 400, from scratch 1400, unexpanded 400
     expect(wider.lm_tokens).toBe(2200);
   });

@@ -150,12 +150,15 @@ describe("resolvePlan", () => {
       preset: "quick",
       fresh_seeds: 1,
       arms: ["frozen", "fresh", "reinit"],
+      crosscoder: "batchtopk",
     });
     expect(resolve({ controls: { preset: "full", arms: ["fresh"] } }).controls).toEqual({
       preset: "full",
       fresh_seeds: 4,
       arms: ["fresh"],
+      crosscoder: "batchtopk",
     });
+    expect(resolve({ controls: { crosscoder: "standard" } }).controls.crosscoder).toBe("standard");
   });
 
   test("a path alone makes a text corpus, read from the plan's folder", () => {

@@ -20,7 +20,7 @@ const gated = { ...wider, gates: [{ kind: "held_out_loss" as const, max: 5 }] };
 const saes = [{ name: "resid" }, { name: "mlp", hook: "blocks.0.hook_mlp_out" }];
 
 const resolve = (input: PlanInput): ResolvedPlan => resolvePlan(input, "/", "plan.yaml");
-const everyArm = resolve({}).controls.arms;
+const everyArm = resolve({ controls: { preset: "full" } }).controls.arms;
 
 function find(tasks: readonly Task[], id: string): Task {
   const task = tasks.find((candidate) => candidate.id === id);
@@ -60,6 +60,8 @@ function writes(plan: ResolvedPlan, { spec }: Task): string[] {
         ...(spec.model.arm === "reinit" ? [modelDir(plan, spec.stage, "reinit")] : []),
         ...names.flatMap((name) => spec.jobs.map(({ arm }) => saeDir(plan, spec.stage, name, arm))),
       ];
+    case "crosscoder":
+      return names.map((name) => saeDir(plan, spec.stage, name, spec.arm));
     default:
       return [];
   }
@@ -88,9 +90,18 @@ function reads(plan: ResolvedPlan, { spec }: Task): string[] {
           return spec.stage === 0 ? [] : names.map((name) => carriedDir(plan, spec.stage, name));
         }),
       ];
+    case "crosscoder":
+      return [
+        dataFile(plan, spec.stage),
+        modelDir(plan, spec.stage - 1),
+        ...saesOf(spec.stage - 1),
+        ...names.map((name) => carriedDir(plan, spec.stage, name)),
+        ...(spec.arm === "crosscoder" ? [modelDir(plan, spec.stage)] : []),
+      ];
     case "evaluate":
     case "compare":
       return [
+        ...(spec.kind === "compare" ? crosscoders(plan, spec.stage) : []),
         ...controlModels(plan, spec.stage),
         ...(spec.stage === 0 ? [] : [modelDir(plan, spec.stage - 1), ...saesOf(spec.stage - 1)]),
         ...names.flatMap((name) =>
@@ -108,6 +119,12 @@ function reads(plan: ResolvedPlan, { spec }: Task): string[] {
     default:
       return [];
   }
+}
+
+/** The crosscoders that a stage is compared with. */
+function crosscoders(plan: ResolvedPlan, stage: number): string[] {
+  const arms = stage === 0 ? [] : plan.controls.arms.filter((arm) => arm.startsWith("crosscoder"));
+  return plan.saes.flatMap(({ name }) => arms.map((arm) => saeDir(plan, stage, name, arm)));
 }
 
 /** The token sets that a stage trains on. */
@@ -175,7 +192,9 @@ describe.each(plans)("%s", (_, plan) => {
     expect(new Set(written).size).toBe(written.length);
     const evaluated = new Set(
       Array.from({ length: stageCount(plan) }, (_, stage) => stage).flatMap((stage) =>
-        plan.saes.flatMap(({ name }) => stageArms(plan, stage, name).map(({ sae }) => sae)),
+        plan.saes
+          .flatMap(({ name }) => stageArms(plan, stage, name).map(({ sae }) => sae))
+          .concat(crosscoders(plan, stage)),
       ),
     );
     for (const path of written.filter((path) => path.includes("/sae/"))) {
@@ -225,7 +244,7 @@ test("arms of each expansion, and those of the last alone", () => {
     tasks
       .filter((task) => task.stage === stage && task.id !== "report")
       .map(({ id }) => id.slice(3));
-  const everywhere = ["expand", "lm", "sae", "sae-same-model", "sae-reinit"];
+  const everywhere = ["expand", "lm", "sae", "sae-same-model", "sae-reinit", "crosscoder"];
   const measured = ["evaluate", "circuits", "compare"];
   expect(ofStage(1)).toEqual([...everywhere, ...measured].map((what) => `wider/${what}`));
   expect(ofStage(2)).toEqual(

@@ -11,6 +11,7 @@ import { taskGraph } from "../../../cli/run/graph.ts";
 import { runTask } from "../../../cli/run/run-task.ts";
 import type { Task } from "../../../cli/run/task.ts";
 import { metricsPart } from "../../../cli/run/task-context.ts";
+import { type CrosscoderDocument, loadCrosscoder } from "../../../sae/index.ts";
 import { readTokenSet } from "../../../src/data/index.ts";
 import { useBackend } from "../../../src/engine/index.ts";
 import {
@@ -46,7 +47,7 @@ data: {path: my.txt, context: 16}
 tokenizer: {vocab_size: 280}
 model: {d_model: 8, layers: 1, heads: 2, train: {tokens: 2000, batch_tokens: 256}}
 saes: [{hook: blocks.0.hook_resid_post, d_sae: 16, k: 4, tokens: 2000, batch_tokens: 256}]
-controls: {preset: quick, arms: [frozen, fresh, fresh-parent, same-model, reinit]}
+controls: {preset: quick, arms: [frozen, fresh, fresh-parent, same-model, reinit, crosscoder, crosscoder-reinit]}
 eval: {tokens: 1000, min_firings: 5, bootstrap: 20}
 `,
   );
@@ -89,6 +90,32 @@ describe("a run that was begun with train and got an expansion later", () => {
     expect(nameOf("01-deeper", "sae")).toBe("01-deeper");
     expect(nameOf("01-deeper", "arms", "reinit", "sae")).toBe("01-deeper");
     expect(nameOf("01-deeper", "arms", "same-model", "sae")).toBe("00-base");
+  });
+
+  test("has a crosscoder's word beside every verdict", () => {
+    const { crosscoder } = readJson(stage("01-deeper", "persistence.json")) as {
+      crosscoder: CrosscoderDocument;
+    };
+    const { latents, by_norm, reinit, verdicts } = crosscoder;
+    const all = (counts: object): number =>
+      Object.values(counts).reduce((sum, n) => sum + (typeof n === "number" ? n : 0), 0);
+    expect([all(latents), all(by_norm), all(reinit?.latents ?? {})]).toEqual([20, 20, 20]);
+    expect(verdicts.reduce((sum, row) => sum + all(row), 0)).toBe(16);
+    const table = readArrow(stage("01-deeper", "persistence", "resid.arrow"));
+    const words = table.strings("crosscoder");
+    expect(words.length).toBe(16 + 20);
+    const shared = verdicts.reduce((sum, row) => sum + row.shared, 0);
+    expect(words.slice(0, 16).filter((word) => word === "shared").length).toBe(shared);
+    // where a latent is found its counterpart's figures are there
+    const [latent, nu] = [table.int32("crosscoder_latent", -1), table.float32("nu_error")];
+    words.forEach((word, row) => {
+      if (word === "shared")
+        expect([latent[row] >= 0, Number.isFinite(nu[row])]).toEqual([true, true]);
+    });
+    const { parent, child } = loadCrosscoder(
+      stage("01-deeper", "arms", "crosscoder", "sae", "resid"),
+    );
+    expect([parent.model_name, child.model_name]).toEqual(["00-base", "01-deeper"]);
   });
 
   test("says nothing of energy off the image, for growth in depth leaves nothing off it", () => {

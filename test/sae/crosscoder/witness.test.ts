@@ -47,16 +47,19 @@ test("the document counts verdicts by the crosscoder's word", () => {
   const verdicts = ["persisted", "persisted", "died", "persisted", "died", "unknown"];
   const classes = ["shared", "none", "parent-only", "child-only", "shared", "unknown"] as const;
   const document = crosscoderDocument(
-    crosscoder,
-    { l0: 2, fvuParent: 0.1, fvuChild: 0.2 } as never,
     {
-      classes: ["shared", "shared", "unknown", "child-only"],
-      byNorm: ["shared", "parent-only", "unknown", "child-only"],
-      artefact: [null, "decoupling", null, null],
-      thresholds: { normRatio: threshold, nuError: threshold, nuReconstruction: threshold },
+      crosscoder,
+      measures: { l0: 2, fvuParent: 0.1, fvuChild: 0.2 } as never,
+      sorted: {
+        classes: ["shared", "shared", "unknown", "child-only"],
+        byNorm: ["shared", "parent-only", "unknown", "child-only"],
+        artefact: [null, "decoupling", null, null],
+        thresholds: { normRatio: threshold, nuError: threshold, nuReconstruction: threshold },
+      },
     },
     verdicts,
     { latent: new Int32Array(6), correlation: new Float64Array(6), classes },
+    null,
   );
   expect(document.latents).toEqual({ unknown: 1, shared: 2, parent_only: 0, child_only: 1 });
   expect(document.by_norm).toEqual({ unknown: 1, shared: 1, parent_only: 1, child_only: 1 });
