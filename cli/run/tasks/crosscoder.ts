@@ -20,7 +20,7 @@ import type { CrosscoderArm } from "../task.ts";
 import type { TaskContext } from "../task-context.ts";
 import { firstTokensExcluded } from "./held-out.ts";
 import { reinitModel } from "./reinit-model.ts";
-import { curvePoints } from "./train-side-by-side.ts";
+import { curvePoints, trainingOptions } from "./train-side-by-side.ts";
 
 /** A stage's two models, placed; the caller disposes them. */
 export interface ModelPair {
@@ -111,12 +111,7 @@ function startTraining(
       batchSize: sae.batch_tokens,
       maxNormRatio: sae.max_norm_ratio,
       rng: context.rng(`${arm} ${stageName(plan, stage)} ${sae.name}`),
-      lr: sae.lr,
-      warmup: sae.warmup,
-      decay: sae.decay,
-      deadAfterTokens: sae.dead_after_tokens,
-      sparsityWarmup: sae.sparsity_warmup,
-      l1Coefficient: sae.l1_coefficient,
+      ...trainingOptions(sae),
       ...(state ? { state } : {}),
     },
   );

@@ -9,6 +9,7 @@ import {
   type Sae,
   type SaeJob,
   type SaeTrainer,
+  type SaeTrainOptions,
   type SequenceReader,
   type SharedActivations,
   sharedActivations,
@@ -106,32 +107,39 @@ async function createGroups(
       own.map(({ job }) => job),
       {
         steps,
-        lr: sae.lr,
-        warmup: sae.warmup,
-        decay: sae.decay,
-        beta1: sae.beta1,
-        beta2: sae.beta2,
-        normalize: sae.normalize_activations,
-        kAux: sae.k_aux,
-        deadAfterTokens: sae.dead_after_tokens,
-        resampleAt: sae.resample_at,
-        kWarmup: sae.k_warmup,
-        thresholdRate: sae.threshold_rate,
-        targetL0: sae.k,
-        sparsityWarmup: sae.sparsity_warmup,
-        l1Coefficient: sae.l1_coefficient,
-        l1Rate: sae.l1_rate,
-        l0Coefficient: sae.l0_coefficient,
-        sparsityMode: sae.sparsity_mode,
-        tanhScale: sae.tanh_scale,
-        bandwidth: sae.bandwidth,
-        initThreshold: sae.init_threshold,
+        ...trainingOptions(sae),
         ...(state ? { state } : {}),
       },
     );
     groups.push({ sae, steps, arms: own, trainer });
   }
   return groups;
+}
+
+/** What the plan says of how an SAE is trained. */
+export function trainingOptions(sae: SaePlan): Omit<SaeTrainOptions, "steps" | "partWidths"> {
+  return {
+    lr: sae.lr,
+    warmup: sae.warmup,
+    decay: sae.decay,
+    beta1: sae.beta1,
+    beta2: sae.beta2,
+    normalize: sae.normalize_activations,
+    kAux: sae.k_aux,
+    deadAfterTokens: sae.dead_after_tokens,
+    resampleAt: sae.resample_at,
+    kWarmup: sae.k_warmup,
+    thresholdRate: sae.threshold_rate,
+    targetL0: sae.k,
+    sparsityWarmup: sae.sparsity_warmup,
+    l1Coefficient: sae.l1_coefficient,
+    l1Rate: sae.l1_rate,
+    l0Coefficient: sae.l0_coefficient,
+    sparsityMode: sae.sparsity_mode,
+    tanhScale: sae.tanh_scale,
+    bandwidth: sae.bandwidth,
+    initThreshold: sae.init_threshold,
+  };
 }
 
 /** Prefix of a group's tensors in a saved state; names of SAEs hold no slash. */
