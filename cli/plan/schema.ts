@@ -3,6 +3,7 @@
  * keys are refused, and each description becomes a row of docs/plan.md.
  */
 import { z } from "zod";
+import { controls } from "./controls-schema.ts";
 import { depthMethodNames, widthMethodNames } from "./growth-methods.ts";
 import { modelTypes } from "./model-types.ts";
 import { saeArchitectureNames } from "./sae-architectures.ts";
@@ -325,34 +326,6 @@ const stage = z.strictObject({
     .describe("checks that stop the plan before the next expansion (exit code 3)"),
 });
 
-const controls = z.strictObject({
-  preset: z.enum(["quick", "standard", "full"]).describe("sets what follows where it is not given"),
-  fresh_seeds: count.describe("fresh SAEs trained in each cell"),
-  arms: z
-    .array(
-      z.enum([
-        "frozen",
-        "fresh",
-        "fresh-parent",
-        "same-model",
-        "reinit",
-        "scratch",
-        "carried-scratch",
-        "no-expand",
-        "crosscoder",
-        "crosscoder-reinit",
-      ]),
-    )
-    .describe(
-      "control trajectories; scratch, carried-scratch and no-expand run at the last stage only; crosscoder is one between parent and child, a witness beside the verdicts, crosscoder-reinit one between the parent and the reinit model",
-    ),
-  crosscoder: z
-    .enum(["batchtopk", "standard"])
-    .describe(
-      "how crosscoders select latents: BatchTopK, or `standard`: ReLU with an L1 penalty by both decoder norms, which is known to make shared features look like one model's (Minder et al. 2025)",
-    ),
-});
-
 const evaluation = z.strictObject({
   tokens: positive.describe("held-out tokens that measurements use"),
   min_firings: positive.describe("a latent that fires less often in the parent is `unknown`"),
@@ -399,7 +372,7 @@ export const planSchema: z.ZodType<PlanInput> = z.strictObject({
       "sparse autoencoders trained on the base model; [] = none: the growth alone is studied",
     ),
   stages: z.array(stage).optional().describe("expansions, in order"),
-  controls: controls.partial().optional().describe("what the carried SAEs are compared with"),
+  controls: controls.optional().describe("what the carried SAEs are compared with"),
   eval: evaluation.partial().optional().describe("measurements"),
   report: report.partial().optional().describe("the report"),
 });

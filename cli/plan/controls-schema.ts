@@ -1,0 +1,38 @@
+/** @file What a plan's `controls` may hold, as zod: part of `schema.ts`. */
+import { z } from "zod";
+import type { ControlsPlan } from "./types.ts";
+
+const count = z.int().min(0);
+
+/** `controls`; every key may be missing. */
+export const controls: z.ZodType<Partial<ControlsPlan>> = z
+  .strictObject({
+    preset: z
+      .enum(["quick", "standard", "full"])
+      .describe("sets what follows where it is not given"),
+    fresh_seeds: count.describe("fresh SAEs trained in each cell"),
+    arms: z
+      .array(
+        z.enum([
+          "frozen",
+          "fresh",
+          "fresh-parent",
+          "same-model",
+          "reinit",
+          "scratch",
+          "carried-scratch",
+          "no-expand",
+          "crosscoder",
+          "crosscoder-reinit",
+        ]),
+      )
+      .describe(
+        "control trajectories; scratch, carried-scratch and no-expand run at the last stage only; crosscoder is one between parent and child, a witness beside the verdicts, crosscoder-reinit one between the parent and the reinit model",
+      ),
+    crosscoder: z
+      .enum(["batchtopk", "standard"])
+      .describe(
+        "how crosscoders select latents: BatchTopK, or `standard`: ReLU with an L1 penalty by both decoder norms, which is known to make shared features look like one model's (Minder et al. 2025)",
+      ),
+  })
+  .partial();
