@@ -50,13 +50,16 @@ test("rows come worst first, children with an ancestor left to their parent's ro
 
 test("a latent in pieces names the others beside its first match; columns without a figure stay out", () => {
   const rows = table(firstRows, { set_gain: [Number.NaN, 0.3] });
-  const pieces = { ...rows, matches: rows.matches.map((own, i) => (i === 1 ? [1, 4, 2] : own)) };
+  const pieces = {
+    ...rows,
+    matches: rows.matches.map((own, i) => (i === 1 ? [...own, 4, 0] : own)),
+  };
   const { tables } = latentPayload(
     run([stage("00-base"), stage("01-wider", { verdicts: pieces, persistence: persistence() })]),
     1,
   );
-  expect(tables[0].others).toEqual({ 1: [4, 2] });
-  expect(tables[0].match[1]).toBe(1);
+  expect(tables[0].others).toEqual({ 1: [4, 0] });
+  expect(tables[0].match[1]).toBe(rows.match[1]);
   expect(tables[0].measures).toEqual({ set_gain: [null, 0.3, null, null, null] });
 });
 
