@@ -93,6 +93,15 @@ export function carrySae(
   };
 }
 
+/**
+ * The carried SAE at the earliest of the child's hooks that hold the parent's boundary, before the inserted blocks:
+ * null where there is no other. A transcoder writes elsewhere than it reads and stays where it is.
+ */
+export function carriedBefore({ sae, also }: CarriedSae): Sae | null {
+  if (also.length === 0 || sae.cfg.hook_name_out !== null) return null;
+  return { ...sae, cfg: { ...sae.cfg, hook_name: also[0] } };
+}
+
 function sideOf(map: ExpansionMap, hook: string, field: "d_in" | "d_out", d: number): Side {
   const entry = hookEntry(map, hook);
   if (entry === undefined) {

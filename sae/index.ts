@@ -15,7 +15,7 @@ export {
   architectures,
   type SaeArchitecture,
 } from "./architectures.ts";
-export { type CarriedSae, carrySae } from "./carry.ts";
+export { type CarriedSae, carriedBefore, carrySae } from "./carry.ts";
 export { type CarryCheck, type CarryCheckOptions, checkCarry } from "./carry-check.ts";
 export {
   type Artefact,

@@ -6,6 +6,9 @@ import type { ModelPlan, PlanInput, SaePlan } from "./types.ts";
 /** Refuses a key. */
 export type Fail = (key: string, expected: string, got: string, hint?: string) => never;
 
+/** What the name of an SAE's folder ends with where it is carried to the earlier boundary of an inserted block, and its arms' names. */
+export const earlierSuffix = ".pre";
+
 /** A name in the form in which two that share a folder are equal: some file systems don't tell cases apart. */
 export function folded(name: string): string {
   return name.toLowerCase();
@@ -26,6 +29,10 @@ export function resolveSaes(
     const at = (key: keyof SaePlan): string => `saes[${i}].${key}`;
     if (saes.findIndex((other) => folded(other.name) === folded(sae.name)) !== i) {
       fail(at("name"), "a name of its own", sae.name);
+    }
+    if (saes.some((other) => folded(`${other.name}${earlierSuffix}`) === folded(sae.name))) {
+      const place = "it is the folder of that SAE at the earlier boundary of an inserted block";
+      fail(at("name"), `no other SAE's name with ${earlierSuffix} (${place})`, sae.name);
     }
     checkK(sae, at("k"), fail);
     checkWidths(sae, at("matryoshka_widths"), fail);

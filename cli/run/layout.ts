@@ -2,6 +2,7 @@
  * Where everything of a run lies, relative to the run folder. One place, so that what writes a file
  * and what reads it can't disagree.
  */
+import { earlierSuffix } from "../plan/resolve-saes.ts";
 import type { CorpusPlan, ResolvedPlan } from "../plan/types.ts";
 
 /** The trajectory that the run is about. */
@@ -47,6 +48,11 @@ export function saeDir(
 /** The SAE right after the carry, before any training. */
 export function carriedDir(plan: ResolvedPlan, index: number, name: string): string {
   return `${stageDir(plan, index)}/carried/${name}`;
+}
+
+/** The same SAE at the earlier of two boundaries that inserted blocks made of one; written where there is one. */
+export function earlierCarriedDir(plan: ResolvedPlan, index: number, name: string): string {
+  return carriedDir(plan, index, `${name}${earlierSuffix}`);
 }
 
 /** The expansion map of a stage; its `model/` is the child before any training. */

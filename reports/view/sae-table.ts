@@ -36,6 +36,8 @@ const purposes: Readonly<Record<string, string>> = {
   reinit: "carried and trained on, random weights",
   scratch: "trained from scratch on the from-scratch model",
   "carried-scratch": "carried and trained on, from-scratch model",
+  "carried-start.pre": "carried to before the inserted blocks, before any training",
+  "frozen.pre": "carried to before the inserted blocks, never trained on",
   "no-expand": "trained on, parent that was trained on without growing",
 };
 

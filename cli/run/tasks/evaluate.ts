@@ -2,6 +2,7 @@
  * Task: a stage in figures and tables: eval.json (its model, its controls, every SAE), features.arrow
  * and activations.arrow of the carried SAE.
  */
+import { existsSync } from "node:fs";
 import { evaluateSaes, loadSae, pcaFvu, type SaeEvaluation } from "../../../sae/index.ts";
 import { readTokenSet, spreadSequences, type TokenSet } from "../../../src/data/index.ts";
 import {
@@ -24,10 +25,12 @@ import {
   placeModel,
   trainingFlopsPerToken,
 } from "../../../src/models/index.ts";
+import { earlierSuffix } from "../../plan/resolve-saes.ts";
 import type { ResolvedPlan } from "../../plan/types.ts";
 import { byModel, stageArms } from "../arms.ts";
 import {
   dataDir,
+  earlierCarriedDir,
   expansionDir,
   modelDir,
   ownData,
@@ -192,6 +195,36 @@ async function saeFigures(
     for (const { arm, seed } of arms) {
       found.push({ arm, sae: name, seed, ...(figures.get(arm) as SaeEvaluation) });
     }
+    found.push(...(await earlierFigures(context, stage, name, set)));
+  }
+  return found;
+}
+
+/**
+ * The SAE at the earlier of two boundaries around inserted blocks, untrained: right after the expansion, where it does
+ * what the later one does, and on the stage's model. Nothing where the boundary is one.
+ */
+async function earlierFigures(
+  context: TaskContext,
+  stage: number,
+  name: string,
+  set: TokenSet,
+): Promise<StageEvaluation["saes"]> {
+  const { plan } = context;
+  const dir = context.path(earlierCarriedDir(plan, stage, name));
+  if (stage === 0 || !existsSync(dir)) return [];
+  const sae = loadSae(dir);
+  const models = {
+    "carried-start": `${expansionDir(plan, stage)}/model`,
+    frozen: modelDir(plan, stage),
+  };
+  const found: StageEvaluation["saes"][number][] = [];
+  for (const [arm, path] of Object.entries(models)) {
+    const model = placeModel(loadModel(context.path(path)));
+    const pause = (): Promise<void> => context.pause();
+    const [figures] = await evaluateSaes(model, set, [sae], { lossTokens, pause });
+    model.dispose();
+    found.push({ arm: `${arm}${earlierSuffix}`, sae: name, seed: 0, ...figures });
   }
   return found;
 }

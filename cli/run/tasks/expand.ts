@@ -1,10 +1,13 @@
 /**
  * Task: grows the model of the stage before, measures how exact that was, and carries every SAE
- * through the same map. Nothing is trained here: what this writes is the state right after growth.
+ * through the same map, to the earlier boundary too where inserted blocks made two of one. Nothing is trained here:
+ * what this writes is the state right after growth.
  */
 import { mkdirSync } from "node:fs";
 import {
   appendLineage,
+  type CarriedSae,
+  carriedBefore,
   carrySae,
   checkCarry,
   loadSae,
@@ -16,7 +19,15 @@ import { readTokenSet, spreadSequences, type TokenSet } from "../../../src/data/
 import { expandModel, fitMaps, measureExactness, writeMap } from "../../../src/expansion/index.ts";
 import { writeJsonAtomic } from "../../../src/io/index.ts";
 import { loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
-import { carriedDir, dataDir, expansionDir, modelDir, saeDir, stageName } from "../layout.ts";
+import {
+  carriedDir,
+  dataDir,
+  earlierCarriedDir,
+  expansionDir,
+  modelDir,
+  saeDir,
+  stageName,
+} from "../layout.ts";
 import { growthRng, plannedGrowth } from "../planned-growth.ts";
 import type { TaskContext } from "../task-context.ts";
 
@@ -81,23 +92,29 @@ export async function expandTask(context: TaskContext, stage: number): Promise<s
     const from = context.path(saeDir(plan, stage - 1, name));
     const sae = loadSae(from);
     const carried = carrySae(sae, map);
-    const to = carriedDir(plan, stage, name);
-    const cfg = { ...carried.sae.cfg, model_name: stageName(plan, stage) };
-    saveSae(
-      context.path(to),
-      { ...carried.sae, cfg },
-      {
-        metadata: { stage: stageName(plan, stage), arm: "carried", seed: plan.seed },
-      },
-    );
     const lineage = appendLineage(readLineage(`${from}/lineage.arrow`), 0, stageName(plan, stage));
-    writeLineage(context.path(to, "lineage.arrow"), lineage);
-    writeJsonAtomic(
-      context.path(to, "check.json"),
-      await checkCarry(sae, carried, map, small, big, heldOut),
-    );
-    for (const file of ["cfg.json", "sae_weights.safetensors", "lineage.arrow", "check.json"]) {
-      outputs.push(`${to}/${file}`);
+    const places: [string, CarriedSae][] = [[carriedDir(plan, stage, name), carried]];
+    const before = carriedBefore(carried);
+    if (before) {
+      const { hook_name } = before.cfg;
+      const to = earlierCarriedDir(plan, stage, name);
+      places.push([to, { sae: before, hook_name, also: [] }]);
+    }
+    for (const [to, place] of places) {
+      const cfg = { ...place.sae.cfg, model_name: stageName(plan, stage) };
+      saveSae(
+        context.path(to),
+        { ...place.sae, cfg },
+        { metadata: { stage: stageName(plan, stage), arm: "carried", seed: plan.seed } },
+      );
+      writeLineage(context.path(to, "lineage.arrow"), lineage);
+      writeJsonAtomic(
+        context.path(to, "check.json"),
+        await checkCarry(sae, place, map, small, big, heldOut),
+      );
+      for (const file of ["cfg.json", "sae_weights.safetensors", "lineage.arrow", "check.json"]) {
+        outputs.push(`${to}/${file}`);
+      }
     }
   }
   small.dispose();

@@ -224,6 +224,10 @@ describe("resolvePlan", () => {
     expect(problemOf({ saes: [{ name: "A" }, { name: "a" }] }).where).toBe(
       "plan.yaml saes[1].name",
     );
+    expect(problemOf({ saes: [{ name: "a" }, { name: "A.pre" }] })).toMatchObject({
+      where: "plan.yaml saes[1].name",
+      got: "A.pre",
+    });
     expect(problemOf({ stages: [{}] }).where).toBe("plan.yaml stages[0].expand");
     expect(problemOf({ stages: [{ name: "base", expand: { layers: 3 } }] }).where).toBe(
       "plan.yaml stages[0].name",

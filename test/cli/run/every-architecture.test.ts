@@ -28,7 +28,7 @@ tokenizer: {vocab_size: 280}
 model: {d_model: 12, layers: 1, heads: 2, train: {tokens: 4000, batch_tokens: 256}}
 saes:
 ${saes.join("\n")}
-stages: [{expand: {width: 18}, train: {tokens: 1000}, carry: {new_latents: 4, tokens: 3000}}]
+stages: [{name: wider, expand: {width: 18, layers: +1}, train: {tokens: 1000}, carry: {new_latents: 4, tokens: 3000}}]
 controls: {preset: quick, arms: [frozen]}
 eval: {tokens: 2000, min_firings: 5, bootstrap: 20}
 `,
@@ -53,14 +53,30 @@ describe.each(architectureNames)("%s", (name) => {
     expect(base?.l0).toBeLessThan(6.5);
   });
 
-  test("has the same latents right after the expansion", () => {
-    const check = readJson(stage("01-wider", "carried", name, "check.json")) as {
+  test.each([
+    [name, "blocks.1.hook_resid_post"],
+    [`${name}.pre`, "blocks.0.hook_resid_post"],
+  ])("has the same latents right after the expansion: %s reads %s", (place, hook) => {
+    expect(loadSae(stage("01-wider", "carried", place)).cfg.hook_name).toBe(hook);
+    const check = readJson(stage("01-wider", "carried", place, "check.json")) as {
       readonly same_latents: number;
       readonly fvu_parent: number;
       readonly fvu_parent_frame: number;
     };
     expect(check.same_latents).toBeGreaterThan(1 - 1e-4);
     expect(check.fvu_parent_frame).toBeCloseTo(check.fvu_parent, 5);
+  });
+
+  test("is evaluated on both sides of the inserted block, and trained on behind it", () => {
+    const [start, before] = ["carried-start", "carried-start.pre"].map((arm) =>
+      figures("01-wider", arm),
+    );
+    expect(before?.hook_name).toBe("blocks.0.hook_resid_post");
+    expect(before?.l0).toBeCloseTo(start?.l0 as number, 2);
+    expect(before?.fvu).toBeCloseTo(start?.fvu as number, 4);
+    expect(before?.ce_sae).toBeCloseTo(start?.ce_sae as number, 4);
+    expect(figures("01-wider", "frozen.pre")?.hook_name).toBe("blocks.0.hook_resid_post");
+    expect(figures("01-wider", "carried")?.hook_name).toBe("blocks.1.hook_resid_post");
   });
 
   test("trains on with its new latents, and comes out as what it was", () => {
