@@ -411,7 +411,7 @@ const runSae = z.strictObject({
 
 const runStage = z.strictObject({
   stage: text,
-  model: sizes,
+  model: sizes.nullable().describe("null where SAEs trained on activations"),
   tokens_trained: measured,
   held_out_loss: measured.describe("nats per token"),
   held_out_se: measured,
@@ -566,6 +566,19 @@ const dryRun = z.strictObject({
       optimizer_bytes: count.describe("AdamW's moments, kept beside the stage's model"),
     }),
   ),
+  tasks: z.array(
+    z.strictObject({
+      task: text,
+      title: text,
+      flops: z.number(),
+      memory_bytes: count.describe("at its peak"),
+      seconds: measured,
+    }),
+  ),
+  buffer: z
+    .strictObject({ tokens: count, bytes: count })
+    .nullable()
+    .describe("activations that are kept to train SAEs on, in the task that keeps most"),
   total: z.strictObject({
     lm_tokens: count,
     sae_tokens: count,

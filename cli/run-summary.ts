@@ -25,7 +25,8 @@ export interface RunSummary {
 /** One stage of a run. */
 export interface StageSummary {
   readonly stage: string;
-  readonly model: Fields;
+  /** Null in a run on activations. */
+  readonly model: Fields | null;
   readonly tokens_trained: number | null;
   readonly held_out_loss: number | null;
   readonly held_out_se: number | null;
@@ -63,11 +64,12 @@ export function summarizeRun(runDir: string, plan: ResolvedPlan): RunSummary {
 function summarizeStage(dir: string, stage: string, isBase: boolean): StageSummary | null {
   const evaluation = optional(join(dir, "eval.json"));
   if (evaluation === null) return null;
-  const model = fields(evaluation.model, `${dir}/eval.json model`);
+  const has = evaluation.model !== null;
+  const model = has ? fields(evaluation.model, `${dir}/eval.json model`) : {};
   const gates = optional(join(dir, "gates.json"))?.gates;
   return {
     stage,
-    model: pick(model, ["d_model", "n_layer", "n_head", "d_mlp", "params"]),
+    model: has ? pick(model, ["d_model", "n_layer", "n_head", "d_mlp", "params"]) : null,
     tokens_trained: numberOf(model.tokens_trained),
     held_out_loss: numberOf(model.held_out_loss),
     held_out_se: numberOf(model.held_out_se),
@@ -116,11 +118,7 @@ function summarizePersistence(dir: string): Fields[] {
 export function summaryRows(summary: RunSummary): Row[] {
   const rows: Row[] = [["run", summary.run]];
   for (const stage of summary.stages) {
-    const { d_model, n_layer, params } = stage.model as Record<string, number>;
-    rows.push([
-      stage.stage,
-      `${n_layer} layers × ${d_model}, ${formatNumber(params)} parameters; held-out loss ${shown(stage.held_out_loss)} (unigram ${shown(stage.unigram_entropy)})`,
-    ]);
+    rows.push([stage.stage, modelInWords(stage)]);
     const growth = rightAfterGrowth(stage.exactness);
     if (growth) rows.push(["  right after growth", growth]);
     for (const sae of stage.saes.filter(({ arm }) => arm === "carried" || arm === "base")) {
@@ -136,6 +134,12 @@ export function summaryRows(summary: RunSummary): Row[] {
   }
   rows.push(["report", summary.report]);
   return rows;
+}
+
+function modelInWords({ model, held_out_loss, unigram_entropy }: StageSummary): string {
+  if (model === null) return "activations; without their model no loss is measured";
+  const { d_model, n_layer, params } = model as Record<string, number>;
+  return `${n_layer} layers × ${d_model}, ${formatNumber(params)} parameters; held-out loss ${shown(held_out_loss)} (unigram ${shown(unigram_entropy)})`;
 }
 
 /** Both models on the same tokens at the moment of growth. */

@@ -3,6 +3,7 @@
  * read from the disk as they are wanted, so that a dump may be larger than the memory. A dump of all tokens of some
  * sequences streams the same numbers as the model that made it does on those sequences.
  */
+import { tf } from "../src/engine/index.ts";
 import { type ActivationDump, UsageError } from "../src/io/index.ts";
 import { follows } from "./rows/follows.ts";
 import type { SequenceReader } from "./shared-activations.ts";
@@ -11,17 +12,24 @@ import type { SequenceReader } from "./shared-activations.ts";
 export interface DumpSequenceOptions {
   /** Leading tokens of each sequence to leave out; a dump that says it has none of them keeps what it has. Default 1. */
   readonly firstTokensExcluded?: number;
+  /** All, all but every tenth document, or every tenth; sequences where there are fewer than ten documents. Default all. */
+  readonly part?: "all" | "train" | "held-out";
 }
 
 /** Sequences of a dump, which hold files open until they are closed. */
 export interface DumpSequences extends SequenceReader {
   /** Rows that are read, those left out not counted. */
   readonly rows: number;
+  /** What is or would be held out one in ten of; null where there are fewer than ten sequences. */
+  readonly heldOut: "documents" | "sequences" | null;
   close(): void;
 }
 
 /** Longer sequences are shuffled in pieces, so that a chunk is a mix of many. */
 const longestPiece = 256;
+
+/** Of so many documents one is held out. */
+const heldOutEvery = 10;
 
 /** Pieces that are read at a time. */
 const piecesAtOnce = 32;
@@ -30,28 +38,31 @@ const piecesAtOnce = 32;
 export function dumpSequences(
   dump: ActivationDump,
   hooks: readonly string[],
-  { firstTokensExcluded = 1 }: DumpSequenceOptions = {},
+  { firstTokensExcluded = 1, part = "all" }: DumpSequenceOptions = {},
 ): DumpSequences {
   const { metadata } = dump;
   const gone = Number(metadata["sae_carry.first_tokens_excluded"] ?? 0);
   const skip = Math.max(0, firstTokensExcluded - gone);
   const context = Number(metadata["sae_carry.context"] ?? 0);
-  const pieces = findPieces(dump, skip, Math.max(longestPiece, context || 0));
-  if (pieces.rows === 0) {
+  const all = findPieces(dump, skip, Math.max(longestPiece, context || 0));
+  const { heldOut, pieces } = choose(all, part);
+  if (pieces.starts.length === 0) {
     throw new UsageError({
       code: "no-activations",
       where: dump.path,
-      expected: `sequences of more than ${skip} tokens`,
-      got: `${dump.rows} rows, all of them first tokens`,
+      expected: `${part === "all" ? "" : `${part} `}sequences of more than ${skip} tokens`,
+      got: `${dump.rows} rows, none of them in such a sequence`,
     });
   }
   const { starts, lengths } = pieces;
+  const rows = lengths.reduce((sum, length) => sum + length, 0);
   const widths = hooks.map((name) => dump.hook(name));
   const readers = widths.map(({ name }) => dump.rowReader(name));
   return {
     hooks: widths,
     nSeq: starts.length,
-    rows: pieces.rows,
+    rows,
+    heldOut,
     atOnce: piecesAtOnce,
     rowsIn: (i) => lengths[i],
     async read(sequences) {
@@ -72,19 +83,21 @@ export function dumpSequences(
   };
 }
 
-/** Where the pieces of a dump lie: first row and number of rows. */
+/** Where the pieces of a dump lie: first row, number of rows, and the number of their document in the order of the file. */
 interface Pieces {
   readonly starts: readonly number[];
   readonly lengths: readonly number[];
-  readonly rows: number;
+  readonly documents: readonly number[];
 }
 
 function findPieces(dump: ActivationDump, skip: number, longest: number): Pieces {
   const starts: number[] = [];
   const lengths: number[] = [];
+  const documents: number[] = [];
   let row = 0;
   let since = 0; // rows of the sequence before this one
   let isOpen = false;
+  let document = -1;
   let [docBefore, posBefore] = [Number.NaN, Number.NaN];
   for (const { doc, pos } of dump.keys()) {
     for (let i = 0; i < doc.length; i++, row++) {
@@ -92,6 +105,7 @@ function findPieces(dump: ActivationDump, skip: number, longest: number): Pieces
       else {
         since = 0;
         isOpen = false;
+        if (doc[i] !== docBefore) document++;
       }
       [docBefore, posBefore] = [doc[i], pos[i]];
       if (since < skip) continue;
@@ -99,9 +113,58 @@ function findPieces(dump: ActivationDump, skip: number, longest: number): Pieces
       else {
         starts.push(row);
         lengths.push(1);
+        documents.push(document);
         isOpen = true;
       }
     }
   }
-  return { starts, lengths, rows: lengths.reduce((sum, length) => sum + length, 0) };
+  return { starts, lengths, documents };
+}
+
+function choose(
+  all: Pieces,
+  part: "all" | "train" | "held-out",
+): { readonly pieces: Pieces; readonly heldOut: DumpSequences["heldOut"] } {
+  const { starts, documents } = all;
+  const heldOut =
+    new Set(documents).size >= heldOutEvery
+      ? "documents"
+      : starts.length >= heldOutEvery
+        ? "sequences"
+        : null;
+  if (part === "all" || heldOut === null) {
+    const none = { starts: [], lengths: [], documents: [] };
+    return { pieces: part === "held-out" ? none : all, heldOut };
+  }
+  const isHeldOut = (i: number): boolean =>
+    (heldOut === "documents" ? documents[i] : i) % heldOutEvery === heldOutEvery - 1;
+  const kept = (_: number, i: number): boolean => isHeldOut(i) === (part === "held-out");
+  const pieces = {
+    starts: starts.filter(kept),
+    lengths: all.lengths.filter(kept),
+    documents: documents.filter(kept),
+  };
+  return { pieces, heldOut };
+}
+
+/**
+ * About `tokens` rows of a hook for measuring, evenly spread over the sequences: blocks [rows, width] on the engine,
+ * which the caller disposes. `pause` is awaited after each.
+ */
+export async function* sequenceBlocks(
+  reader: SequenceReader & { readonly rows: number },
+  hook: string,
+  tokens: number,
+  pause: () => Promise<void> = async () => {},
+): AsyncGenerator<tf.Tensor2D> {
+  const { hooks, nSeq, atOnce } = reader;
+  const h = hooks.findIndex(({ name }) => name === hook);
+  const { width } = hooks[h];
+  const wanted = Math.min(nSeq, Math.ceil((tokens * nSeq) / reader.rows));
+  const chosen = Int32Array.from({ length: wanted }, (_, i) => Math.floor((i * nSeq) / wanted));
+  for (let from = 0; from < wanted; from += atOnce) {
+    const rows = (await reader.read(chosen.subarray(from, from + atOnce)))[h];
+    yield tf.tensor2d(rows, [rows.length / width, width]);
+    await pause();
+  }
 }

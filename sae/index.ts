@@ -59,7 +59,12 @@ export {
   type WitnessClass,
 } from "./crosscoder/witness.ts";
 export { decode } from "./decode.ts";
-export { type DumpSequenceOptions, type DumpSequences, dumpSequences } from "./dump-sequences.ts";
+export {
+  type DumpSequenceOptions,
+  type DumpSequences,
+  dumpSequences,
+  sequenceBlocks,
+} from "./dump-sequences.ts";
 export { encode, encodeAsync, preActivations } from "./encode.ts";
 export {
   type EvaluateOptions,

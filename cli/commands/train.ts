@@ -1,11 +1,12 @@
 /** @file `train` and `expand-and-track`: resolve the plan, run it, print what came out. */
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { acquireLock } from "../../src/io/index.ts";
+import { ActivationDump, acquireLock } from "../../src/io/index.ts";
 import type { Context } from "../context.ts";
 import { formatBytes, formatDuration, formatNumber, type Row } from "../output.ts";
 import {
   type DryRun,
+  type EstimateOptions,
   estimateRun,
   isRunFolder,
   loadPlan,
@@ -26,12 +27,14 @@ export async function train(
   const { plan, runDir, discard } = await loadPlan(planFlags, { command, target, out, force });
   const where = target ?? "the command line";
   if (context.dryRun) {
-    const flopsPerSecond = await measureRate(plan);
-    const estimate = estimateRun(plan, { command, out: runDir, where, flopsPerSecond });
+    const rate = await measureRate(plan);
+    const estimate = estimateRun(plan, { command, out: runDir, where, ...rate });
     context.print(estimate, estimateRows(estimate));
     return;
   }
-  for (const note of stageConfigs(plan, where).notes) context.progress.log(note);
+  if (plan.activations === null) {
+    for (const note of stageConfigs(plan, where).notes) context.progress.log(note);
+  }
   const { runPlan } = await import("../run/index.ts");
   const { summarizeRun, summaryRows } = await import("../run-summary.ts");
   if (discard || !isRunFolder(runDir)) await checkCorpus(plan);
@@ -50,6 +53,11 @@ export async function train(
 // A text that is missing, empty or binary is refused before a run folder is made (or discarded) for it.
 // A run that exists has its text as tokens, and may go on without it.
 async function checkCorpus(plan: ResolvedPlan): Promise<void> {
+  if (plan.activations !== null) {
+    const dump = new ActivationDump(plan.activations);
+    for (const { hook } of plan.saes) dump.hook(hook);
+    return;
+  }
   const { filterDocuments, openCorpus } = await import("../../src/data/index.ts");
   const { corpusSpec } = await import("../run/tasks/data.ts");
   for (const data of [plan.data, ...plan.stages.map((stage) => stage.data)]) {
@@ -80,15 +88,17 @@ function shellWord(text: string): string {
 // Small models reach about a fifth of the rate of a large product.
 const efficiency = 1 / 5;
 
-async function measureRate(plan: ResolvedPlan): Promise<number> {
+async function measureRate(
+  plan: ResolvedPlan,
+): Promise<Pick<EstimateOptions, "flopsPerSecond" | "workers">> {
   const { defaultWorkers, measureGflops, useBackend } = await import("../../src/engine/index.ts");
   const { backendOptions } = await import("../run/executors.ts");
   const { name } = await useBackend(plan.backend, backendOptions(plan));
   const workers = plan.workers === "auto" ? defaultWorkers(name) : plan.workers;
-  return (await measureGflops()) * 1e9 * efficiency * workers;
+  return { flopsPerSecond: (await measureGflops()) * 1e9 * efficiency * workers, workers };
 }
 
-function estimateRows({ out, stages, total, notes }: DryRun): Row[] {
+function estimateRows({ out, stages, tasks, buffer, total, notes }: DryRun): Row[] {
   return [
     ["run", out],
     ...stages.map(
@@ -97,6 +107,16 @@ function estimateRows({ out, stages, total, notes }: DryRun): Row[] {
         `${n_layer} layers × ${d_model}, ${n_head} heads, ${formatNumber(params)} parameters; ${formatNumber(lm_tokens)} model tokens, ${formatNumber(sae_tokens)} SAE tokens for ${saes} SAEs`,
       ],
     ),
+    ...tasks.map(
+      ({ task, title, memory_bytes, seconds }): Row => [
+        `  ${task}`,
+        `${title}: ${formatBytes(memory_bytes)}${seconds === null ? "" : `, about ${formatDuration(seconds)}`}`,
+      ],
+    ),
+    [
+      "activation buffer",
+      buffer && `${formatNumber(buffer.tokens)} tokens, ${formatBytes(buffer.bytes)}`,
+    ],
     ["operations", total.flops.toExponential(1)],
     ["memory", `${formatBytes(total.memory_bytes)} per process`],
     ["disk", formatBytes(total.disk_bytes)],

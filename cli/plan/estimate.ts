@@ -1,24 +1,29 @@
 /**
  * @file --dry-run: what a plan will cost, from its sizes alone. Operations follow Kaplan et al. 2020
  * (6 per weight and token) for language models; an SAE's step is a dense product, 2·d·m per token, and
- * sparse work, about 12·k·d. Time is operations over a measured rate: an order of magnitude.
+ * sparse work, about 12·k·d. Time is operations over a measured rate: an order of magnitude (task-work.ts).
  */
-import { sizeOf } from "../../src/io/index.ts";
+import { ActivationDump, sizeOf } from "../../src/io/index.ts";
 import {
-  hookWidth,
   type ModelConfig,
   modelSizes,
   parameterCount,
   parameterShapes,
-  trainingFlopsPerToken,
 } from "../../src/models/index.ts";
-import { crosscoderSizes } from "../run/crosscoder-sizes.ts";
 import { frozenEntries } from "../run/frozen.ts";
 import { taskGraph } from "../run/graph.ts";
 import { realArm, stageName } from "../run/layout.ts";
-import { learnedTokens } from "../run/planned-growth.ts";
-import type { TaskSpec } from "../run/task.ts";
 import { stageConfigs } from "./sizes.ts";
+import {
+  activeLatents,
+  addedLatents,
+  type BufferEstimate,
+  dModel,
+  floatBytes,
+  lmTokensOf,
+  type TaskWork,
+  taskWork,
+} from "./task-work.ts";
 import type { ResolvedPlan } from "./types.ts";
 
 /** Cost of one stage, its control arms included. */
@@ -40,6 +45,17 @@ export interface StageEstimate {
   readonly optimizer_bytes: number;
 }
 
+/** A task's share of it. */
+export interface TaskEstimate {
+  readonly task: string;
+  readonly title: string;
+  readonly flops: number;
+  /** At its peak, the process and its backend included. */
+  readonly memory_bytes: number;
+  /** Null where no rate was given. */
+  readonly seconds: number | null;
+}
+
 /** Answer of --dry-run. */
 export interface DryRun {
   readonly format: "sae-carry/dry-run";
@@ -47,6 +63,9 @@ export interface DryRun {
   readonly command: string;
   readonly out: string;
   readonly stages: readonly StageEstimate[];
+  readonly tasks: readonly TaskEstimate[];
+  /** Null where no SAE is trained. */
+  readonly buffer: BufferEstimate | null;
   readonly total: {
     readonly lm_tokens: number;
     readonly sae_tokens: number;
@@ -66,91 +85,67 @@ export interface EstimateOptions {
   readonly where: string;
   /** Operations a second that training reaches, over all workers; null = unknown. */
   readonly flopsPerSecond: number | null;
+  /** Processes that share that rate. Default 1. */
+  readonly workers?: number;
 }
 
-/** Works out a plan's cost. Errors: those of `stageConfigs`. */
+/** Works out a plan's cost. Errors: those of `stageConfigs`, or of the dump that SAEs train on. */
 export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRun {
-  const { command, out, where, flopsPerSecond } = options;
-  const { configs, notes } = stageConfigs(plan, where);
-  const tasks = taskGraph(plan, command === "train" ? "train" : undefined);
-  const count = Math.max(...tasks.map((task) => task.stage)) + 1;
+  const { command, out, where, flopsPerSecond, workers = 1 } = options;
+  const isDump = plan.activations !== null;
+  const { configs, notes } = isDump ? { configs: [], notes: [] } : stageConfigs(plan, where);
+  const graph = taskGraph(plan, command === "train" ? "train" : undefined);
+  const works = graph.map((task) => taskWork(plan, configs, task));
+  const count = isDump ? 0 : Math.max(...graph.map((task) => task.stage)) + 1;
   const stages = configs.slice(0, count).map((_, i) => {
-    const own = tasks.filter((task) => task.stage === i).map((task) => task.spec);
-    return estimateStage(plan, configs, own, i);
+    return estimateStage(
+      plan,
+      configs,
+      works.filter((_, t) => graph[t].stage === i),
+      i,
+    );
   });
-  const total = (key: "lm_tokens" | "sae_tokens" | "flops"): number =>
-    stages.reduce((sum, stage) => sum + stage[key], 0);
-  const flops = total("flops");
+  const sum = (key: "lmTokens" | "saeTokens" | "flops"): number =>
+    works.reduce((total, work) => total + work[key], 0);
+  const flops = sum("flops");
+  const buffers = works.flatMap(({ buffer }) => buffer ?? []);
+  const each = flopsPerSecond === null ? null : flopsPerSecond / workers;
   return {
     format: "sae-carry/dry-run",
     version: 1,
     command,
     out,
     stages,
+    tasks: graph.map(({ id, title }, i) => ({
+      task: id,
+      title,
+      flops: works[i].flops,
+      memory_bytes: works[i].memory_bytes,
+      seconds: each === null ? null : works[i].flops / each,
+    })),
+    buffer: buffers.sort((a, b) => b.bytes - a.bytes)[0] ?? null,
     total: {
-      lm_tokens: total("lm_tokens"),
-      sae_tokens: total("sae_tokens"),
+      lm_tokens: sum("lmTokens"),
+      sae_tokens: sum("saeTokens"),
       flops,
-      memory_bytes: memoryBytes(plan, configs.slice(0, count)),
-      disk_bytes: diskBytes(plan, configs, stages),
+      memory_bytes: Math.max(...works.map(({ memory_bytes }) => memory_bytes)),
+      disk_bytes: isDump ? dumpDiskBytes(plan) : diskBytes(plan, configs, stages),
       seconds: flopsPerSecond === null ? null : flops / flopsPerSecond,
     },
-    notes: [...notes, ...momentNotes(plan)],
+    notes: [...notes, ...(isDump ? [] : momentNotes(plan))],
   };
 }
 
 function estimateStage(
   plan: ResolvedPlan,
   configs: readonly ModelConfig[],
-  specs: readonly TaskSpec[],
+  works: readonly TaskWork[],
   index: number,
 ): StageEstimate {
-  const stage = index === 0 ? undefined : plan.stages[index - 1];
   const config = configs[index];
   const sizes = modelSizes(config);
-  const perToken = (of: ModelConfig): number => trainingFlopsPerToken(of, plan.data.context);
-  let lmTokens = 0;
-  let saeTokens = 0;
-  let saes = 0;
-  let flops = 0;
-  for (const spec of specs) {
-    if (spec.kind === "language-model") {
-      const tokens = lmTokensOf(plan, index, spec.arm);
-      lmTokens += tokens;
-      flops += perToken(spec.arm === "no-expand" ? configs[index - 1] : config) * tokens;
-    } else if (spec.kind === "sae") {
-      const of = spec.model.arm === "no-expand" ? configs[index - 1] : configs[spec.model.stage];
-      for (const sae of plan.saes) {
-        const width = hookWidth(configs[0], sae.hook) * (dModel(of) / dModel(configs[0]));
-        const latents = sae.d_sae + addedLatents(plan, index);
-        const lengths = spec.jobs.map(({ start }) =>
-          start === "fresh" ? sae.tokens : (stage?.carry.tokens ?? 0),
-        );
-        const tokens = lengths.reduce((sum, length) => sum + length, 0);
-        saes += lengths.length;
-        saeTokens += tokens;
-        // Side by side on one stream of activations, which a forward pass (a third of training) makes.
-        flops +=
-          (2 * latents + 12 * activeLatents(sae)) * width * tokens +
-          (perToken(of) / 3) * Math.max(...lengths);
-      }
-    } else if (spec.kind === "crosscoder") {
-      // one pass of each model, and a step as wide as both activations together
-      const pair = [configs[index - 1], config];
-      for (const sae of plan.saes) {
-        const { d_sae, k } = crosscoderSizes(plan, index, sae);
-        const widths = pair.map(
-          (of) => hookWidth(configs[0], sae.hook) * (dModel(of) / dModel(configs[0])),
-        );
-        saes += 1;
-        saeTokens += sae.tokens;
-        flops += (2 * d_sae + 12 * k) * (widths[0] + widths[1]) * sae.tokens;
-        flops += ((perToken(pair[0]) + perToken(pair[1])) / 3) * sae.tokens;
-      }
-    }
-  }
-  flops += (perToken(config) / 3) * plan.eval.tokens * (1 + saes);
-  flops += perToken(config) * learnedTokens(plan, index);
+  const sum = (key: "lmTokens" | "saeTokens" | "saes" | "flops"): number =>
+    works.reduce((total, work) => total + work[key], 0);
   return {
     stage: stageName(plan, index),
     d_model: sizes.dModel,
@@ -158,10 +153,10 @@ function estimateStage(
     n_head: sizes.nHead,
     d_mlp: sizes.dMlp,
     params: parameterCount(config),
-    lm_tokens: lmTokens,
-    sae_tokens: saeTokens,
-    saes,
-    flops,
+    lm_tokens: sum("lmTokens"),
+    sae_tokens: sum("saeTokens"),
+    saes: sum("saes"),
+    flops: sum("flops"),
     optimizer_bytes: optimizerBytes(plan, configs, index),
   };
 }
@@ -190,42 +185,6 @@ function momentNotes({ model, stages }: ResolvedPlan): string[] {
   });
 }
 
-// The from-scratch model gets the tokens of all stages so far, the unexpanded one those of the last.
-function lmTokensOf({ model, stages }: ResolvedPlan, index: number, arm: string): number {
-  const own = index === 0 ? model.train.tokens : stages[index - 1].train.tokens;
-  if (arm !== "scratch") return own;
-  return stages.slice(0, index).reduce((sum, { train }) => sum + train.tokens, model.train.tokens);
-}
-
-function addedLatents(plan: ResolvedPlan, index: number): number {
-  return plan.stages.slice(0, index).reduce((sum, { carry }) => sum + carry.new_latents, 0);
-}
-
-function dModel(config: ModelConfig): number {
-  return modelSizes(config).dModel;
-}
-
-const floatBytes = 4;
-const processBytes = 300e6; // Node with a backend and the program
-
-// The largest of: a language model in training (weights, gradients, two moments, the activations of a
-// batch) and its SAEs likewise; the corpus as tokens comes on top.
-function memoryBytes(plan: ResolvedPlan, configs: readonly ModelConfig[]): number {
-  const largest = configs[configs.length - 1];
-  const sizes = modelSizes(largest);
-  const perToken =
-    sizes.nLayer * (14 * sizes.dModel + 3 * sizes.dMlp * (sizes.experts?.perToken ?? 1)) +
-    2 * sizes.vocabSize;
-  const lm = 4 * parameterCount(largest) + plan.model.train.batch_tokens * perToken;
-  const added = addedLatents(plan, plan.stages.length);
-  const saes = plan.saes.map((sae) => {
-    const latents = sae.d_sae + added;
-    return 8 * latents * sizes.dModel + 2 * sae.batch_tokens * latents;
-  });
-  const corpus = plan.data.max_tokens ?? plan.model.train.tokens;
-  return Math.round(processBytes + floatBytes * (Math.max(lm, ...saes) + corpus));
-}
-
 function diskBytes(
   plan: ResolvedPlan,
   configs: readonly ModelConfig[],
@@ -248,7 +207,8 @@ function diskBytes(
   return Math.round(floatBytes * numbers + moments);
 }
 
-// Without a target nobody knows; a twentieth of the latents is what penalties often come to.
-function activeLatents({ k, d_sae }: ResolvedPlan["saes"][number]): number {
-  return k ?? Math.ceil(d_sae / 20);
+// SAEs, curves and figures; the dump is there already.
+function dumpDiskBytes({ activations, saes }: ResolvedPlan): number {
+  const dump = new ActivationDump(activations as string);
+  return saes.reduce((sum, { hook, d_sae }) => sum + 8 * d_sae * dump.hook(hook).width, 1e6);
 }

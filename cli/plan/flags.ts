@@ -25,6 +25,7 @@ import type {
 /** Values of the flags that build a plan; undefined = not given. */
 export interface PlanFlags {
   readonly text?: string;
+  readonly activations?: string;
   readonly model?: string;
   readonly hook?: readonly string[];
   readonly arch?: SaePlan["architecture"];
@@ -115,6 +116,7 @@ function applyGlobals(plan: PlanInput, flags: PlanFlags): PlanInput {
   return {
     ...plan,
     ...given({ seed, backend, threads, workers }),
+    ...(flags.activations === undefined ? {} : { activations: resolve(flags.activations) }),
     data: {
       ...plan.data,
       ...given({ context: flags.context }),

@@ -1,6 +1,6 @@
 /** @file What the commands and the run use of plans. */
 
-export { type DryRun, estimateRun } from "./estimate.ts";
+export { type DryRun, type EstimateOptions, estimateRun } from "./estimate.ts";
 export type { PlanFlags } from "./flags.ts";
 export { type LoadedPlan, type LoadOptions, loadPlan } from "./load.ts";
 export { parsePlan, readPlan } from "./parse.ts";

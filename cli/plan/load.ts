@@ -8,7 +8,7 @@ import { readManifest, UsageError } from "../../src/io/index.ts";
 import { applyFlags, applyFlagsToRun, type PlanFlags } from "./flags.ts";
 import { readPlan } from "./parse.ts";
 import { resolvePlan } from "./resolve.ts";
-import { checkAgainstStored, isRunFolder, planPath, readStoredPlan } from "./store.ts";
+import { checkAgainstStored, isRunFolder, meaningful, planPath, readStoredPlan } from "./store.ts";
 import type { ResolvedPlan } from "./types.ts";
 
 /** A plan and the run folder it is for. */
@@ -33,12 +33,12 @@ export interface LoadOptions {
 export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<LoadedPlan> {
   const { command, target, out, force } = options;
   const isRun = target !== undefined && isFolder(target);
-  const source = target ?? flags.text ?? flags.model;
+  const source = target ?? flags.activations ?? flags.text ?? flags.model;
   if (source === undefined) {
     throw new UsageError({
       code: "no-plan",
       where: command,
-      expected: "a plan file, a run folder, or --text FILE",
+      expected: "a plan file, a run folder, --text FILE, or --activations FILE",
       got: "none of them",
       hint: `sae-carry ${command} --help shows examples`,
     });
@@ -61,6 +61,9 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
       hint: "give another --out",
     });
   }
+  if (stored && stored.activations !== null && command === "expand-and-track") {
+    throw noModel(runDir, stored.activations);
+  }
   let plan: ResolvedPlan;
   if (isRun) {
     if (stored === null) {
@@ -73,12 +76,15 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
     }
     plan =
       command === "train"
-        ? resolvePlan(applyFlags(stored, flags), runDir, planPath(runDir))
+        ? resolvePlan(applyFlags(meaningful(stored), flags), runDir, planPath(runDir))
         : applyFlagsToRun(stored, flags, runDir, planPath(runDir));
   } else {
     const input = target === undefined ? {} : await readPlan(target);
     const folder = target === undefined ? process.cwd() : dirname(resolve(target));
     plan = resolvePlan(applyFlags(input, flags), folder, target ?? "the command line");
+  }
+  if (plan.activations !== null && command === "expand-and-track") {
+    throw noModel(target ?? "the command line", plan.activations);
   }
   // `train` makes the base stage only, so it may leave out the stages that the run has by now.
   if (stored && !discard && command === "train" && plan.stages.length === 0) {
@@ -94,6 +100,16 @@ export async function loadPlan(flags: PlanFlags, options: LoadOptions): Promise<
     });
   }
   return { plan, runDir, discard };
+}
+
+function noModel(where: string, activations: string): UsageError {
+  return new UsageError({
+    code: "no-model",
+    where,
+    expected: "a plan with a model, which can be grown",
+    got: `one of the activations in ${activations}`,
+    hint: "`train` trains SAEs on activations; to grow their model too, start from it (--model, --text)",
+  });
 }
 
 function runFolder(target: string, out: string | undefined): string {

@@ -1,7 +1,7 @@
 /** @file `saes:` with every default spelled out, and what no single key of an SAE shows checked. */
-import { defaultHook, defaultMatryoshkaWidths, saeDefaults } from "./defaults.ts";
+import { defaultMatryoshkaWidths, saeDefaults } from "./defaults.ts";
 import { defined } from "./defined.ts";
-import type { ModelPlan, PlanInput, SaePlan } from "./types.ts";
+import type { PlanInput, SaePlan } from "./types.ts";
 
 /** Refuses a key. */
 export type Fail = (key: string, expected: string, got: string, hint?: string) => never;
@@ -14,14 +14,14 @@ export function folded(name: string): string {
   return name.toLowerCase();
 }
 
-/** Resolves the plan's SAEs. Errors: by `fail`, naming the key. */
+/** Resolves the plan's SAEs; `hook` is asked for where one names none. Errors: by `fail`, naming the key. */
 export function resolveSaes(
   inputs: NonNullable<PlanInput["saes"]>,
-  model: Pick<ModelPlan, "layers">,
+  hook: () => string,
   fail: Fail,
 ): SaePlan[] {
   const saes = inputs.map((input): SaePlan => {
-    const sae = { ...saeDefaults, hook: defaultHook(model.layers), ...defined(input) };
+    const sae = { ...saeDefaults, ...defined(input), hook: input.hook ?? hook() };
     if (sae.architecture !== "matryoshka_batchtopk" || sae.matryoshka_widths !== null) return sae;
     return { ...sae, matryoshka_widths: defaultMatryoshkaWidths(sae.d_sae) };
   });

@@ -4,13 +4,14 @@
  */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { readJson, UsageError } from "../../src/io/index.ts";
+import { ActivationDump, readJson, UsageError } from "../../src/io/index.ts";
 import { type ModelSizes, modelSizes, parseConfig } from "../../src/models/index.ts";
 import {
   carryTokens,
   checkpointStageRate,
   contextTokens,
   corpusDefaults,
+  defaultHook,
   defaultNewLatents,
   defaultPreset,
   defaultStageName,
@@ -51,6 +52,8 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
     const place = `${where} ${key}`;
     throw new UsageError({ code: "plan-bad-value", where: place, expected, got, hint });
   };
+  const activations = input.activations ? resolve(folder, input.activations) : null;
+  if (activations !== null) checkAlone(input, fail);
   const { context = contextTokens, ...text } = input.data ?? {};
   const corpus = resolveCorpus(text, corpusDefaults, "data", folder, fail);
   const data = { ...corpus, context };
@@ -64,7 +67,10 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
       `${data.context}`,
     );
   }
-  const saes = resolveSaes(input.saes ?? [{}], model, fail);
+  const hook = (): string =>
+    activations === null ? defaultHook(model.layers) : onlyHook(activations);
+  const saes = resolveSaes(input.saes ?? [{}], hook, fail);
+  if (activations !== null && saes.length === 0) fail("saes", "SAEs to train on activations", "[]");
   const stages = resolveStages(
     input.stages ?? [],
     model.train,
@@ -80,6 +86,7 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
     backend: input.backend ?? planDefaults.backend,
     threads: input.threads ?? planDefaults.threads,
     workers: input.workers ?? planDefaults.workers,
+    activations,
     data,
     tokenizer,
     model,
@@ -93,6 +100,31 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
       ...defined(input.report),
     },
   };
+}
+
+// What a plan of activations can't have: there is no text, no model and nothing to grow.
+function checkAlone(input: PlanInput, fail: Fail): void {
+  for (const key of ["data", "tokenizer", "model", "stages", "controls", "report"] as const) {
+    if (isEmpty(input[key])) continue;
+    fail(key, "nothing beside activations: there is no model", JSON.stringify(input[key]));
+  }
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  return typeof value === "object" && Object.values(value).every(isEmpty);
+}
+
+// The dump is opened only where the plan doesn't name the hook: a run that is done outlives its dump.
+function onlyHook(path: string): string {
+  const { hooks } = new ActivationDump(path);
+  if (hooks.length === 1) return hooks[0].name;
+  throw new UsageError({
+    code: "no-hook",
+    where: path,
+    expected: "one column of activations, or --hook (saes[].hook) to choose among several",
+    got: hooks.map(({ name }) => name).join(", ") || "none",
+  });
 }
 
 /** What the plan says of a checkpoint by path. */

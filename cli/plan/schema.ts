@@ -362,6 +362,14 @@ export const planSchema: z.ZodType<PlanInput> = z.strictObject({
       "threads of a backend that takes a number: native, auto = every core; workers divide them (wasm and cpu have one each)",
     ),
   workers: countOrAuto.optional().describe("worker processes; changes no result"),
+  activations: z
+    .string()
+    .min(1)
+    .nullable()
+    .optional()
+    .describe(
+      "an Arrow dump of activations (ours, or any with doc, pos and lists of floats) that the SAEs train on without a model; beside it only saes, eval and what computes are given; null = the activations of the model",
+    ),
   data: data.partial().optional().describe("the text"),
   tokenizer: tokenizer.partial().optional().describe("how text becomes tokens"),
   model: model.partial().optional().describe("the base model"),

@@ -8,7 +8,7 @@ import { stringify } from "yaml";
 import { UsageError, writeFileAtomic } from "../../src/io/index.ts";
 import { keyName, readPlan } from "./parse.ts";
 import { resolvePlan } from "./resolve.ts";
-import type { ResolvedPlan } from "./types.ts";
+import type { PlanInput, ResolvedPlan } from "./types.ts";
 
 const firstLine = "# The resolved plan of this run: every default spelled out.";
 
@@ -20,8 +20,9 @@ export function planPath(runDir: string): string {
 /** `plan` as YAML for the folder it will lie in. */
 export function planText(plan: ResolvedPlan, folder: string): string {
   const { data, tokenizer, model } = plan;
-  const stored: ResolvedPlan = {
+  const stored = meaningful({
     ...plan,
+    activations: storedPath(plan.activations, folder),
     data: { ...data, path: storedPath(data.path, folder) },
     tokenizer: { ...tokenizer, path: storedPath(tokenizer.path, folder) },
     model: { ...model, path: storedPath(model.path, folder) },
@@ -29,9 +30,16 @@ export function planText(plan: ResolvedPlan, folder: string): string {
       ...stage,
       data: data && { ...data, path: storedPath(data.path, folder) },
     })),
-  };
+  });
   const body = stringify(stored, { lineWidth: 0, aliasDuplicateObjects: false });
   return `${firstLine} Paths start at this folder.\n${body}`;
+}
+
+/** The keys of a plan that say something: one of activations has no text, no model and no stages. */
+export function meaningful(plan: ResolvedPlan): PlanInput {
+  if (plan.activations === null) return plan;
+  const { version, seed, backend, threads, workers, activations, saes, eval: evaluation } = plan;
+  return { version, seed, backend, threads, workers, activations, saes, eval: evaluation };
 }
 
 /** Writes `<run>/plan.yaml`, atomically. */

@@ -229,6 +229,8 @@ export interface ResolvedPlan {
   readonly threads: number | "auto";
   /** Worker processes; how many there are changes no result. */
   readonly workers: number | "auto";
+  /** A dump that the SAEs train on in place of a model's activations; then no key of data, model or stages says anything. */
+  readonly activations: string | null;
   readonly data: DataPlan;
   readonly tokenizer: TokenizerPlan;
   readonly model: ModelPlan;
@@ -267,6 +269,7 @@ export interface PlanInput {
   readonly backend?: BackendOption;
   readonly threads?: number | "auto";
   readonly workers?: number | "auto";
+  readonly activations?: string | null;
   readonly data?: CorpusInput & Partial<Pick<DataPlan, "context">>;
   readonly tokenizer?: Partial<TokenizerPlan>;
   readonly model?: ModelInput;

@@ -10,6 +10,11 @@ const crosscoderArms: readonly CrosscoderArm[] = ["crosscoder", "crosscoder-rein
 
 /** The whole graph of a plan, in an order that respects its arrows. `only: "train"` keeps the base stage. */
 export function taskGraph(plan: ResolvedPlan, only?: "train"): Task[] {
+  if (plan.activations !== null) {
+    const title = "SAEs on activations";
+    const spec = { kind: "activations" } as const;
+    return [{ id: `${stageName(plan, 0)}/sae`, stage: 0, title, needs: [], cost: 1, spec }];
+  }
   const tasks: Task[] = [
     {
       id: "data",

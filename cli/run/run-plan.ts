@@ -90,7 +90,8 @@ export async function runPlan(plan: ResolvedPlan, options: RunOptions): Promise<
     const before = new Set(done);
     for (const id of behindFailedGates(plan, runDir, tasks, done)) done.add(id);
 
-    const workers = plan.workers === "auto" ? defaultWorkers(backend.name) : plan.workers;
+    const wanted = plan.workers === "auto" ? defaultWorkers(backend.name) : plan.workers;
+    const workers = Math.min(wanted, tasks.length);
     const executors: Executor[] =
       workers === 1
         ? [inProcess(runDir, plan)]

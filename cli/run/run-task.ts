@@ -28,6 +28,8 @@ export async function runTask(
       return (await import("./tasks/sae.ts")).saeTask(context, spec.stage, spec.model, spec.jobs);
     case "crosscoder":
       return (await import("./tasks/crosscoder.ts")).crosscoderTask(context, spec.stage, spec.arm);
+    case "activations":
+      return (await import("./tasks/activations.ts")).activationsTask(context);
     case "evaluate":
       return (await import("./tasks/evaluate.ts")).evaluateTask(context, spec.stage);
     case "compare":

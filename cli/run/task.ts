@@ -34,6 +34,8 @@ export type TaskSpec =
       readonly jobs: readonly SaeJobSpec[];
     }
   | { readonly kind: "crosscoder"; readonly stage: number; readonly arm: CrosscoderArm }
+  /** SAEs on a dump: training and evaluation. */
+  | { readonly kind: "activations" }
   | { readonly kind: "evaluate"; readonly stage: number }
   | { readonly kind: "compare"; readonly stage: number }
   | { readonly kind: "circuits"; readonly stage: number }

@@ -8,14 +8,12 @@
 import {
   type ActivationSource,
   appendLineage,
-  architectures,
   freshLineage,
   growSae,
   type Lineage,
   loadSae,
   modelSequences,
   readLineage,
-  saeConfig,
   saveSae,
   writeLineage,
 } from "../../../sae/index.ts";
@@ -25,6 +23,7 @@ import type { SaePlan } from "../../plan/types.ts";
 import { carriedDir, modelDir, saeDir, stageName, trainingDataDir } from "../layout.ts";
 import type { ModelRef, SaeJobSpec } from "../task.ts";
 import type { TaskContext } from "../task-context.ts";
+import { freshConfig } from "./fresh-config.ts";
 import { firstTokensExcluded } from "./held-out.ts";
 import { reinitModel } from "./reinit-model.ts";
 import { saeStreams, type TrainedArm, trainSideBySide } from "./train-side-by-side.ts";
@@ -95,22 +94,11 @@ async function prepare(
     const d_sae =
       saePlan.d_sae +
       plan.stages.slice(0, stage).reduce((sum, { carry }) => sum + carry.new_latents, 0);
-    const config = saeConfig({
-      architecture: saePlan.architecture,
+    const config = freshConfig(saePlan, d_sae, {
       d_in: source.dIn,
-      d_sae,
-      k: architectures[saePlan.architecture].k === "none" ? null : saePlan.k,
-      // a grown stage's dictionary is wider; the whole of it is the last prefix
-      matryoshka_widths: saePlan.matryoshka_widths && [
-        ...saePlan.matryoshka_widths.slice(0, -1),
-        d_sae,
-      ],
       hook_name: hook,
       model_name,
       context_size: plan.data.context,
-      first_tokens_excluded: firstTokensExcluded,
-      max_norm_ratio: saePlan.max_norm_ratio,
-      aux_coefficient: saePlan.aux_coefficient,
     });
     return {
       sae: saePlan,

@@ -56,12 +56,13 @@ interface Group {
   readonly trainer: SaeTrainer;
 }
 
-/** Trains every arm to its last step; returns the SAEs in their order. Errors: those of trainers; Interrupted with the state saved. */
+/** Trains every arm to its last step, `metadata` going into saved states; returns the SAEs in their order. Errors: those of trainers; Interrupted with the state saved. */
 export async function trainSideBySide(
   context: TaskContext,
   stage: string,
   arms: readonly TrainedArm[],
   saved: SavedState | null,
+  metadata: Record<string, string> = {},
 ): Promise<Sae[]> {
   const groups = await createGroups(arms, saved);
   const most = Math.max(...groups.map(({ steps }) => steps));
@@ -83,7 +84,7 @@ export async function trainSideBySide(
     figures["tokens/s"] = ((taken + 1 - from) * groups[0].sae.batch_tokens) / seconds;
     const made = groups.reduce((sum, { trainer }) => sum + trainer.taken, 0);
     context.progress(made / all, figures);
-    await context.breathe(async () => save(context, groups));
+    await context.breathe(async () => save(context, groups, metadata));
   }
   const trained = new Map(groups.map((group) => [group, group.trainer.saes()]));
   return arms.map((arm) => {
@@ -172,12 +173,16 @@ function logStep(
   }
 }
 
-function save(context: TaskContext, groups: readonly Group[]): void {
+function save(
+  context: TaskContext,
+  groups: readonly Group[],
+  metadata: Record<string, string>,
+): void {
   const tensors = new Map<string, HostTensor>();
   for (const group of groups) {
     for (const [name, tensor] of group.trainer.state()) tensors.set(keyOf(group) + name, tensor);
   }
-  context.save(tensors, {});
+  context.save(tensors, metadata);
 }
 
 function withoutPrefix(

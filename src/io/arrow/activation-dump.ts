@@ -192,7 +192,8 @@ export class ActivationDump {
   readonly rows: number;
   /** Schema metadata, of the first shard. */
   readonly metadata: Readonly<Record<string, string>>;
-  private readonly files: readonly string[];
+  /** The file, or its shards. */
+  readonly files: readonly string[];
   private readonly hasTokens: boolean;
 
   /** Opens `path` or its shards. A UsageError where a column is missing or has another type. */
