@@ -3,7 +3,14 @@
  * and activations.arrow of the carried SAE.
  */
 import { existsSync } from "node:fs";
-import { evaluateSaes, loadSae, pcaFvu, type SaeEvaluation } from "../../../sae/index.ts";
+import {
+  evaluateSaes,
+  joinCodes,
+  loadSae,
+  pcaFvu,
+  type SaeEvaluation,
+  type SparseCodes,
+} from "../../../sae/index.ts";
 import { readTokenSet, spreadSequences, type TokenSet } from "../../../src/data/index.ts";
 import {
   copySpread,
@@ -34,6 +41,7 @@ import {
   expansionDir,
   modelDir,
   ownData,
+  realArm,
   saeDir,
   stageCount,
   stageDir,
@@ -42,7 +50,7 @@ import {
 } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import type { CorpusRecord } from "./data.ts";
-import { heldOutActivations, heldOutRows, heldOutSubset } from "./held-out.ts";
+import { firstTokensExcluded, heldOutActivations, heldOutRows, heldOutSubset } from "./held-out.ts";
 import { spentBefore } from "./language-model.ts";
 import { writeTables } from "./stage-tables.ts";
 
@@ -110,7 +118,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   const corpus = readJson(context.path(dataDir, "corpus.json")) as CorpusRecord;
   const growth = stage === 0 ? null : await growthFigures(context, stage, set, model);
   context.progress(0.1);
-  const saes = await saeFigures(context, stage, set);
+  const { saes, codes } = await saeFigures(context, stage, set);
   context.progress(0.7);
   await context.pause();
   const sizes = modelSizes(model.config);
@@ -144,7 +152,9 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   writeJsonAtomic(context.path(dir, "eval.json"), evaluation);
   context.progress(0.8);
   const tables =
-    plan.saes.length === 0 ? [] : await writeTables(context, stage, model, corpus, heldOut, set);
+    plan.saes.length === 0
+      ? []
+      : await writeTables(context, stage, model, corpus, heldOut, set, codes);
   model.dispose();
   return [`${dir}/eval.json`, ...tables];
 }
@@ -171,24 +181,31 @@ function ownHeldOut(context: TaskContext, stage: number): TokenSet | null {
   return heldOutSubset(readTokenSet(file), plan.eval.tokens);
 }
 
-/** Every SAE of the stage on its own model; SAEs of one model share its passes. */
+/** Every SAE of the stage on its own model, and the codes of the real one by the SAE's name; SAEs of one model share its passes. */
 async function saeFigures(
   context: TaskContext,
   stage: number,
   set: TokenSet,
-): Promise<StageEvaluation["saes"]> {
+): Promise<{ saes: StageEvaluation["saes"]; codes: Map<string, SparseCodes> }> {
   const { plan } = context;
   const found: StageEvaluation["saes"][number][] = [];
+  const real = new Map<string, SparseCodes>();
   for (const { name } of plan.saes) {
     const arms = stageArms(plan, stage, name);
     const figures = new Map<string, SaeEvaluation>();
     for (const [path, group] of byModel(arms)) {
       const model = placeModel(loadModel(context.path(path)));
       const saes = group.map(({ sae }) => loadSae(context.path(sae)));
+      const codes: SparseCodes[] = [];
       const results = await evaluateSaes(model, set, saes, {
         lossTokens,
+        firstTokensExcluded,
         pause: () => context.pause(),
+        onCodes: (i, part) => {
+          if (group[i].arm === realArm) codes.push(part);
+        },
       });
+      if (codes.length > 0) real.set(name, joinCodes(codes));
       for (const [i, arm] of group.entries()) figures.set(arm.arm, results[i]);
       model.dispose();
     }
@@ -197,7 +214,7 @@ async function saeFigures(
     }
     found.push(...(await earlierFigures(context, stage, name, set)));
   }
-  return found;
+  return { saes: found, codes: real };
 }
 
 /**

@@ -1,10 +1,12 @@
 /** The tables of a stage: features.arrow of its SAEs and activations.arrow of held-out tokens. */
 import {
+  encodeAsync,
   featureColumns,
   latentFeatures,
   loadSae,
   readLineage,
   type Sae,
+  type SparseCodes,
 } from "../../../sae/index.ts";
 import { spreadSequences, Tokenizer, type TokenSet, tokenRows } from "../../../src/data/index.ts";
 import { type DumpBatch, writeActivationDump, writeArrowTable } from "../../../src/io/index.ts";
@@ -13,12 +15,15 @@ import { dumpMetadata } from "../../dump-metadata.ts";
 import { dataDir, modelDir, saeDir, stageDir, stageName } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import type { CorpusRecord } from "./data.ts";
-import { firstTokensExcluded, heldOutCodes, heldOutRows } from "./held-out.ts";
+import { firstTokensExcluded, heldOutActivations } from "./held-out.ts";
 
 /** Held-out tokens that go into activations.arrow. */
 const dumpTokens = 8192;
 
-/** features.arrow of the first SAE, features-<name>.arrow of the others, and activations.arrow. */
+/**
+ * features.arrow of the first SAE, features-<name>.arrow of the others, and activations.arrow. `codes` is what the SAEs
+ * make of `set`, by name.
+ */
 export async function writeTables(
   context: TaskContext,
   stage: number,
@@ -26,6 +31,7 @@ export async function writeTables(
   corpus: CorpusRecord,
   heldOut: TokenSet,
   set: TokenSet,
+  codes: ReadonlyMap<string, SparseCodes>,
 ): Promise<string[]> {
   const { plan } = context;
   const dir = stageDir(plan, stage);
@@ -36,10 +42,9 @@ export async function writeTables(
     const folder = context.path(saeDir(plan, stage, name));
     const sae = loadSae(folder);
     saes.set(name, sae);
-    const [codes] = await heldOutCodes(context, model, sae.cfg.hook_name, set, [sae]);
     const features = await latentFeatures(
       sae,
-      codes,
+      codes.get(name) as SparseCodes,
       { ...set, skip: firstTokensExcluded, text },
       model,
       { contexts: plan.report.contexts_per_latent },
@@ -96,16 +101,13 @@ async function* dumpBatches(
     const activations = new Map<string, Float32Array>();
     const latents: [string, DumpBatchCodes][] = [];
     for (const hook of hooks) {
-      for await (const rows of heldOutRows(context, model, hook, part)) activations.set(hook, rows);
       const reading = [...saes].filter(([, sae]) => sae.cfg.hook_name === hook);
-      const codes = await heldOutCodes(
-        context,
-        model,
-        hook,
-        part,
-        reading.map(([, sae]) => sae),
-      );
-      for (const [i, [name]] of reading.entries()) latents.push([name, codes[i]]);
+      // one block: `part` has no more sequences than a pass
+      for await (const block of heldOutActivations(context, model, hook, part)) {
+        for (const [name, sae] of reading) latents.push([name, await encodeAsync(sae, block)]);
+        activations.set(hook, (await block.data()) as Float32Array);
+        block.dispose();
+      }
     }
     const rows = tokenRows(part, 0, part.nSeq, firstTokensExcluded);
     yield { ...rows, activations, latents: new Map(latents) };
