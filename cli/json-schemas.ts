@@ -239,6 +239,10 @@ const crosscoder: z.ZodType<CrosscoderDocument> = z.strictObject({
   kappa: measured.describe("Cohen's, of persisted or died with shared or parent-only"),
   reinit: z.strictObject(crosscoderFigures).nullable().describe("against random weights"),
 });
+const returned = {
+  returned: estimate.describe("cosine ≥ .9 to the parent's direction after training"),
+  stayed: estimate.describe("cosine ≥ .9 to where they were put"),
+};
 
 const compared = z
   .strictObject({
@@ -274,6 +278,10 @@ const compare: z.ZodType<Comparison> = z.strictObject({
         "fresh-parent",
         "reinit",
         "no-expand",
+        "rotated",
+        "perturbed",
+        "perturbed-reinit",
+        "continued",
       ]),
       sae: text,
       seed: z.int(),
@@ -312,7 +320,34 @@ const compare: z.ZodType<Comparison> = z.strictObject({
   persisted: estimate,
   reinit_persisted: estimate.describe("the same rule on a random-weights child"),
   start_kept: estimate.describe("persisted or carried_only before any training"),
-  inertia: z.strictObject({ carried: measured, carried_scratch: measured, reinit: measured }),
+  inertia: z.strictObject({
+    carried: measured,
+    carried_scratch: measured,
+    reinit: measured,
+    rotated: measured.describe("the carried dictionary, turned as a whole before it trained on"),
+  }),
+  perturb_and_return: z
+    .strictObject({
+      turned: count.describe("latents turned by 45° to 60° that can be judged"),
+      ...returned,
+      unturned: measured.describe("the same latents, not turned, in the carried arm"),
+      reinit: z.strictObject(returned).nullable().describe("in a child with random weights"),
+    })
+    .nullable(),
+  continuation: z
+    .array(
+      z.strictObject({
+        times: z.number().describe("of the stage's SAE tokens; 0 = untrained"),
+        function: measured,
+        match: measured,
+        ci: interval,
+        to_start: measured.describe("share with a cosine ≥ τ to their start"),
+        l0: measured,
+        fvu: measured,
+      }),
+    )
+    .nullable()
+    .describe("the carried SAE by how long it trained on"),
   cells: z.strictObject({
     CG: cell.nullable(),
     FG: cell.nullable(),

@@ -162,7 +162,17 @@ export interface PersistenceSummary {
     readonly carried: number | null;
     readonly carried_scratch: number | null;
     readonly reinit: number | null;
+    readonly rotated: number | null;
   };
+  readonly perturb_and_return: PerturbSummary | null;
+  readonly continuation:
+    | readonly {
+        readonly times: number;
+        readonly function: number | null;
+        readonly ci: Interval;
+        readonly to_start: number | null;
+      }[]
+    | null;
   readonly cells: Readonly<Record<CellName, Cell | null>>;
   readonly corrected: Estimate | null;
   readonly inheritance: (Estimate & { readonly of_findable: number | null }) | null;
@@ -170,6 +180,19 @@ export interface PersistenceSummary {
   readonly tokens_ratio: number | null;
   readonly histograms: Histograms | null;
   readonly warnings: readonly string[];
+}
+
+/** Where turned latents ended. */
+export interface ReturnedSummary {
+  readonly returned: Estimate;
+  readonly stayed: Estimate;
+}
+
+/** Some latents of the carried SAE were turned before it trained on. */
+export interface PerturbSummary extends ReturnedSummary {
+  readonly turned: number;
+  readonly unturned: number | null;
+  readonly reinit: ReturnedSummary | null;
 }
 
 /** `persistence/<name>.arrow`: parent latents, then child latents. NaN = not measured. */

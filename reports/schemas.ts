@@ -44,6 +44,14 @@ const exactness: z.ZodType<Exactness> = z.object({
   boundaries: z.array(z.object({ hook_from: text, hook_to: text, rel_err: measured })).default([]),
 });
 
+const returned = { returned: estimate, stayed: estimate };
+const perturb = z.object({
+  turned: z.number(),
+  ...returned,
+  unturned: measured,
+  reinit: z.object(returned).nullable().default(null),
+});
+
 const size = {
   d_model: z.number(),
   n_layer: z.number(),
@@ -154,7 +162,17 @@ export const persistenceSchema: z.ZodType<PersistenceSummary> = z.object({
   persisted: estimate,
   reinit_persisted: estimate.nullable().default(null),
   start_kept: estimate.nullable().default(null),
-  inertia: z.object({ carried: measured, carried_scratch: measured, reinit: measured }),
+  inertia: z.object({
+    carried: measured,
+    carried_scratch: measured,
+    reinit: measured,
+    rotated: measured,
+  }),
+  perturb_and_return: perturb.nullable().default(null),
+  continuation: z
+    .array(z.object({ times: z.number(), function: measured, ci: interval, to_start: measured }))
+    .nullable()
+    .default(null),
   cells: z.object({
     CG: cell.default(null),
     FG: cell.default(null),

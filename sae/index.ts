@@ -136,6 +136,7 @@ export {
   type ThresholdDocument,
   tokensRatio,
   type VerdictCounts,
+  wilson,
 } from "./persistence/index.ts";
 export {
   type CodesListener,
@@ -187,3 +188,4 @@ export {
   type SaeTrainStep,
   trainSaes,
 } from "./training/trainer.ts";
+export { type TurnedSae, turnAll, turnLatents } from "./turn.ts";

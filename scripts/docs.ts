@@ -28,11 +28,11 @@ export function planPage(): string {
     "",
     "## Presets of `controls`",
     "",
-    "| preset | fresh_seeds | arms |",
-    "|---|---|---|",
+    "| preset | fresh_seeds | sweep | arms |",
+    "|---|---|---|---|",
     ...Object.entries(presets).map(
-      ([name, { fresh_seeds, arms }]) =>
-        `| \`${name}\` | ${fresh_seeds} | ${arms.map(code).join(" ")} |`,
+      ([name, { fresh_seeds, sweep, arms }]) =>
+        `| \`${name}\` | ${fresh_seeds} | ${sweep.join(", ") || "–"} | ${arms.map(code).join(" ")} |`,
     ),
     "",
     `A stage that only grows in width is called \`${defaultStageName({ ...expandDefaults, width: 2 })}\`, one that only grows in depth \`${defaultStageName({ ...expandDefaults, layers: 2 })}\`, one that does both \`${defaultStageName({ ...expandDefaults, width: 2, layers: 2 })}\`; a second one of a kind gets \`-2\`.`,

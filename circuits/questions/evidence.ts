@@ -138,11 +138,3 @@ export function withInterval(value: number, ci: Interval | undefined): string {
     ? `${value.toFixed(2)} [${ci[0].toFixed(2)}, ${ci[1].toFixed(2)}]`
     : `${value.toFixed(2)} (no interval)`;
 }
-
-/** Wilson's 95% interval of a share k / n. */
-export function wilson(k: number, n: number): readonly [number, number] {
-  const z = 1.96;
-  const centre = (k + (z * z) / 2) / (n + z * z);
-  const half = (z / (n + z * z)) * Math.sqrt((k * (n - k)) / n + (z * z) / 4);
-  return [Math.max(0, centre - half), Math.min(1, centre + half)];
-}

@@ -4,6 +4,7 @@
  * drifted and uncertain ones lie between. The stage that lost most is the answer, so that a gentle
  * last step can't hide a rough first one. Latents are counted as if independent (Wilson's interval).
  */
+import { wilson } from "../../sae/index.ts";
 import {
   type Answer,
   cannotTell,
@@ -13,7 +14,6 @@ import {
   percent,
   type StageEvidence,
   stageFile,
-  wilson,
 } from "./evidence.ts";
 
 /** Eligible parent latents below which shares mean little. */

@@ -155,6 +155,8 @@ const everyArm: readonly Arm[] = [
   "scratch",
   "carried-scratch",
   "no-expand",
+  "rotated",
+  "perturbed",
 ];
 
 /** `controls.crosscoder`: the one with the fewest artefacts (Minder et al. 2025). */
@@ -162,12 +164,23 @@ const crosscoderDefault = "batchtopk";
 
 /** What `controls.preset` stands for. */
 export const presets: Readonly<Record<ControlsPlan["preset"], Omit<ControlsPlan, "preset">>> = {
-  quick: { fresh_seeds: 1, arms: ["frozen", "fresh", "reinit"], crosscoder: crosscoderDefault },
-  standard: { fresh_seeds: 2, arms: [...everyArm, "crosscoder"], crosscoder: crosscoderDefault },
+  quick: {
+    fresh_seeds: 1,
+    arms: ["frozen", "fresh", "reinit"],
+    crosscoder: crosscoderDefault,
+    sweep: [],
+  },
+  standard: {
+    fresh_seeds: 2,
+    arms: [...everyArm, "crosscoder"],
+    crosscoder: crosscoderDefault,
+    sweep: [],
+  },
   full: {
     fresh_seeds: 4,
     arms: [...everyArm, "crosscoder", "crosscoder-reinit"],
     crosscoder: crosscoderDefault,
+    sweep: [4, 16],
   },
 };
 

@@ -70,7 +70,9 @@ export function taskWork(
           sae,
           width: hookWidth(configs[0], sae.hook) * scale,
           latents: sae.d_sae + addedLatents(plan, stage),
-          lengths: spec.jobs.map(({ start }) => (start === "fresh" ? sae.tokens : continued)),
+          lengths: spec.jobs.map(({ start, times = 1 }) =>
+            start === "fresh" ? sae.tokens : times * continued,
+          ),
         })),
         perToken(of) / 3,
       );

@@ -195,7 +195,9 @@ export type Arm =
   | "carried-scratch"
   | "no-expand"
   | "crosscoder"
-  | "crosscoder-reinit";
+  | "crosscoder-reinit"
+  | "rotated"
+  | "perturbed";
 
 /** Which control arms are trained; the preset fills what is not given. */
 export interface ControlsPlan {
@@ -204,6 +206,8 @@ export interface ControlsPlan {
   readonly arms: readonly Arm[];
   /** How the crosscoders among them select latents. */
   readonly crosscoder: CrosscoderArchitecture;
+  /** The carried SAE is also trained on for so many times the stage's tokens. */
+  readonly sweep: readonly number[];
 }
 
 /** How much held-out text the measurements use, and from where on they count. */

@@ -1,7 +1,15 @@
 /** The SAEs of a stage by what they are for: one table that evaluation, comparison and reports agree on. */
 import type { ArmRole } from "../../sae/persistence/index.ts";
 import type { Arm, ResolvedPlan } from "../plan/types.ts";
-import { carriedDir, expansionDir, modelDir, realArm, saeDir, stageCount } from "./layout.ts";
+import {
+  carriedDir,
+  expansionDir,
+  modelDir,
+  realArm,
+  saeDir,
+  stageCount,
+  sweepArm,
+} from "./layout.ts";
 
 /** One SAE of a stage, the model it reads, and where both lie in the run. */
 export interface StageArm {
@@ -10,6 +18,8 @@ export interface StageArm {
   readonly seed: number;
   readonly sae: string;
   readonly model: string;
+  /** Of continued arms: how many times the carried one's tokens. */
+  readonly times?: number;
   /** How parent directions look there: through the expansion map, as they are, or not at all. */
   readonly frame: "mapped" | "parent" | "none";
 }
@@ -55,7 +65,18 @@ export function stageArms(plan: ResolvedPlan, stage: number, name: string): Stag
     for (const seed of seeds) add("fresh", `fresh-${seed}`, own, "mapped", undefined, seed);
   }
   if (has("same-model")) add("same-model", "same-model", parent, "parent");
-  if (has("reinit")) add("reinit", "reinit", modelDir(plan, stage, "reinit"), "mapped");
+  const random = modelDir(plan, stage, "reinit");
+  if (has("reinit")) add("reinit", "reinit", random, "mapped");
+  if (has("rotated")) add("rotated", "rotated", own, "mapped");
+  if (has("perturbed")) {
+    add("perturbed", "perturbed", own, "mapped");
+    if (has("reinit")) add("perturbed-reinit", "perturbed-reinit", random, "mapped");
+  }
+  for (const times of plan.controls.sweep) {
+    const arm = sweepArm(times);
+    const sae = saeDir(plan, stage, name, arm);
+    arms.push({ arm, role: "continued", seed: 0, sae, model: own, frame: "mapped", times });
+  }
   if (!isLast) return arms;
 
   if (has("fresh-parent")) {

@@ -3,8 +3,11 @@
  * and no-expand are trained at the last stage only (methods: the 2×2 with its ceilings).
  */
 import type { Arm, ResolvedPlan } from "../plan/types.ts";
-import { realArm, stageCount, stageName } from "./layout.ts";
+import { realArm, stageCount, stageName, sweepArm } from "./layout.ts";
 import type { CrosscoderArm, SaeJobSpec, Task } from "./task.ts";
+
+/** How an arm begins that goes on with the carried SAE. */
+const continued = { start: "carried", seed: 0 } as const;
 
 const crosscoderArms: readonly CrosscoderArm[] = ["crosscoder", "crosscoder-reinit"];
 
@@ -114,7 +117,11 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
         id: at(what),
         title,
         needs,
-        cost: saeCost(plan, stage, jobs.length),
+        cost: saeCost(
+          plan,
+          stage,
+          jobs.reduce((sum, { times = 1 }) => sum + times, 0),
+        ),
         spec: { kind: "sae", stage, model, jobs },
       }),
     );
@@ -154,6 +161,11 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
     [
       { arm: realArm, start: "carried", seed: 0 },
       ...(has(plan, "fresh") ? freshJobs(plan, "fresh") : []),
+      ...(has(plan, "rotated") ? [{ ...continued, arm: "rotated", turn: "all" } as const] : []),
+      ...(has(plan, "perturbed")
+        ? [{ ...continued, arm: "perturbed", turn: "some" } as const]
+        : []),
+      ...plan.controls.sweep.map((times) => ({ ...continued, arm: sweepArm(times), times })),
     ],
   );
   if (has(plan, "same-model")) {
@@ -171,7 +183,12 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
       "SAE trained on, random weights",
       { stage, arm: "reinit" },
       [at("expand")],
-      [{ arm: "reinit", start: "carried", seed: 0 }],
+      [
+        { ...continued, arm: "reinit" },
+        ...(has(plan, "perturbed")
+          ? [{ ...continued, arm: "perturbed-reinit", turn: "some" } as const]
+          : []),
+      ],
     );
   }
   const witnesses = hasSaes(plan)

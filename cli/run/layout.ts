@@ -8,6 +8,11 @@ import type { CorpusPlan, ResolvedPlan } from "../plan/types.ts";
 /** The trajectory that the run is about. */
 export const realArm = "carried";
 
+/** The arm that trains `times` as long as the carried one. */
+export function sweepArm(times: number): string {
+  return `carried-${times}x`;
+}
+
 /** The folder name of stage `index`: `00-base`, then one per expansion. */
 export function stageName(plan: ResolvedPlan, index: number): string {
   const name = index === 0 ? "base" : plan.stages[index - 1].name;

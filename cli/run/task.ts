@@ -11,6 +11,10 @@ export interface SaeJobSpec {
   readonly start: "fresh" | "carried" | "parent";
   /** Number of the fresh seed; 0 for the real SAE and for continued ones. */
   readonly seed: number;
+  /** Directions to turn before training: of some latents, or of all by one matrix. */
+  readonly turn?: "some" | "all";
+  /** How many times the stage's tokens it trains on. Default 1. */
+  readonly times?: number;
 }
 
 /** A crosscoder between a stage's parent and its child, or a model of the child's shape with random weights. */

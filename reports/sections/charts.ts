@@ -12,6 +12,7 @@ import { evidencePoints } from "../view/evidence-points.ts";
 import { fatesView, throughAll } from "../view/fates.ts";
 import { count, decimal, percent } from "../view/format.ts";
 import { correlationHistogram, cosineHistogram } from "../view/histograms.ts";
+import { continuationRows, turnedRows } from "../view/inertia-tests.ts";
 import { lossCurves } from "../view/loss-curves.ts";
 import { saeCurves } from "../view/sae-curves.ts";
 import { stageLabel, transition } from "../view/stages.ts";
@@ -115,6 +116,8 @@ function stageFigures(
   const cosines = cosineHistogram(persistence);
   const points = evidencePoints(verdicts, persistence);
   const curves = saeCurves(run, index);
+  const turned = turnedRows(persistence);
+  const continued = continuationRows(persistence);
   const common = { stage: name, isShown };
   const where = index > 0 ? transition(run, index) : stageLabel(name);
   return html`${
@@ -146,6 +149,27 @@ function stageFigures(
           axis: "cosine to where it started",
           bars: "carried",
           line: "died",
+        }),
+    })
+  }${
+    turned &&
+    figure({
+      ...common,
+      title: "Do turned features come back?",
+      caption: `Before training, ${count(persistence?.perturb_and_return?.turned ?? 0)} latents were turned by 45° to 60°. What the model has draws its latent back (cosine of at least .9); what only stayed by inertia stays where it was put.`,
+      draw: (width) =>
+        intervalChart(drawing, turned, width, { label: "Where turned latents ended" }),
+    })
+  }${
+    continued &&
+    figure({
+      ...common,
+      title: "Does it wear off?",
+      caption:
+        "Share of features with a function match after the carried SAE trained on for longer. What the model keeps stays level; what is inertia falls.",
+      draw: (width) =>
+        intervalChart(drawing, continued, width, {
+          label: "Function matches by length of training",
         }),
     })
   }${

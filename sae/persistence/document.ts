@@ -4,6 +4,7 @@
 import type { CrosscoderDocument } from "../crosscoder/document.ts";
 import type { CellName, Estimate } from "./estimands.ts";
 import type { ArmRole } from "./input.ts";
+import type { PerturbDocument } from "./perturb.ts";
 import type { CurvePoint } from "./tokens-ratio.ts";
 
 /** An arm as it is listed. */
@@ -64,6 +65,18 @@ export interface VerdictCounts {
   readonly uncovered: number;
 }
 
+/** The carried SAE after so many times the stage's tokens; 0 = untrained. What the model keeps stays level, inertia wears off. */
+export interface ContinuationPoint {
+  readonly times: number;
+  readonly function: number | null;
+  readonly match: number | null;
+  readonly ci: readonly [number, number] | null;
+  /** Share whose decoder has a cosine ≥ τ to where it started. */
+  readonly to_start: number | null;
+  readonly l0: number | null;
+  readonly fvu: number | null;
+}
+
 /** persistence.json. */
 export interface PersistenceDocument {
   readonly format: "sae-carry/compare";
@@ -94,7 +107,13 @@ export interface PersistenceDocument {
     readonly carried: number | null;
     readonly carried_scratch: number | null;
     readonly reinit: number | null;
+    /** The carried dictionary turned by one random matrix before it trained on. */
+    readonly rotated: number | null;
   };
+  /** Null where no arm's latents were turned. */
+  readonly perturb_and_return: PerturbDocument | null;
+  /** The carried SAE by how long it trained on, shortest first; null where no arm continued. */
+  readonly continuation: readonly ContinuationPoint[] | null;
   readonly cells: Readonly<Record<CellName, CellDocument | null>>;
   readonly corrected: Estimate;
   readonly inheritance: Estimate & { readonly of_findable: number | null };

@@ -39,3 +39,4 @@ export type { ActivationStream } from "./probe.ts";
 export type { PersistenceRows } from "./rows.ts";
 export { type CurvePoint, smoothedCurve, tokensRatio } from "./tokens-ratio.ts";
 export { type ChildVerdict, type ParentVerdict, parentVerdicts } from "./verdicts.ts";
+export { wilson } from "./wilson.ts";

@@ -35,6 +35,8 @@ export const identityFrame: Frame = { decoder: (rows) => rows, encoder: (rows) =
 /**
  * What an arm is for (methods.md §5). `carried-start` is the carried SAE on the child right after the
  * expansion, before any training: a check of the rule. `frozen` is the same SAE on the trained child.
+ * `rotated` began with all directions turned by one random matrix, the perturbed ones with some latents
+ * turned; `continued` trained some times as long as the carried one.
  */
 export type ArmRole =
   | "carried"
@@ -46,7 +48,11 @@ export type ArmRole =
   | "same-model"
   | "fresh-parent"
   | "reinit"
-  | "no-expand";
+  | "no-expand"
+  | "rotated"
+  | "perturbed"
+  | "perturbed-reinit"
+  | "continued";
 
 /** One trajectory's SAE. */
 export interface ArmInput extends Dictionary {
@@ -59,6 +65,10 @@ export interface ArmInput extends Dictionary {
   readonly frame: Frame | null;
   /** The decoder it started from, before training [d_sae, d_in]; null: the parent's rows in `frame`. */
   readonly start: Float32Array | null;
+  /** Of perturbed arms, the latents that were turned before training. */
+  readonly turned?: Int32Array;
+  /** Of continued arms, how many times the carried arm's tokens they trained. */
+  readonly times?: number;
   readonly l0: number | null;
   readonly fvu: number | null;
   readonly ce_loss_score_zero: number | null;

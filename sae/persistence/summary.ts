@@ -5,6 +5,7 @@ import { meanOverSeeds, type Resampling, type Sample, shareOf } from "./bootstra
 import type {
   ArmDocument,
   CellDocument,
+  ContinuationPoint,
   PersistenceDocument,
   ThresholdDocument,
   UnstableDocument,
@@ -35,6 +36,7 @@ import type {
   PersistenceInput,
   PersistenceOptions,
 } from "./input.ts";
+import { perturbAndReturn } from "./perturb.ts";
 import { quantile } from "./quantile.ts";
 import type { ShiftNull } from "./shift-null.ts";
 import type { SubspaceOverlap } from "./subspace.ts";
@@ -107,14 +109,16 @@ export function summarise(measured: Measured): PersistenceDocument {
       hasInterval,
     );
 
-  const toStart = (role: ArmRole): Float64Array[] =>
-    withRole(role).flatMap(({ input: arm }) => {
-      const mapped = mappedDecoder(input.parent, arm);
-      const cosines = cosineToStart(arm, mapped, parent.firings.nLatents);
-      return cosines === null ? [] : [Float64Array.from(eligibleLatents, (i) => cosines[i])];
-    });
-  const inertia = (role: ArmRole): number | null => {
-    const all = concat(toStart(role));
+  const toStart = (measuredArms: readonly MeasuredArm[]): Float64Array =>
+    concat(
+      measuredArms.flatMap(({ input: arm }) => {
+        const mapped = mappedDecoder(input.parent, arm);
+        const cosines = cosineToStart(arm, mapped, parent.firings.nLatents);
+        return cosines === null ? [] : [Float64Array.from(eligibleLatents, (i) => cosines[i])];
+      }),
+    );
+  const inertia = (measuredArms: readonly MeasuredArm[]): number | null => {
+    const all = toStart(measuredArms);
     return all.length === 0
       ? null
       : all.filter((cosine) => cosine >= thresholds.cosine).length / all.length;
@@ -157,10 +161,17 @@ export function summarise(measured: Measured): PersistenceDocument {
     reinit_persisted: judgedShare("reinit", ({ persistsIfFound }) => persistsIfFound),
     start_kept: judgedShare("carried-start", ({ keptIfFound }) => keptIfFound),
     inertia: {
-      carried: inertia("carried"),
-      carried_scratch: inertia("carried-scratch"),
-      reinit: inertia("reinit"),
+      carried: inertia(withRole("carried")),
+      carried_scratch: inertia(withRole("carried-scratch")),
+      reinit: inertia(withRole("reinit")),
+      rotated: inertia(withRole("rotated")),
     },
+    perturb_and_return: perturbAndReturn(
+      input.arms,
+      mappedDecoder(input.parent, carried.input),
+      parent.eligible,
+    ),
+    continuation: continuation(arms, hasInterval, (arm) => inertia([arm])),
     cells: byCell((name) => cellDocument(cells[name], hasInterval)),
     corrected: sums.corrected,
     inheritance: sums.inheritance,
@@ -177,8 +188,8 @@ export function summarise(measured: Measured): PersistenceDocument {
         null: histogram(concat(thresholds.shifts.bins.map(({ maxima }) => maxima)), unitEdges),
       },
       cosine: {
-        carried: histogram(concat(toStart("carried")), unitEdges),
-        reinit: histogram(concat(toStart("reinit")), unitEdges),
+        carried: histogram(toStart(withRole("carried")), unitEdges),
+        reinit: histogram(toStart(withRole("reinit")), unitEdges),
         null: histogram(thresholds.cosineDraws, unitEdges),
       },
     },
@@ -354,4 +365,24 @@ function concat(parts: readonly Float64Array[]): Float64Array {
 
 function finiteOrNull(value: number): number | null {
   return Number.isFinite(value) ? value : null;
+}
+
+/** By times trained, shortest first: the frozen arm, the carried one, and those that went on. */
+function continuation(
+  arms: readonly MeasuredArm[],
+  hasInterval: boolean,
+  toStart: (arm: MeasuredArm) => number | null,
+): ContinuationPoint[] | null {
+  const times = ({ input: { role, times: own } }: MeasuredArm): number | null =>
+    role === "frozen" ? 0 : role === "carried" ? 1 : role === "continued" ? (own ?? null) : null;
+  const points = arms.flatMap((arm) => {
+    const trained = times(arm);
+    if (trained === null) return [];
+    const { value, ci } = estimate(arm.shares.function, hasInterval);
+    const { l0, fvu } = arm.input;
+    const match = finiteOrNull(arm.shares.match.value);
+    return [{ times: trained, function: value, match, ci, to_start: toStart(arm), l0, fvu }];
+  });
+  if (!arms.some(({ input: { role } }) => role === "continued")) return null;
+  return points.sort((a, b) => a.times - b.times);
 }

@@ -66,7 +66,9 @@ export function persistence(changes: Partial<PersistenceSummary> = {}): Persiste
     persisted: { value: 0.25, ci: [0.2, 0.3] },
     reinit_persisted: { value: 0.01, ci: [0, 0.02] },
     start_kept: { value: 0.998, ci: [0.99, 1] },
-    inertia: { carried: 0.9, carried_scratch: 0.69, reinit: 0.89 },
+    inertia: { carried: 0.9, carried_scratch: 0.69, reinit: 0.89, rotated: null },
+    perturb_and_return: null,
+    continuation: null,
     cells: {
       CG: cell(0.58),
       FG: cell(0.26),

@@ -6,6 +6,7 @@ import { mkdirSync } from "node:fs";
 import { loadSae, readLineage, type Sae } from "../../../sae/index.ts";
 import {
   type ArmInput,
+  type ArmRole,
   type CurvePoint,
   comparePersistence,
   type Frame,
@@ -40,6 +41,7 @@ import { type MetricsLine, metricsPart, type TaskContext } from "../task-context
 import { crosscoderEvidence } from "./crosscoder-evidence.ts";
 import type { StageEvaluation } from "./evaluate.ts";
 import { firstTokensExcluded, heldOutCodes, heldOutRows, heldOutSubset } from "./held-out.ts";
+import { turnedStart } from "./turned-start.ts";
 
 /** Runs the task: `persistence/<name>.arrow` for each SAE, and `persistence.json` of the first (`persistence/<name>.json` of all where there are several). */
 export async function compareTask(context: TaskContext, stage: number): Promise<string[]> {
@@ -176,18 +178,36 @@ function armInput(
     W_enc: sae.W_enc,
     lineage: { stage: lineage.stage, parent: lineage.parent },
     frame: frameOf(arm, parent, map),
-    start: arm.role === "carried-scratch" ? startDecoder(context, sae, name) : null,
+    ...startOf(context, arm, sae, name),
     l0: figures?.l0 ?? null,
     fvu: figures?.fvu ?? null,
     ce_loss_score_zero: figures?.ce_loss_score_zero ?? null,
   };
 }
 
-/** The carried decoder before it was trained on a model that no map leads to; appended latents have no start and keep their own rows. */
-function startDecoder(context: TaskContext, sae: Sae, name: string): Float32Array {
+/** Roles whose start is not the parent's rows in the arm's frame, and how their directions were turned. */
+const turnOf: Partial<Record<ArmRole, "none" | "some" | "all">> = {
+  "carried-scratch": "none",
+  rotated: "all",
+  perturbed: "some",
+  "perturbed-reinit": "some",
+};
+
+/** The decoder an arm was trained on from; appended latents have no start and keep their own rows. */
+function startOf(
+  context: TaskContext,
+  { role, times }: StageArm,
+  sae: Sae,
+  name: string,
+): Pick<ArmInput, "start" | "turned" | "times"> {
+  const turn = turnOf[role];
+  if (turn === undefined) return { start: null, times };
+  const { stage } = context.task;
+  const carried = loadSae(context.path(carriedDir(context.plan, stage, name)));
+  const begun = turnedStart(context, stage, name, carried, turn === "none" ? undefined : turn);
   const start = Float32Array.from(sae.W_dec);
-  start.set(loadSae(context.path(carriedDir(context.plan, context.task.stage, name))).W_dec);
-  return start;
+  start.set(begun.sae.W_dec);
+  return { start, turned: begun.turned };
 }
 
 /** What is to be said of a growth that changed the function; null for one that did not. */

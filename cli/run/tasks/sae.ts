@@ -27,6 +27,7 @@ import { freshConfig } from "./fresh-config.ts";
 import { firstTokensExcluded } from "./held-out.ts";
 import { reinitModel } from "./reinit-model.ts";
 import { saeStreams, type TrainedArm, trainSideBySide } from "./train-side-by-side.ts";
+import { turnedStart } from "./turned-start.ts";
 
 /** An arm ready to train. */
 interface Prepared extends TrainedArm {
@@ -110,7 +111,7 @@ async function prepare(
     };
   }
   const from = startDir(context, stage, saePlan, spec);
-  const sae = loadSae(from);
+  const sae = turnedStart(context, stage, saePlan.name, loadSae(from), spec.turn).sae;
   const { new_latents, tokens } = plan.stages[stage - 1].carry;
   const grown = await growSae(sae, source, new_latents, rng.fork("grow"));
   return {
@@ -129,7 +130,7 @@ async function prepare(
       new_latents,
       stageName(plan, stage),
     ),
-    steps: steps(tokens),
+    steps: steps(tokens * (spec.times ?? 1)),
   };
 }
 

@@ -35,9 +35,10 @@ describe("estimateRun", () => {
     const [base, wider] = estimate(small).stages;
     // base: its own SAE and two fresh ones on the parent
     expect(base).toMatchObject({ lm_tokens: 1000, sae_tokens: 3 * 500, saes: 3 });
-    // carried, reinit, same-model, no-expand, carried-scratch continue; fresh and scratch have 2 seeds
-    expect(wider.sae_tokens).toBe(5 * 200 + 5 * 500);
-    expect(wider.saes).toBe(10);
+    // carried, reinit, same-model, no-expand, carried-scratch, rotated and two perturbed ones continue; fresh and
+    // scratch have 2 seeds, the crosscoder trains for as long
+    expect(wider.sae_tokens).toBe(8 * 200 + 5 * 500);
+    expect(wider.saes).toBe(13);
     // grown 400, from scratch 1400, unexpanded 400
     expect(wider.lm_tokens).toBe(2200);
   });

@@ -151,12 +151,14 @@ describe("resolvePlan", () => {
       fresh_seeds: 1,
       arms: ["frozen", "fresh", "reinit"],
       crosscoder: "batchtopk",
+      sweep: [],
     });
     expect(resolve({ controls: { preset: "full", arms: ["fresh"] } }).controls).toEqual({
       preset: "full",
       fresh_seeds: 4,
       arms: ["fresh"],
       crosscoder: "batchtopk",
+      sweep: [4, 16],
     });
     expect(resolve({ controls: { crosscoder: "standard" } }).controls.crosscoder).toBe("standard");
   });

@@ -258,6 +258,12 @@ test("arms of each expansion, and those of the last alone", () => {
     "carried carried",
     "fresh-1 fresh",
     "fresh-2 fresh",
+    "rotated carried",
+    "perturbed carried",
+  ]);
+  expect(jobsOf(tasks, "02-deeper/sae-reinit")).toEqual([
+    "reinit carried",
+    "perturbed-reinit carried",
   ]);
   expect(jobsOf(tasks, "02-deeper/sae-scratch")).toEqual([
     ...["carried-scratch carried", "scratch-1 fresh", "scratch-2 fresh"],

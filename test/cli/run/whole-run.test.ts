@@ -11,6 +11,7 @@ import { taskGraph } from "../../../cli/run/graph.ts";
 import { runTask } from "../../../cli/run/run-task.ts";
 import type { Task } from "../../../cli/run/task.ts";
 import { metricsPart } from "../../../cli/run/task-context.ts";
+import type { PersistenceDocument } from "../../../sae/index.ts";
 import { type CrosscoderDocument, loadCrosscoder } from "../../../sae/index.ts";
 import { readTokenSet } from "../../../src/data/index.ts";
 import { useBackend } from "../../../src/engine/index.ts";
@@ -47,7 +48,7 @@ data: {path: my.txt, context: 16}
 tokenizer: {vocab_size: 280}
 model: {d_model: 8, layers: 1, heads: 2, train: {tokens: 2000, batch_tokens: 256}}
 saes: [{hook: blocks.0.hook_resid_post, d_sae: 16, k: 4, tokens: 2000, batch_tokens: 256}]
-controls: {preset: quick, arms: [frozen, fresh, fresh-parent, same-model, reinit, crosscoder, crosscoder-reinit]}
+controls: {preset: quick, arms: [frozen, fresh, fresh-parent, same-model, reinit, crosscoder, crosscoder-reinit, rotated, perturbed], sweep: [2]}
 eval: {tokens: 1000, min_firings: 5, bootstrap: 20}
 `,
   );
@@ -64,6 +65,21 @@ async function storedPlan(): Promise<ResolvedPlan> {
 }
 
 describe("a run that was begun with train and got an expansion later", () => {
+  test("tests inertia: turned latents, all directions turned, and a longer training", () => {
+    const document = readJson(stage("01-deeper", "persistence.json")) as PersistenceDocument;
+    expect(document.arms.map(({ arm }) => arm)).toEqual(
+      expect.arrayContaining(["rotated", "perturbed", "perturbed-reinit", "carried-2x"]),
+    );
+    expect(document.continuation?.map(({ times }) => times)).toEqual([0, 1, 2]);
+    // 16 latents: a tenth of them is 2
+    expect(document.perturb_and_return).toMatchObject({ turned: 2, reinit: {} });
+    expect(document.inertia.rotated).toBeGreaterThan(0);
+    const steps = readJsonl(at("run", "metrics.jsonl")) as { arm: string; tokens: number }[];
+    const trained = (arm: string): number =>
+      Math.max(...steps.flatMap((line) => (line.arm === arm ? [line.tokens] : [])));
+    expect(trained("carried-2x")).toBe(2 * trained("perturbed"));
+  });
+
   test("has the history of every latent, which its verdicts tell", () => {
     const document = jsonDocuments.history.schema.parse(readJson(at("run", "history.json")));
     expect(document).toMatchObject({ saes: [{ name: "resid", cohorts: [{ stage: "00-base" }] }] });

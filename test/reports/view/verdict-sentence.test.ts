@@ -35,7 +35,9 @@ test("cosine is called no evidence when random weights have as much of it", () =
 });
 
 test("cosine is not called worthless where random weights have little of it", () => {
-  const { context } = verdict({ inertia: { carried: 0.9, carried_scratch: null, reinit: 0.05 } });
+  const { context } = verdict({
+    inertia: { carried: 0.9, carried_scratch: null, reinit: 0.05, rotated: null },
+  });
   expect(text(context)).not.toContain("evidence");
   expect(context.some(({ tone }) => tone === "bad")).toBe(false);
 });

@@ -1,0 +1,63 @@
+/**
+ * Two tests of inertia as rows of a chart: latents that were turned away before training (do they come back?), and the
+ * carried SAE after shorter and longer training (does what it shares with the parent wear off?).
+ */
+import type { Estimate, PersistenceSummary } from "../run-data.ts";
+import { decimal } from "./format.ts";
+import type { IntervalRow } from "./interval-rows.ts";
+
+const plain = { code: "", secondary: null, from: null, to: null } as const;
+
+/** Where turned latents ended; null where none was turned. */
+export function turnedRows(persistence: PersistenceSummary | null): IntervalRow[] | null {
+  const turned = persistence?.perturb_and_return ?? null;
+  if (turned === null) return null;
+  const row = (
+    label: string,
+    short: string,
+    { value, ci }: Estimate,
+    colour: string,
+    isMain: boolean,
+  ): IntervalRow[] =>
+    value === null ? [] : [{ ...plain, label, short, value, ci, colour, isMain }];
+  const { returned, stayed, unturned, reinit } = turned;
+  return [
+    ...row("Back at the parent’s direction", "Came back", returned, "persisted", true),
+    ...row("Still where they were put", "Stayed", stayed, "drifted", true),
+    ...row(
+      "Same latents, never turned",
+      "Never turned",
+      { value: unturned, ci: null },
+      "unknown",
+      false,
+    ),
+    ...(reinit === null
+      ? []
+      : [
+          ...row("Back, on random weights", "Back, random", reinit.returned, "died", false),
+          ...row("Still there, on random weights", "Stayed, random", reinit.stayed, "died", false),
+        ]),
+  ];
+}
+
+/** Function matches by how long the SAE trained on; null without a longer continuation. */
+export function continuationRows(persistence: PersistenceSummary | null): IntervalRow[] | null {
+  const points = persistence?.continuation ?? null;
+  if (points === null) return null;
+  return points.flatMap(({ times, function: value, ci, to_start }): IntervalRow[] => {
+    if (value === null) return [];
+    const kept = to_start === null ? "" : `, ${decimal(to_start)} near their start`;
+    const label = times === 0 ? "not trained on" : `${times}× the tokens`;
+    return [
+      {
+        ...plain,
+        label: `${label}${kept}`,
+        short: label,
+        value,
+        ci,
+        colour: "carried",
+        isMain: times === 1,
+      },
+    ];
+  });
+}

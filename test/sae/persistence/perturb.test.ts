@@ -1,0 +1,80 @@
+// Perturb and return: which turned latents came back, which stayed, worked out on directions placed by hand.
+import { describe, expect, test } from "vitest";
+import { directions } from "../../../sae/persistence/cosine.ts";
+import type { ArmInput, ArmRole } from "../../../sae/persistence/input.ts";
+import { perturbAndReturn } from "../../../sae/persistence/perturb.ts";
+import { wilson } from "../../../sae/persistence/wilson.ts";
+
+/** Unit vectors of the plane at these degrees. */
+const at = (...degrees: readonly number[]): Float32Array =>
+  Float32Array.from(
+    degrees.flatMap((angle) => [
+      Math.cos((angle * Math.PI) / 180),
+      Math.sin((angle * Math.PI) / 180),
+    ]),
+  );
+
+const arm = (role: ArmRole, now: Float32Array, start: Float32Array | null): ArmInput => ({
+  role,
+  arm: role,
+  sae: "resid",
+  seed: 0,
+  codes: {
+    nTokens: 0,
+    dSae: now.length / 2,
+    rowStart: new Int32Array(1),
+    latent: new Int32Array(0),
+    value: new Float32Array(0),
+  },
+  d_in: 2,
+  W_dec: now,
+  W_enc: now,
+  lineage: null,
+  frame: null,
+  start,
+  turned: start ? Int32Array.of(0, 1, 2, 3) : undefined,
+  l0: null,
+  fvu: null,
+  ce_loss_score_zero: null,
+});
+
+// five latents at 0°; the first four were turned by 50°, the fourth fires too rarely
+const mapped = directions(at(0, 0, 0, 0, 0), 2);
+const start = at(50, 50, 50, 50, 0);
+const eligible = Uint8Array.of(1, 1, 1, 0, 1);
+// one came back to 10°, one stayed at 45°, one went to 100°
+const ended = at(10, 45, 100, 0, 0);
+
+describe("perturbAndReturn", () => {
+  test("counts what came back and what stayed among the turned latents that can be judged", () => {
+    const arms = [
+      arm("carried", at(5, 5, 40, 0, 0), null),
+      arm("perturbed", ended, start),
+      arm("perturbed-reinit", at(50, 50, 48, 0, 0), start),
+    ];
+    expect(perturbAndReturn(arms, mapped, eligible)).toEqual({
+      turned: 3,
+      returned: { value: 1 / 3, ci: wilson(1, 3) },
+      stayed: { value: 1 / 3, ci: wilson(1, 3) },
+      unturned: 2 / 3,
+      reinit: {
+        returned: { value: 0, ci: wilson(0, 3) },
+        stayed: { value: 1, ci: wilson(3, 3) },
+      },
+    });
+  });
+
+  test("says nothing without a perturbed arm, without a map, or without latents to judge", () => {
+    const perturbed = [arm("perturbed", ended, start)];
+    expect(perturbAndReturn([arm("carried", ended, null)], mapped, eligible)).toBeNull();
+    expect(perturbAndReturn(perturbed, null, eligible)).toBeNull();
+    expect(perturbAndReturn(perturbed, mapped, new Uint8Array(5))).toBeNull();
+  });
+});
+
+test("Wilson's interval: the textbook case of 8 of 10, and none of none", () => {
+  const [low, high] = wilson(8, 10);
+  expect(low).toBeCloseTo(0.4902, 3);
+  expect(high).toBeCloseTo(0.9433, 3);
+  expect(wilson(0, 0)).toEqual([0, 1]);
+});
