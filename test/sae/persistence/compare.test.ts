@@ -246,7 +246,12 @@ describe("comparePersistence with all arms", () => {
     expect(document.inheritance.value).toBeCloseTo(cells.FG!.function! - cells.FS!.function!, 12);
     expect(document.carry_bonus.value).toBeCloseTo(1 - document.inheritance.value!, 12);
     expect(document.tokens_ratio).toBeCloseTo(50 / 200, 12);
-    expect(document.inertia).toEqual({ carried: 1, carried_scratch: 1, reinit: null });
+    expect(document.inertia).toEqual({
+      carried: 1,
+      carried_scratch: 1,
+      reinit: null,
+      rotated: null,
+    });
     expect(document.off_image).toBe(0.1);
     expect(document.arms.map(({ arm: name }) => name)).toEqual(all.map(({ arm: name }) => name));
     expect(document.arms[0]).toMatchObject({ matched: true, function: 1 });
