@@ -189,7 +189,7 @@ function carried(world: PlantedWorld, sae: Sae): Sae {
   transposeInto(mapRows(world, readers), d_sae, D, W_enc);
   return {
     ...sae,
-    cfg: { ...sae.cfg, d_in: D },
+    cfg: { ...sae.cfg, d_in: D, d_out: D },
     W_enc,
     W_dec: mapRows(world, sae.W_dec),
     b_dec: mapRows(world, sae.b_dec),
