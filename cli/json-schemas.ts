@@ -497,6 +497,13 @@ const dump = z.strictObject({
   bytes: count,
 });
 
+const crosscoderSide = z.strictObject({
+  model_name: text,
+  hook_name: text,
+  d_in: count,
+  scale: z.number(),
+});
+
 const inspect = z.discriminatedUnion("kind", [
   z.strictObject({
     ...header("inspect"),
@@ -520,6 +527,17 @@ const inspect = z.discriminatedUnion("kind", [
     hook_name: text,
     model_name: text,
     lineage: z.record(text, count).nullable().describe("latents by the stage they came from"),
+  }),
+  z.strictObject({
+    ...header("inspect"),
+    path: text,
+    kind: z.literal("crosscoder"),
+    architecture: text,
+    d_in: count.describe("of both models together"),
+    d_sae: count,
+    k: count.nullable(),
+    parent: crosscoderSide,
+    child: crosscoderSide,
   }),
   z.strictObject({
     ...header("inspect"),

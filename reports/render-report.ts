@@ -6,6 +6,7 @@ import { readRun } from "./read-run.ts";
 import type { RunData } from "./run-data.ts";
 import { charts } from "./sections/charts.ts";
 import { circuitsSection } from "./sections/circuits.ts";
+import { crosscoderSection } from "./sections/crosscoder.ts";
 import { exactnessSection } from "./sections/exactness.ts";
 import { growthSection } from "./sections/growth.ts";
 import { header, type Part } from "./sections/header.ts";
@@ -32,6 +33,7 @@ export function renderRun(run: RunData): string {
     ["questions", "Five questions", questionsSection(run)],
     ["latents", "Latents", latentsSection(hasSaes)],
     ["saes", "SAEs", hasSaes ? saesSection(run, shown) : null],
+    ["crosscoder", "Second opinion", hasSaes ? crosscoderSection(run, shown) : null],
     ["growth", "Growth", growthSection(run)],
     ["exactness", "Exactness", exactnessSection(run)],
     ["circuits", "Circuits", circuitsSection(run, drawing, shown)],

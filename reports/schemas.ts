@@ -9,6 +9,7 @@ import type {
   CircuitNodeRef,
   CircuitScores,
   CircuitSummary,
+  CrosscoderSummary,
   Estimate,
   Exactness,
   GateSummary,
@@ -135,6 +136,31 @@ const histograms: z.ZodType<Histograms> = z
     "one count per bin",
   );
 
+const classCounts = {
+  unknown: z.number(),
+  shared: z.number(),
+  parent_only: z.number(),
+  child_only: z.number(),
+};
+const crosscoderFigures = {
+  architecture: text,
+  d_sae: z.number(),
+  l0: z.number(),
+  fvu_parent: measured,
+  fvu_child: measured,
+  latents: z.object(classCounts),
+  by_norm: z.object(classCounts),
+  unmasked: z.object({ shrinkage: z.number(), decoupling: z.number() }),
+};
+const crosscoder: z.ZodType<CrosscoderSummary> = z.object({
+  ...crosscoderFigures,
+  verdicts: z.array(z.object({ ...classCounts, verdict: text, none: z.number() })),
+  persisted_shared: measured,
+  died_parent_only: measured,
+  kappa: measured,
+  reinit: z.object(crosscoderFigures).nullable().default(null),
+});
+
 /** persistence.json. */
 export const persistenceSchema: z.ZodType<PersistenceSummary> = z.object({
   stage: text,
@@ -190,6 +216,7 @@ export const persistenceSchema: z.ZodType<PersistenceSummary> = z.object({
   tokens_ratio: measured,
   histograms: histograms.nullable().default(null),
   warnings: z.array(text).default([]),
+  crosscoder: crosscoder.nullable().default(null),
 });
 
 const score: z.ZodType<Score> = z.object({ value: measured, ci: interval, reason: maybeText });

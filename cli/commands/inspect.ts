@@ -1,7 +1,13 @@
 /** @file `inspect`: says what a checkpoint, SAE, Arrow file, expansion map or run holds. */
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { readLineage, readSaeFolder, saeFormatOf } from "../../sae/index.ts";
+import {
+  crosscoderKind,
+  loadCrosscoder,
+  readLineage,
+  readSaeFolder,
+  saeFormatOf,
+} from "../../sae/index.ts";
 import { readMap, sizeInfo } from "../../src/expansion/index.ts";
 import { inspectFile, readJson, readManifest, UsageError } from "../../src/io/index.ts";
 import { familyTitle, hookNames, loadModel, modelSizes } from "../../src/models/index.ts";
@@ -44,6 +50,7 @@ async function find(path: string): Promise<Finding> {
 async function findInFolder(dir: string): Promise<Finding> {
   const holds = (name: string): boolean => existsSync(join(dir, name));
   if (isRunFolder(dir)) return findRun(dir);
+  if (holds("cfg.json") && isCrosscoder(join(dir, "cfg.json"))) return findCrosscoder(dir);
   if (holds("cfg.json") || holds("ae.pt")) return findSae(dir);
   // A folder that `expand` wrote holds the bigger model and the map to it; the map tells more.
   if (holds("map.json")) return findMap(dir);
@@ -100,6 +107,26 @@ function findModel(dir: string): Finding {
       ["vocabulary", vocabSize],
       ["context", context],
       ["tokenizer", tokenizer ? "beside it" : "none"],
+    ],
+  };
+}
+
+function isCrosscoder(path: string): boolean {
+  const cfg = readJson(path) as { architecture?: unknown } | null;
+  return cfg?.architecture === crosscoderKind;
+}
+
+function findCrosscoder(dir: string): Finding {
+  const { sae, parent, child } = loadCrosscoder(dir);
+  const { architecture, d_in, d_sae, k } = sae.cfg;
+  return {
+    document: { kind: "crosscoder", architecture, d_in, d_sae, k, parent, child },
+    rows: [
+      ["kind", `${architecture} crosscoder`],
+      ["parent", `${parent.hook_name} of ${parent.model_name}, width ${parent.d_in}`],
+      ["child", `${child.hook_name} of ${child.model_name}, width ${child.d_in}`],
+      ["latents", d_sae],
+      ["k", k],
     ],
   };
 }

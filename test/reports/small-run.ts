@@ -83,6 +83,7 @@ export function persistence(changes: Partial<PersistenceSummary> = {}): Persiste
     tokens_ratio: 0.33,
     histograms: null,
     warnings: [],
+    crosscoder: null,
     ...changes,
   };
 }

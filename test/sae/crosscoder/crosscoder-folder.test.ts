@@ -2,9 +2,11 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { jsonDocuments } from "../../../cli/json-schemas.ts";
 import { loadCrosscoder, saveCrosscoder } from "../../../sae/crosscoder/crosscoder-folder.ts";
 import { readSaeFolder } from "../../../sae/index.ts";
 import { readSafetensors, writeSafetensors } from "../../../src/io/index.ts";
+import { runCommand } from "../../support/command-line.ts";
 import { temporaryFolder } from "../../support/folder.ts";
 import { randomSae } from "../support/random-sae.ts";
 
@@ -80,6 +82,17 @@ test("a missing, unused or misshapen tensor is an error", () => {
   expect(() => loadCrosscoder(change((t) => t.set("W_dec", t.get("W_enc") as never)))).toThrow(
     "W_dec",
   );
+});
+
+test("inspect says what it is", async () => {
+  const dir = fresh();
+  saveCrosscoder(dir, make("batchtopk"));
+  const { code, out } = await runCommand("inspect", dir, "--json");
+  expect(code).toBe(0);
+  expect(jsonDocuments.inspect.schema.parse(JSON.parse(out))).toMatchObject({
+    ...{ kind: "crosscoder", architecture: "batchtopk", d_in: 7, d_sae: 5, k: 2 },
+    child: { model_name: "01-wider", d_in: 4, scale: 1.7 },
+  });
 });
 
 test("a reader of SAEs refuses a crosscoder by what it is", () => {
