@@ -1,6 +1,5 @@
 /** @file What an activation dump says of its origin, in a run and from `dump` alike. */
-import { join } from "node:path";
-import { sha256File } from "../src/io/index.ts";
+import { modelOrigin, originFields } from "./origin.ts";
 
 /** Where a dump's numbers come from. */
 export interface DumpOrigin {
@@ -21,7 +20,7 @@ export interface DumpOrigin {
 export function dumpMetadata(origin: DumpOrigin): Record<string, string> {
   const { model, hooks, corpus, fingerprint, context, firstTokensExcluded, seed } = origin;
   return {
-    model_sha256: sha256File(join(model, "model.safetensors")),
+    ...originFields(modelOrigin(model)),
     hook: hooks.map(({ name }) => name).join(","),
     corpus,
     corpus_sha256: fingerprint,

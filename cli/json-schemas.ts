@@ -74,7 +74,9 @@ const evaluation = {
   kl_div_with_sae: measured.describe("KL from the untouched model, nats"),
   kl_div_with_ablation: measured.describe("with zero in place of the activations"),
   kl_div_score: measured,
-  loss_tokens: count.describe("tokens that the losses and KLs are of"),
+  loss_tokens: count
+    .nullable()
+    .describe("tokens that the losses and KLs are of; null on a dump, as they are"),
   l2_norm_in: measured.describe("E‖x‖"),
   l2_norm_out: measured.describe("E‖x̂‖"),
   l2_ratio: measured.describe("E[‖x̂‖/‖x‖]"),
@@ -169,6 +171,9 @@ const evaluate = z.strictObject({
   ...header("eval"),
   ...evaluation,
   saebench: text.nullable().describe("the file of SAEBench's core results, where one was written"),
+  warnings: z
+    .array(text)
+    .describe("another model or tokenizer than the SAE's, a text that the tokenizer covers badly"),
 });
 
 const doctor = z.strictObject({

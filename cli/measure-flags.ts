@@ -9,9 +9,11 @@ export function addEval(program: Command, act: Act): void {
   const command = program
     .command("eval")
     .description("L0, FVU, loss recovered, dead latents and density of an SAE")
-    .argument("<sae>", "an SAE folder");
+    .argument("<sae>", "an SAE folder (ours, SAELens, sparsify, dictionary_learning)");
   addFlag(command, "--model <dir>", "the model it reads");
   addFlag(command, "--text <path>", "the text to measure on");
+  addFlag(command, "--activations <file>", "an Arrow dump to measure on, without model and text");
+  addFlag(command, "--hook <name>", "the activations it reads, where its folder doesn't tell");
   addFlag(command, "--tokens <n>", "tokens to measure on at most (50k)", {
     parse: count("--tokens"),
   });

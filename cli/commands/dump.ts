@@ -1,7 +1,7 @@
 /** @file `dump`: runs a text through a model and writes its activations as Arrow, one batch in memory at a time. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { encodeAsync, loadSae, type Sae } from "../../sae/index.ts";
+import { encodeAsync, readSaeFolder, requireHook, type Sae, unknownHook } from "../../sae/index.ts";
 import { type Tokenizer, type TokenSet, tokenRows } from "../../src/data/index.ts";
 import { tf, useBackend } from "../../src/engine/index.ts";
 import {
@@ -22,6 +22,7 @@ import {
 } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { dumpMetadata } from "../dump-metadata.ts";
+import { modelOrigin, originWarnings, saeOrigin } from "../origin.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
 import { formatBytes, type Row } from "../output.ts";
 import { isRunFolder, readStoredPlan } from "../plan/index.ts";
@@ -46,7 +47,7 @@ export async function dump(target: string, flags: DumpFlags, context: Context): 
   const { hook: hookNames = [], text, dtype = "float32", layout = "tokens", tokens } = flags;
   const dir = await modelFolder(target);
   const host = loadModel(dir);
-  const saes = (flags.sae ?? []).map(readNamedSae);
+  const saes = (flags.sae ?? []).map((sae) => readNamedSae(sae, hookNames));
   if (hookNames.length === 0 && saes.length === 0) {
     throw missing("--hook", "the name of a hook, such as blocks.0.hook_resid_post");
   }
@@ -66,6 +67,15 @@ export async function dump(target: string, flags: DumpFlags, context: Context): 
   const { backend = "auto", threads, progress } = context;
   const limit = tokens ?? Number.MAX_SAFE_INTEGER;
   const source = await tokensOfText(dir, host.config, text, limit);
+  for (const warning of source.warnings) progress.log(warning);
+  if (saes.length > 0) {
+    const own = modelOrigin(dir);
+    for (const path of flags.sae ?? []) {
+      for (const warning of originWarnings(saeOrigin(path), own, dir)) {
+        progress.log(`${path}: ${warning}`);
+      }
+    }
+  }
   await useBackend(backend, { threads });
   const model = placeModel(host);
   const recording: Recording = { model, set: source.set, hooks, saes, progress };
@@ -131,8 +141,13 @@ async function modelFolder(target: string): Promise<string> {
   });
 }
 
-function readNamedSae(dir: string): NamedSae {
-  return { name: basename(resolve(dir)), sae: loadSae(dir) };
+// A folder of another library may not tell its hook; the one that is dumped is meant then.
+function readNamedSae(dir: string, hooks: readonly string[]): NamedSae {
+  const { sae } = readSaeFolder(dir);
+  const isTold = sae.cfg.hook_name !== unknownHook || hooks.length !== 1;
+  const found = isTold ? sae : { ...sae, cfg: { ...sae.cfg, hook_name: hooks[0] } };
+  requireHook(found, dir);
+  return { name: basename(resolve(dir)), sae: found };
 }
 
 function missing(flag: string, expected: string): UsageError {

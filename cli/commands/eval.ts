@@ -1,10 +1,17 @@
 /** @file `eval`: how well an SAE does on a text, by the field's measures under their names. */
 import { existsSync } from "node:fs";
-import { coreDocument, evaluateSae, latentCounts, loadSae } from "../../sae/index.ts";
+import {
+  coreDocument,
+  evaluateSae,
+  latentCounts,
+  readSaeFolder,
+  requireHook,
+} from "../../sae/index.ts";
 import { useBackend } from "../../src/engine/index.ts";
 import { UsageError, writeJsonAtomic } from "../../src/io/index.ts";
 import { loadModel, placeModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
+import { modelOrigin, originWarnings, saeOrigin } from "../origin.ts";
 import type { Row } from "../output.ts";
 import { evalDefaults } from "../plan/defaults.ts";
 import { packageVersion } from "../version.ts";
@@ -17,6 +24,10 @@ export interface EvalFlags {
   readonly text?: string;
   readonly tokens?: number;
   readonly firstTokens?: number;
+  /** A dump to measure on, in place of a model and a text. */
+  readonly activations?: string;
+  /** The hook of an SAE whose folder doesn't tell it. */
+  readonly hook?: string;
   /** The file to write in the layout of SAEBench's core results. */
   readonly saebench?: string;
 }
@@ -24,14 +35,16 @@ export interface EvalFlags {
 /** Sequences per forward pass. */
 const batchSequences = 32;
 
-/** Evaluates the SAE in `dir` on --model and --text. Errors: UsageError naming file or flag. */
-export async function evaluate(
-  dir: string,
-  { model: modelDir, text, tokens = evalDefaults.tokens, firstTokens, saebench }: EvalFlags,
-  { backend = "auto", threads, force, progress, print }: Context,
-): Promise<void> {
+/** Evaluates the SAE in `dir` on --model and --text, or on --activations. Errors: UsageError naming file or flag. */
+export async function evaluate(dir: string, flags: EvalFlags, context: Context): Promise<void> {
+  const { model: modelDir, text, tokens = evalDefaults.tokens, firstTokens, saebench } = flags;
+  const { backend = "auto", threads, force, progress, print } = context;
+  if (flags.activations !== undefined) {
+    const { evaluateOnDump } = await import("./eval-activations.ts");
+    return evaluateOnDump(dir, { ...flags, activations: flags.activations }, context);
+  }
   if (modelDir === undefined)
-    throw missing("--model", "the folder of the model that the SAE reads");
+    throw missing("--model", "the folder of the model that the SAE reads, or --activations FILE");
   if (text === undefined) throw missing("--text", "a text to measure on");
   if (saebench !== undefined && existsSync(saebench) && !force) {
     throw new UsageError({
@@ -42,10 +55,13 @@ export async function evaluate(
       hint: "--force replaces it.",
     });
   }
-  const sae = loadSae(dir);
+  const { sae } = readSaeFolder(dir, { hook: flags.hook });
+  requireHook(sae, dir);
   const host = loadModel(modelDir);
   checkSaeFits(sae, host.config, dir);
-  const { set } = await tokensOfText(modelDir, host.config, text, tokens);
+  const { set, warnings: ofText } = await tokensOfText(modelDir, host.config, text, tokens);
+  const warnings = [...originWarnings(saeOrigin(dir), modelOrigin(modelDir), modelDir), ...ofText];
+  for (const warning of warnings) progress.log(warning);
   await useBackend(backend, { threads });
   progress.update({ label: "evaluating", done: null });
   const model = placeModel(host);
@@ -69,7 +85,14 @@ export async function evaluate(
   }
   model.dispose();
   print(
-    { format: "sae-carry/eval", version: 1, sae: dir, ...figures, saebench: saebench ?? null },
+    {
+      format: "sae-carry/eval",
+      version: 1,
+      sae: dir,
+      ...figures,
+      saebench: saebench ?? null,
+      warnings,
+    },
     [
       ["hook", figures.hook_name],
       ["tokens", figures.tokens],

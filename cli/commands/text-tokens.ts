@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import {
   corpusSpecOf,
+  coverageWarning,
   openCorpus,
   Tokenizer,
   type TokenSet,
@@ -18,6 +19,8 @@ export interface TextTokens {
   readonly documents: readonly string[];
   /** SHA-256 of what the documents are made of. */
   readonly fingerprint: string;
+  /** That the tokenizer covers the text badly, with figures. */
+  readonly warnings: readonly string[];
 }
 
 /** Longest sequence that is cut where the model would allow longer ones. */
@@ -49,5 +52,12 @@ export async function tokensOfText(
     context: Math.min(sizes.context, longestContext, atMost),
     maxTokens,
   });
-  return { set, tokenizer, documents, fingerprint: await corpus.fingerprint() };
+  const warning = coverageWarning(tokenizer, set.ids);
+  return {
+    set,
+    tokenizer,
+    documents,
+    fingerprint: await corpus.fingerprint(),
+    warnings: warning === null ? [] : [`${text}: ${warning}`],
+  };
 }

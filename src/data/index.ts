@@ -18,6 +18,7 @@ export {
   splitDocuments,
 } from "./split.ts";
 export { spreadSequences } from "./spread-sequences.ts";
+export { coverageWarning, type TokenCoverage, tokenCoverage } from "./token-coverage.ts";
 export { type TokenRows, tokenRows } from "./token-rows.ts";
 export { readTokenSet, type TokenSet, writeTokenSet } from "./token-set.ts";
 export {

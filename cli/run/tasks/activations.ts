@@ -16,6 +16,7 @@ import {
   writeLineage,
 } from "../../../sae/index.ts";
 import { ActivationDump, UsageError, writeJsonAtomic } from "../../../src/io/index.ts";
+import { dumpOrigin, originFields } from "../../origin.ts";
 import { realArm, saeDir, stageDir, stageName } from "../layout.ts";
 import type { SavedState, TaskContext } from "../task-context.ts";
 import { freshConfig } from "./fresh-config.ts";
@@ -135,12 +136,7 @@ async function evaluateAll(
 
 /** What the dump says of its model and tokenizer, to be stored with the SAEs. */
 function provenance({ path, metadata }: ActivationDump): Record<string, string> {
-  const out: Record<string, string> = { activations: basename(path) };
-  for (const key of ["model_sha256", "tokenizer_sha256"]) {
-    const value = metadata[`sae_carry.${key}`];
-    if (value !== undefined) out[key] = value;
-  }
-  return out;
+  return { activations: basename(path), ...originFields(dumpOrigin(metadata)) };
 }
 
 /** Tells one dump from another well enough: its rows, its metadata, the sizes of its files. */

@@ -19,6 +19,7 @@ import {
 } from "../../../sae/index.ts";
 import { readTokenSet } from "../../../src/data/index.ts";
 import { type HostModel, loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
+import { modelOrigin, originFields } from "../../origin.ts";
 import type { SaePlan } from "../../plan/types.ts";
 import { carriedDir, modelDir, saeDir, stageName, trainingDataDir } from "../layout.ts";
 import type { ModelRef, SaeJobSpec } from "../task.ts";
@@ -64,7 +65,12 @@ export async function saeTask(
     for (const [i, { sae, spec, lineage }] of prepared.entries()) {
       const dir = saeDir(plan, stage, sae.name, spec.arm);
       saveSae(context.path(dir), trained[i], {
-        metadata: { stage: stageName(plan, stage), arm: spec.arm, seed: plan.seed },
+        metadata: {
+          stage: stageName(plan, stage),
+          arm: spec.arm,
+          seed: plan.seed,
+          ...originFields(modelOrigin(context.path(modelDir(plan, ref.stage, ref.arm)))),
+        },
       });
       writeLineage(context.path(dir, "lineage.arrow"), lineage);
       outputs.push(`${dir}/cfg.json`, `${dir}/sae_weights.safetensors`, `${dir}/lineage.arrow`);
