@@ -520,7 +520,7 @@ describe("eval", () => {
     expect((await refusal("eval", small.sae, "--model", small.model)).where).toBe("--text");
     const line = ["--model", small.model, "--text", small.text];
     expect((await refusal("eval", at("carried"), ...line)).code).toBe("wrong-model");
-    expect((await refusal("eval", at("none"), ...line)).code).toBe("cannot-read");
+    expect((await refusal("eval", at("none"), ...line)).code).toBe("sae-format");
   });
 });
 
