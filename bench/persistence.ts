@@ -120,6 +120,7 @@ const arms = [
 ];
 const stream = (label: string) => ({ dIn: sizes.d, blocks: rows(label) });
 const before = process.memoryUsage.rss();
+const cpuBefore = process.cpuUsage();
 const began = performance.now();
 const { document } = await comparePersistence({
   stage: "bench",
@@ -134,12 +135,15 @@ const { document } = await comparePersistence({
   rng: rng.fork("compare"),
 });
 const seconds = (performance.now() - began) / 1000;
+const { user, system } = process.cpuUsage(cpuBefore);
+const spent = user + system;
 process.stdout.write(
   `${JSON.stringify({
     ...sizes,
     arms: arms.length,
     backend: values.backend,
     seconds: Math.round(seconds),
+    cpu_seconds: Math.round(spent / 1e6),
     input_mb: Math.round(before / 2 ** 20),
     peak_mb: Math.round(process.resourceUsage().maxRSS / 1024),
     counts: document.counts,

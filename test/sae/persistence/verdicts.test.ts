@@ -160,6 +160,58 @@ describe("parentVerdict", () => {
   });
 });
 
+describe("parentVerdict on latents in pieces", () => {
+  const set = { members: [4, 9], r2: 0.9, gain: 0.3, coverage: 0.88 };
+  const shown = { set, absorbed: false, q: 0.01, freshRate: null, seedRate: null };
+  // Too little of it in its best child, and no fresh SAE has it whole.
+  const gone = { containPc: 0.5, correlation: 0.7, freshRate: 0 };
+  const nothing = { ...shown, set: null, q: Number.NaN };
+
+  it("is split where the carried SAE shows it and nothing speaks against it, with the figures in words", () => {
+    expect(parentVerdict({ ...kept, ...gone, split: shown }, rule)).toEqual({
+      verdict: "split",
+      detail: "children 4, 9 cover 88% of its strong firings, R² 0.30 above the best one's",
+    });
+    expect(verdictOf({ ...gone, split: { ...shown, q: 0.06 } })).toBe("uncertain");
+    expect(verdictOf({ split: shown })).toBe("persisted");
+    expect(verdictOf({ split: shown, cosine: 0.1 })).toBe("split");
+  });
+
+  it("needs half of the fresh child SAEs where there are any, and none of it where fresh parents do it too", () => {
+    expect(verdictOf({ ...gone, split: { ...shown, freshRate: 0.5 } })).toBe("split");
+    expect(verdictOf({ ...gone, split: { ...shown, freshRate: 0.4 } })).toBe("uncertain");
+    const inParents = { ...shown, freshRate: 1, seedRate: 0.5 };
+    expect(verdictOf({ ...gone, split: inParents })).toBe("uncertain");
+  });
+
+  it("is split on the word of fresh SAEs alone, against a carried latent only if fresh parents have it whole", () => {
+    const fresh = { ...nothing, freshRate: 1 };
+    expect(verdictOf({ ...gone, split: fresh })).toBe("split");
+    // The carried latent still does the work, and a probe reads the sum of the pieces.
+    const inert = { freshRate: 0, probe: readable };
+    expect(verdictOf({ ...inert, split: fresh })).toBe("persisted");
+    expect(verdictOf({ ...inert, split: { ...fresh, seedRate: 0.4 } })).toBe("split");
+    expect(verdictOf({ ...inert, split: { ...fresh, seedRate: 0.5 } })).toBe("persisted");
+    expect(verdictOf({ ...inert, probe: null, split: { ...fresh, seedRate: 0 } })).toBe("split");
+    // Half of the fresh SAEs have it whole: that comes first.
+    expect(verdictOf({ freshRate: 0.5, split: { ...fresh, freshRate: 0.5, seedRate: 0 } })).toBe(
+      "persisted",
+    );
+  });
+
+  it("is absorbed where its own heir is among the pieces, merged where it shares a child", () => {
+    expect(verdictOf({ ...gone, split: { ...shown, absorbed: true } })).toBe("absorbed");
+    const merged = { ...shown, child: 3 };
+    expect(parentVerdict({ ...kept, ...gone, merged }, rule).detail).toBe(
+      "parents 4, 9 share child 3: they cover 88% of its strong firings, R² 0.30 above the best one's",
+    );
+    expect(verdictOf({ ...gone, split: shown, merged })).toBe("split");
+    expect(verdictOf({ ...gone, merged: { ...nothing, child: -1, freshRate: 0.5 } })).toBe(
+      "merged",
+    );
+  });
+});
+
 describe("childVerdict", () => {
   const stranger: ChildEvidence = {
     firings: 100,
