@@ -41,6 +41,11 @@ export interface EvalEvidence {
     readonly after_expansion: number | null;
     readonly after_training: number | null;
   } | null;
+  readonly weight_drift?: {
+    readonly read: { readonly relative: number | null; readonly inside_share: number | null };
+    readonly write: { readonly relative: number | null; readonly inside_share: number | null };
+    readonly dimension_share: number | null;
+  } | null;
 }
 
 /** Shares of eligible parent latents that find a match. */

@@ -8,6 +8,7 @@ import { wilson } from "../../sae/index.ts";
 import {
   type Answer,
   cannotTell,
+  type EvalEvidence,
   expansions,
   type FiveQuestionsInput,
   type PersistenceEvidence,
@@ -43,6 +44,9 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
     ...(offImage === null
       ? []
       : [{ file: stageFile(stage, "eval.json"), field: "off_image.after_training" }]),
+    ...(worst.eval.weight_drift == null
+      ? []
+      : [{ file: stageFile(stage, "eval.json"), field: "weight_drift" }]),
   ];
   const { eligible } = persistence;
   if (eligible < fewestLatents) {
@@ -78,6 +82,7 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
       : [
           `${percent(offImage)} of the grown model's activation energy lies outside the inherited subspace`,
         ]),
+    ...driftParts(worst.eval.weight_drift ?? null),
     ...(reinit === null ? ["the check on a child with random weights was not made"] : []),
   ];
   return {
@@ -92,4 +97,15 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
 
 function died({ counts, eligible }: PersistenceEvidence): number {
   return eligible === 0 ? 0 : (counts.died ?? 0) / eligible;
+}
+
+/** What the weights say: how far they moved, and whether that was inside the inherited subspace. */
+function driftParts(drift: NonNullable<EvalEvidence["weight_drift"]> | null): string[] {
+  if (drift?.read.relative == null || drift.write.relative === null) return [];
+  const moved = `the matrices that read the stream moved by ${percent(drift.read.relative)} of their norm, those that write into it by ${percent(drift.write.relative)}`;
+  const { read, write, dimension_share: chance } = drift;
+  if (chance === null || read.inside_share === null || write.inside_share === null) return [moved];
+  return [
+    `${moved}, of which ${percent(read.inside_share)} and ${percent(write.inside_share)} lie inside the inherited subspace (${percent(chance)} of the dimensions)`,
+  ];
 }

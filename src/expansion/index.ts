@@ -56,6 +56,7 @@ export { measureExactness } from "./measure/exactness.ts";
 export { expertSpread } from "./measure/expert-spread.ts";
 export { type FitOptions, type FitSequences, fitMaps } from "./measure/fit-maps.ts";
 export { type ChildActivations, copySpread, offImageEnergy } from "./measure/symmetry.ts";
+export { type Drift, type WeightDrift, weightDrift } from "./measure/weight-drift.ts";
 export { defaultNoiseDb, type GrowthFlags, parseGrowth } from "./parse-growth.ts";
 export { executePlan } from "./plan/execute-plan.ts";
 export type { FanOut } from "./plan/fan-out.ts";

@@ -20,6 +20,8 @@ import {
   hookEntry,
   offImageEnergy,
   readMap,
+  type WeightDrift,
+  weightDrift,
 } from "../../../src/expansion/index.ts";
 import { readJson, writeJsonAtomic } from "../../../src/io/index.ts";
 import {
@@ -101,6 +103,8 @@ export interface StageEvaluation {
   readonly off_image: BeforeAfter | null;
   /** Null where no coordinates are copies of one another. */
   readonly copy_spread: BeforeAfter | null;
+  /** How far the weights moved since the expansion, and where; null in the base. */
+  readonly weight_drift: WeightDrift | null;
   /** Variance among experts at the same weight; null for models without experts. */
   readonly expert_spread: BeforeAfter | null;
 }
@@ -145,6 +149,7 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
     exactness: growth?.exactness ?? null,
     off_image: growth?.off_image ?? null,
     copy_spread: growth?.copy_spread ?? null,
+    weight_drift: growth?.weight_drift ?? null,
     expert_spread: growth?.expert_spread ?? null,
   };
   await context.pause();
@@ -257,6 +262,7 @@ async function growthFigures(
   exactness: Exactness | null;
   off_image: BeforeAfter | null;
   copy_spread: BeforeAfter | null;
+  weight_drift: WeightDrift;
   expert_spread: BeforeAfter | null;
 }> {
   const { plan } = context;
@@ -280,15 +286,14 @@ async function growthFigures(
   };
   const [before, after] = [await measure(start), await measure(child)];
   start.dispose();
+  const trained = loadModel(context.path(modelDir(plan, stage)));
   return {
     loss,
     exactness: map.exactness,
     off_image: beforeAfter(before.off, after.off),
     copy_spread: beforeAfter(before.spread, after.spread),
-    expert_spread: beforeAfter(
-      expertSpread(host),
-      map.experts && expertSpread(loadModel(context.path(modelDir(plan, stage)))),
-    ),
+    weight_drift: weightDrift(host, trained, map),
+    expert_spread: beforeAfter(expertSpread(host), map.experts && expertSpread(trained)),
   };
 }
 
