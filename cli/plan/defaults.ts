@@ -187,6 +187,9 @@ export const presets: Readonly<Record<ControlsPlan["preset"], Omit<ControlsPlan,
 /** `controls.preset`. */
 export const defaultPreset: ControlsPlan["preset"] = "standard";
 
+/** Pairs of latents whose ablation effects a comparison measures, at most: each is two passes of a sequence in both models. */
+export const effectPairs = 128;
+
 /** `eval:`. */
 export const evalDefaults: EvalPlan = {
   tokens: 50_000,

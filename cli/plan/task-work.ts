@@ -15,6 +15,7 @@ import {
 import { crosscoderSizes } from "../run/crosscoder-sizes.ts";
 import { learnedTokens } from "../run/planned-growth.ts";
 import type { Task } from "../run/task.ts";
+import { effectPairs } from "./defaults.ts";
 import type { ResolvedPlan, SaePlan } from "./types.ts";
 
 /** A buffer of activations that SAEs train on. */
@@ -120,7 +121,10 @@ export function taskWork(
       const arms = plan.controls.arms.length + plan.controls.fresh_seeds;
       const codes = plan.saes.reduce((sum, sae) => sum + 2 * activeLatents(sae), 0) * arms;
       const floats = plan.eval.tokens * codes + 2 * parameterCount(configs[stage]);
-      return { ...none, flops: cost, memory_bytes: bytes(floats) };
+      const effectTokens = plan.saes.length * effectPairs * 2 * plan.data.context;
+      const both = perToken(configs[stage - 1]) + perToken(configs[stage]);
+      const flops = cost + (both / 3) * effectTokens;
+      return { ...none, flops, memory_bytes: bytes(floats) };
     }
     case "circuits":
       return {

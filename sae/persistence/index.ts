@@ -1,4 +1,10 @@
 // Persistence of features between two dictionaries on the same tokens: what other parts may use.
+export {
+  type AblatedSide,
+  type AblationEffects,
+  type AblationOptions,
+  ablationEffects,
+} from "./ablation.ts";
 export { benjaminiHochberg } from "./benjamini-hochberg.ts";
 export { persistenceColumns } from "./columns.ts";
 export { comparePersistence, type Persistence } from "./compare.ts";

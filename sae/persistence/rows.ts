@@ -40,7 +40,7 @@ export interface PersistenceRows {
   readonly contain_cp: Float32Array;
   /** Latent scaling, child over parent (parent rows). */
   readonly beta: Float32Array;
-  /** Of ablation effects; null here, since that takes running the models. */
+  /** Of ablation effects (ablation.ts), where they were measured: that takes running the models, so none is filled here. */
   readonly effect_cos: Float32Array;
   readonly effect_ratio: Float32Array;
   readonly null_cos_p99: Float32Array;

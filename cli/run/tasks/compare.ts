@@ -39,6 +39,7 @@ import {
 } from "../layout.ts";
 import { type MetricsLine, metricsPart, type TaskContext } from "../task-context.ts";
 import { crosscoderEvidence } from "./crosscoder-evidence.ts";
+import { withEffects } from "./effect-columns.ts";
 import type { StageEvaluation } from "./evaluate.ts";
 import { firstTokensExcluded, heldOutCodes, heldOutRows, heldOutSubset } from "./held-out.ts";
 import { turnedStart } from "./turned-start.ts";
@@ -59,7 +60,10 @@ export async function compareTask(context: TaskContext, stage: number): Promise<
     const witness = await crosscoderEvidence(context, stage, name, map, set, input, compared);
     const document = { ...compared.document, crosscoder: witness?.document ?? null };
     const table = `${dir}/persistence/${name}.arrow`;
-    const columns = [...persistenceColumns(compared.rows), ...(witness?.columns ?? [])];
+    const real = input.arms.find(({ role }) => role === "carried") as ArmInput;
+    const codes = { parent: input.parent.codes, child: real.codes };
+    const rows = await withEffects(context, stage, name, compared.rows, codes, set);
+    const columns = [...persistenceColumns(rows), ...(witness?.columns ?? [])];
     writeArrowTable(context.path(table), columns, {
       "sae_carry.format": "sae-carry/persistence",
       "sae_carry.version": "1",

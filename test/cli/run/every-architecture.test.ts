@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { StageEvaluation } from "../../../cli/run/tasks/evaluate.ts";
 import { architectureNames, loadSae } from "../../../sae/index.ts";
-import { readJson } from "../../../src/io/index.ts";
+import { readArrow, readJson } from "../../../src/io/index.ts";
 import { testBackend } from "../../support/backend.ts";
 import { runCommand } from "../../support/command-line.ts";
 import { smallText } from "../../support/small-run.ts";
@@ -77,6 +77,19 @@ describe.each(architectureNames)("%s", (name) => {
     expect(before?.ce_sae).toBeCloseTo(start?.ce_sae as number, 4);
     expect(figures("01-wider", "frozen.pre")?.hook_name).toBe("blocks.0.hook_resid_post");
     expect(figures("01-wider", "carried")?.hook_name).toBe("blocks.1.hook_resid_post");
+  });
+
+  test("has the effects of its latents beside those of the parent's", () => {
+    const table = readArrow(stage("01-wider", "persistence", `${name}.arrow`));
+    const [cos, ratio] = [table.float32("effect_cos"), table.float32("effect_ratio")];
+    const sides = table.strings("side");
+    const measured = [...cos.keys()].filter((row) => !Number.isNaN(cos[row]));
+    expect(measured.length).toBeGreaterThan(8);
+    for (const row of measured) {
+      expect(sides[row]).toBe("parent");
+      expect(Math.abs(cos[row])).toBeLessThan(1 + 1e-5);
+      expect(ratio[row]).toBeGreaterThanOrEqual(0);
+    }
   });
 
   test("trains on with its new latents, and comes out as what it was", () => {
