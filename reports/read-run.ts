@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { parse as parseYaml } from "yaml";
 import type { z } from "zod";
 import { decodeUtf8, readJson, readJsonl, readManifest, UsageError } from "../src/io/index.ts";
+import { persistenceSchema } from "./persistence-schema.ts";
 import { type PlanDocument, planSchema } from "./plan-schema.ts";
 import { readFeatures, readVerdicts } from "./read-tables.ts";
 import type { PersistenceSummary, PlanSummary, RunData, StageData } from "./run-data.ts";
@@ -20,7 +21,6 @@ import {
   historySchema,
   mapSchema,
   metricSchema,
-  persistenceSchema,
   questionsSchema,
 } from "./schemas.ts";
 

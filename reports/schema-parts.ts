@@ -1,5 +1,6 @@
 /** What the schemas of several documents are made of: what is missing counts as not measured. */
 import { z } from "zod";
+import type { Estimate } from "./run-data.ts";
 
 export const text: z.ZodString = z.string();
 /** Becomes part of a path. */
@@ -14,3 +15,9 @@ export const maybeText: z.ZodDefault<z.ZodNullable<z.ZodString>> = z
   .string()
   .nullable()
   .default(null);
+/** [low, high]. */
+export const interval: z.ZodDefault<z.ZodNullable<z.ZodTuple<[z.ZodNumber, z.ZodNumber], null>>> = z
+  .tuple([z.number(), z.number()])
+  .nullable()
+  .default(null);
+export const estimate: z.ZodType<Estimate> = z.object({ value: measured, ci: interval });
