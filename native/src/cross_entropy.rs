@@ -1,9 +1,14 @@
 //! Softmax cross-entropy of an unembedding with its gradients, over chunks of rows: only a chunk's logits ever exist,
 //! and each chunk's are used while they are there.
 
+use rayon::prelude::*;
+
 use crate::matrix::{View, multiply_everywhere};
 use crate::parallel::{run, vectorised};
 use crate::rows::softmax_slopes;
+
+/// A row of each of two arrays that are written.
+type Pair<'a> = (&'a mut [f32], &'a mut [f32]);
 
 /// The rows' vectors, the table that gives their logits, and what each row should have said.
 pub struct Unembedding<'a> {
@@ -41,7 +46,7 @@ pub fn cross_entropy(
     let mut factors = vec![0.0f32; rows.min(targets.len())];
     let mut scaled = vec![0.0f32; factors.len() * d];
     let is_big = hidden.len() * vocab > 1 << 17;
-    run(is_big, |_| {
+    run(is_big, |parallel| {
         let inputs = hidden.chunks(rows * d).zip(targets.chunks(rows));
         let outputs = d_hidden.chunks_mut(rows * d).zip(loss.chunks_mut(rows));
         for (chunk, ((hidden, targets), (d_hidden, loss))) in inputs.zip(outputs).enumerate() {
@@ -62,26 +67,36 @@ pub fn cross_entropy(
                 .for_each(|total| *total = weight / *total);
             let slopes = View::rows(logits, vocab);
             multiply_everywhere(slopes, View::rows(table, d), d_hidden, [n, vocab, d], false);
-            scaled.copy_from_slice(hidden.data);
-            vectorised(
-                #[inline(always)]
-                || {
-                    scale_rows(d_hidden, factors, d);
-                    scale_rows(scaled, factors, d);
-                },
-            );
+            let row = |((to, scaled), (from, &factor)): (Pair, (&[f32], &f32))| {
+                vectorised(
+                    #[inline(always)]
+                    || {
+                        for (to, (scaled, from)) in to.iter_mut().zip(scaled.iter_mut().zip(from)) {
+                            *to *= factor;
+                            *scaled = *from * factor;
+                        }
+                    },
+                );
+            };
+            if parallel {
+                d_hidden
+                    .par_chunks_exact_mut(d)
+                    .zip(scaled.par_chunks_exact_mut(d))
+                    .zip(hidden.data.par_chunks_exact(d).zip(&*factors))
+                    .with_min_len(64)
+                    .for_each(row);
+            } else {
+                d_hidden
+                    .chunks_exact_mut(d)
+                    .zip(scaled.chunks_exact_mut(d))
+                    .zip(hidden.data.chunks_exact(d).zip(&*factors))
+                    .for_each(row);
+            }
             let slopes = View::transposed(logits, vocab);
             let scaled = View::rows(scaled, d);
             multiply_everywhere(slopes, scaled, d_table, [vocab, n, d], chunk > 0);
         }
     });
-}
-
-#[inline(always)]
-fn scale_rows(x: &mut [f32], factors: &[f32], d: usize) {
-    for (row, &factor) in x.chunks_exact_mut(d).zip(factors) {
-        row.iter_mut().for_each(|value| *value *= factor);
-    }
 }
 
 #[cfg(test)]

@@ -261,12 +261,26 @@ pub fn sum_of_squares(x: &[f32]) -> f64 {
     partial.iter().sum()
 }
 
-/// out [V, d]: row r is the sum of those rows of dy [n, d] whose id is r, in their order.
-pub fn embedding_backward(dy: &[f32], ids: &[i32], d: usize, out: &mut [f32]) {
-    assert!(d > 0 && dy.len() == ids.len() * d && out.len().is_multiple_of(d));
-    let rows = (out.len() / d).div_ceil(64).max(1);
+/// out [n, d]: the rows of the table [V, d] that the ids name.
+pub fn embedding_forward(table: &[f32], ids: &[i32], d: usize, out: &mut [f32]) {
+    assert!(d > 0 && out.len() == ids.len() * d && table.len().is_multiple_of(d));
+    let rows = (PIECE / d).max(1);
     for_pieces(out, rows * d, |piece, out| {
-        out.fill(0.0);
+        for (to, &id) in out.chunks_exact_mut(d).zip(&ids[piece * rows..]) {
+            to.copy_from_slice(&table[id as usize * d..][..d]);
+        }
+    });
+}
+
+/// sum [V, d]: each row of dy [n, d] is added to the row that its id names, in their order; where `adds` is false,
+/// to zeros.
+pub fn embedding_backward(dy: &[f32], ids: &[i32], d: usize, sum: &mut [f32], adds: bool) {
+    assert!(d > 0 && dy.len() == ids.len() * d && sum.len().is_multiple_of(d));
+    let rows = (sum.len() / d).div_ceil(64).max(1);
+    for_pieces(sum, rows * d, |piece, out| {
+        if !adds {
+            out.fill(0.0);
+        }
         let first = piece * rows;
         let held = first..first + out.len() / d;
         for (row, &id) in dy.chunks_exact(d).zip(ids) {
@@ -347,7 +361,13 @@ mod tests {
         assert_eq!(out, [9.0, 12.0]);
         assert_eq!(sum_of_squares(&[3.0, 4.0]), 25.0);
         let mut table = [9.0; 6];
-        embedding_backward(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 0, 2], 2, &mut table);
+        let (dy, ids) = ([1.0, 2.0, 3.0, 4.0, 5.0, 6.0], [2, 0, 2]);
+        embedding_backward(&dy, &ids, 2, &mut table, false);
         assert_eq!(table, [3.0, 4.0, 0.0, 0.0, 6.0, 8.0]);
+        embedding_backward(&dy, &ids, 2, &mut table, true);
+        assert_eq!(table, [6.0, 8.0, 0.0, 0.0, 12.0, 16.0]);
+        let mut rows = [9.0; 6];
+        embedding_forward(&table, &ids, 2, &mut rows);
+        assert_eq!(rows, [12.0, 16.0, 6.0, 8.0, 12.0, 16.0]);
     }
 }

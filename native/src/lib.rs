@@ -55,7 +55,7 @@ fn exclusive<'a, const N: usize>(
 /// called as before.
 #[napi]
 pub fn interface_version() -> u32 {
-    5
+    6
 }
 
 /// The instruction set that kernels are run with: avx512, avx2, neon or scalar.

@@ -29,7 +29,7 @@ pub fn layer_norm_forward(
     Ok(())
 }
 
-/// Gradients of the layer norm.
+/// Gradients of the layer norm; dx is added to what is there where `adds`.
 #[napi(catch_unwind)]
 pub fn layer_norm_backward(
     dy: &[f32],
@@ -40,9 +40,10 @@ pub fn layer_norm_backward(
     dx: Float32ArraySlice,
     dgain: Float32ArraySlice,
     dbias: Float32ArraySlice,
+    adds: bool,
 ) -> Result<()> {
     let [dx, dgain, dbias] = exclusive([dx, dgain, dbias], &[dy, x, mean, rstd, gain])?;
-    rows::layer_norm_backward(dy, x, mean, rstd, gain, dx, dgain, dbias);
+    rows::layer_norm_backward(dy, x, mean, rstd, gain, dx, dgain, dbias, adds);
     Ok(())
 }
 
@@ -60,7 +61,7 @@ pub fn rms_norm_forward(
     Ok(())
 }
 
-/// Gradients of the RMS norm.
+/// Gradients of the RMS norm; dx is added to what is there where `adds`.
 #[napi(catch_unwind)]
 pub fn rms_norm_backward(
     dy: &[f32],
@@ -69,9 +70,10 @@ pub fn rms_norm_backward(
     gain: &[f32],
     dx: Float32ArraySlice,
     dgain: Float32ArraySlice,
+    adds: bool,
 ) -> Result<()> {
     let [dx, dgain] = exclusive([dx, dgain], &[dy, x, rstd, gain])?;
-    rows::rms_norm_backward(dy, x, rstd, gain, dx, dgain);
+    rows::rms_norm_backward(dy, x, rstd, gain, dx, dgain, adds);
     Ok(())
 }
 
@@ -248,11 +250,25 @@ pub fn softmax_loss(
     Ok(())
 }
 
-/// Gradient of a table lookup.
+/// Rows of a table.
 #[napi(catch_unwind)]
-pub fn embedding_backward(dy: &[f32], ids: &[i32], d: u32, out: Float32ArraySlice) -> Result<()> {
-    let [out] = exclusive([out], &[dy])?;
-    elementwise::embedding_backward(dy, ids, d as usize, out);
+pub fn embedding_forward(table: &[f32], ids: &[i32], d: u32, out: Float32ArraySlice) -> Result<()> {
+    let [out] = exclusive([out], &[table])?;
+    elementwise::embedding_forward(table, ids, d as usize, out);
+    Ok(())
+}
+
+/// Gradient of a table lookup, added to what is there where `adds`.
+#[napi(catch_unwind)]
+pub fn embedding_backward(
+    dy: &[f32],
+    ids: &[i32],
+    d: u32,
+    sum: Float32ArraySlice,
+    adds: bool,
+) -> Result<()> {
+    let [sum] = exclusive([sum], &[dy])?;
+    elementwise::embedding_backward(dy, ids, d as usize, sum, adds);
     Ok(())
 }
 

@@ -60,7 +60,7 @@ pub fn layer_norm_forward(
     });
 }
 
-/// Gradients of `layer_norm_forward`.
+/// Gradients of `layer_norm_forward`; dx is added to what is there where `adds`.
 #[expect(clippy::too_many_arguments, reason = "three gradients of five arrays")]
 pub fn layer_norm_backward(
     dy: &[f32],
@@ -71,11 +71,12 @@ pub fn layer_norm_backward(
     dx: &mut [f32],
     dgain: &mut [f32],
     dbias: &mut [f32],
+    adds: bool,
 ) {
     let d = gain.len();
     assert!(mean.len() == rstd.len() && dbias.len() == d);
     let mut columns = vec![0.0f32; 2 * d];
-    backward::<true>(dy, x, mean, rstd, gain, dx, &mut columns);
+    backward::<true>(dy, x, mean, rstd, gain, dx, &mut columns, adds);
     dgain.copy_from_slice(&columns[..d]);
     dbias.copy_from_slice(&columns[d..]);
 }
@@ -86,23 +87,22 @@ fn layer_norm_row(
     x: &[f32],
     [m, r]: [f32; 2],
     gain: &[f32],
-    dx: &mut [f32],
+    slopes: &mut [f32],
     columns: &mut [f32],
 ) {
     let d = gain.len();
     let (gains, biases) = columns.split_at_mut(d);
-    let (dy, x, dx, biases) = (&dy[..d], &x[..d], &mut dx[..d], &mut biases[..d]);
+    let (dy, x, slopes, biases) = (&dy[..d], &x[..d], &mut slopes[..d], &mut biases[..d]);
     for i in 0..d {
-        let slope = dy[i] * gain[i]; // kept in dx until its row's means are known
         gains[i] += dy[i] * (x[i] - m) * r;
         biases[i] += dy[i];
-        dx[i] = slope;
+        slopes[i] = dy[i] * gain[i];
     }
-    let mean_g = (sum_pairs(dx, x, |g, _| f64::from(g)) / d as f64) as f32;
-    let along = sum_pairs(dx, x, |g, x| f64::from(g) * f64::from((x - m) * r));
+    let mean_g = (sum_pairs(slopes, x, |g, _| f64::from(g)) / d as f64) as f32;
+    let along = sum_pairs(slopes, x, |g, x| f64::from(g) * f64::from((x - m) * r));
     let mean_gx = (along / d as f64) as f32;
-    for (dx, &x) in dx.iter_mut().zip(x) {
-        *dx = r * (*dx - mean_g - (x - m) * r * mean_gx);
+    for (slope, &x) in slopes.iter_mut().zip(x) {
+        *slope = r * (*slope - mean_g - (x - m) * r * mean_gx);
     }
 }
 
@@ -138,7 +138,7 @@ pub fn rms_norm_forward(x: &[f32], gain: &[f32], eps: f64, y: &mut [f32], rstd: 
     });
 }
 
-/// Gradients of `rms_norm_forward`.
+/// Gradients of `rms_norm_forward`; dx is added to what is there where `adds`.
 pub fn rms_norm_backward(
     dy: &[f32],
     x: &[f32],
@@ -146,27 +146,36 @@ pub fn rms_norm_backward(
     gain: &[f32],
     dx: &mut [f32],
     dgain: &mut [f32],
+    adds: bool,
 ) {
     assert!(dgain.len() == gain.len());
-    backward::<false>(dy, x, &[], rstd, gain, dx, dgain);
+    backward::<false>(dy, x, &[], rstd, gain, dx, dgain, adds);
 }
 
 #[inline(always)]
-fn rms_norm_row(dy: &[f32], x: &[f32], r: f32, gain: &[f32], dx: &mut [f32], gains: &mut [f32]) {
+fn rms_norm_row(
+    dy: &[f32],
+    x: &[f32],
+    r: f32,
+    gain: &[f32],
+    slopes: &mut [f32],
+    gains: &mut [f32],
+) {
     let d = gain.len();
-    let (dy, x, dx, gains) = (&dy[..d], &x[..d], &mut dx[..d], &mut gains[..d]);
+    let (dy, x, slopes, gains) = (&dy[..d], &x[..d], &mut slopes[..d], &mut gains[..d]);
     for i in 0..d {
         gains[i] += dy[i] * x[i] * r;
-        dx[i] = dy[i] * gain[i];
+        slopes[i] = dy[i] * gain[i];
     }
-    let inner = sum_pairs(dx, x, |g, x| f64::from(g) * f64::from(x));
+    let inner = sum_pairs(slopes, x, |g, x| f64::from(g) * f64::from(x));
     let along = (inner / d as f64) as f32 * r * r;
-    for (dx, &x) in dx.iter_mut().zip(x) {
-        *dx = r * (*dx - x * along);
+    for (slope, &x) in slopes.iter_mut().zip(x) {
+        *slope = r * (*slope - x * along);
     }
 }
 
-/// Both norms' backward pass: writes dx and adds up the blocks' column sums in `columns`.
+/// Both norms' backward pass: writes dx, or adds to it, and adds up the blocks' column sums in `columns`.
+#[expect(clippy::too_many_arguments, reason = "two gradients of five arrays")]
 fn backward<const CENTRED: bool>(
     dy: &[f32],
     x: &[f32],
@@ -175,6 +184,7 @@ fn backward<const CENTRED: bool>(
     gain: &[f32],
     dx: &mut [f32],
     columns: &mut [f32],
+    adds: bool,
 ) {
     let d = gain.len();
     assert!(d > 0 && dy.len() == rstd.len() * d && x.len() == dy.len() && dx.len() == dy.len());
@@ -184,13 +194,22 @@ fn backward<const CENTRED: bool>(
             #[inline(always)]
             || {
                 let mut columns = vec![0.0f32; width];
+                let mut slopes = vec![0.0f32; d];
                 for (i, &r) in rstd.iter().enumerate() {
                     let at = i * d..(i + 1) * d;
                     let (dy, x, dx) = (&dy[at.clone()], &x[at.clone()], &mut dx[at]);
                     if CENTRED {
-                        layer_norm_row(dy, x, [mean[piece * ROWS + i], r], gain, dx, &mut columns);
+                        let moments = [mean[piece * ROWS + i], r];
+                        layer_norm_row(dy, x, moments, gain, &mut slopes, &mut columns);
                     } else {
-                        rms_norm_row(dy, x, r, gain, dx, &mut columns);
+                        rms_norm_row(dy, x, r, gain, &mut slopes, &mut columns);
+                    }
+                    if adds {
+                        dx.iter_mut()
+                            .zip(&slopes)
+                            .for_each(|(dx, slope)| *dx += slope);
+                    } else {
+                        dx.copy_from_slice(&slopes);
                     }
                 }
                 columns
@@ -353,9 +372,14 @@ mod tests {
         let gain = [2.0, 2.0];
         let dy = [5.0, 7.0];
         layer_norm_backward(
-            &dy, &x, &mean, &rstd, &gain, &mut dx, &mut dgain, &mut dbias,
+            &dy, &x, &mean, &rstd, &gain, &mut dx, &mut dgain, &mut dbias, false,
         );
         assert_eq!((dx, dgain, dbias), ([0.0, 0.0], [-5.0, 7.0], [5.0, 7.0]));
+        dx = [3.0, 4.0];
+        layer_norm_backward(
+            &dy, &x, &mean, &rstd, &gain, &mut dx, &mut dgain, &mut dbias, true,
+        );
+        assert_eq!((dx, dgain, dbias), ([3.0, 4.0], [-5.0, 7.0], [5.0, 7.0]));
     }
 
     #[test]
@@ -366,8 +390,12 @@ mod tests {
         assert!((y[0] - 1.0).abs() < 1e-6 && (y[1] - 14.0).abs() < 1e-6);
         // along its own direction a row's norm doesn't change
         let (mut dx, mut dgain) = ([9.0; 2], [9.0; 2]);
-        rms_norm_backward(&[1.0, 7.0], &x, &rstd, &[1.0, 1.0], &mut dx, &mut dgain);
+        let (dy, gain) = ([1.0, 7.0], [1.0, 1.0]);
+        rms_norm_backward(&dy, &x, &rstd, &gain, &mut dx, &mut dgain, false);
         assert!(dx.iter().all(|slope| slope.abs() < 1e-6));
+        dx = [3.0; 2];
+        rms_norm_backward(&dy, &x, &rstd, &gain, &mut dx, &mut dgain, true);
+        assert!(dx.iter().all(|sum| (sum - 3.0).abs() < 1e-6));
         assert!((dgain[0] - 0.2).abs() < 1e-6 && (dgain[1] - 9.8).abs() < 1e-5);
     }
 

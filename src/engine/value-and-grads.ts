@@ -22,6 +22,8 @@ interface TapeEngine {
 
 /** The gradients that the walk under way has so far, by their tensors' ids. */
 let underWay: Map<number, tf.Tensor> | undefined;
+/** Those that a gradient function took over, to be let go of after it. */
+let taken: tf.Tensor[] = [];
 
 /**
  * For a gradient function that adds to numbers in place: takes over what the walk has of x's gradient so far, to answer
@@ -31,6 +33,7 @@ export function takeGradient(x: tf.Tensor): tf.Tensor | undefined {
   const known = underWay?.get(x.id);
   if (!known || tf.backend().refCount(known.dataId) > 1) return undefined;
   underWay?.delete(x.id);
+  taken.push(known);
   return known;
 }
 
@@ -48,6 +51,7 @@ export function valueAndGrads(
     throw error;
   } finally {
     underWay = undefined;
+    taken = [];
     for (const node of tape) tf.dispose([...node.saved]);
   }
 }
@@ -93,6 +97,9 @@ function backward(
         // a gradient that is another's tensor gets a handle of its own, since each is let go by itself
         return names.map((name) => tf.clone(of[name]()));
       });
+      // a handle more would keep whoever is next from adding to the same numbers
+      tf.dispose(taken);
+      taken = [];
       for (const [i, name] of names.entries()) accumulate(slopes, node.inputs[name].id, dxs[i]);
     }
     for (const { id } of node.outputs) {

@@ -45,12 +45,16 @@ describe("kernels equal the plain loops", () => {
       );
       const [y, mean, rstd] = [n * d, n, n].map((length) => new Float32Array(length));
       plainKernels.layerNormForward(x, gain, bias, 1e-2, y, mean, rstd);
-      expectAlike(
-        [n * d, d, d],
-        (table, [dx, dgain, dbias]) =>
-          table.layerNormBackward(dy, x, mean, rstd, gain, dx, dgain, dbias),
-        { rtol: 1e-4, atol: 1e-4 },
-      );
+      for (const adds of [false, true]) {
+        expectAlike(
+          [n * d, d, d],
+          (table, [dx, dgain, dbias]) => {
+            if (adds) dx.set(y);
+            table.layerNormBackward(dy, x, mean, rstd, gain, dx, dgain, dbias, adds);
+          },
+          { rtol: 1e-4, atol: 1e-4 },
+        );
+      }
     });
 
     native(`RMS norm of ${n} × ${d}, forward and backward`, async () => {
@@ -58,11 +62,16 @@ describe("kernels equal the plain loops", () => {
       expectAlike([n * d, n], (table, [y, rstd]) => table.rmsNormForward(x, gain, 1e-2, y, rstd));
       const [y, rstd] = [n * d, n].map((length) => new Float32Array(length));
       plainKernels.rmsNormForward(x, gain, 1e-2, y, rstd);
-      expectAlike(
-        [n * d, d],
-        (table, [dx, dgain]) => table.rmsNormBackward(dy, x, rstd, gain, dx, dgain),
-        { rtol: 1e-4, atol: 1e-4 },
-      );
+      for (const adds of [false, true]) {
+        expectAlike(
+          [n * d, d],
+          (table, [dx, dgain]) => {
+            if (adds) dx.set(y);
+            table.rmsNormBackward(dy, x, rstd, gain, dx, dgain, adds);
+          },
+          { rtol: 1e-4, atol: 1e-4 },
+        );
+      }
     });
   }
 
@@ -131,7 +140,7 @@ describe("kernels equal the plain loops", () => {
     [5, 33],
     [67, 1001],
   ]) {
-    native(`cross-entropy of ${n} × ${vocab}, and the embedding's gradient`, async () => {
+    native(`cross-entropy of ${n} × ${vocab}, the embedding and its gradient`, async () => {
       const logits = random(n * vocab).map((x) => 9 * x);
       const targets = Int32Array.from({ length: n }, () => rng.int(vocab));
       expectAlike([n], (table, [loss]) => table.softmaxLoss(logits, targets, vocab, loss));
@@ -140,7 +149,14 @@ describe("kernels equal the plain loops", () => {
         table.softmaxLossInPlace(grad, targets, vocab, 1 / n, loss);
       });
       const dy = random(n * 9);
-      expectAlike([vocab * 9], (table, [out]) => table.embeddingBackward(dy, targets, 9, out));
+      const rows = random(vocab * 9);
+      expectAlike([n * 9], (table, [out]) => table.embeddingForward(rows, targets, 9, out));
+      for (const adds of [false, true]) {
+        expectAlike([vocab * 9], (table, [sum]) => {
+          if (adds) sum.set(rows);
+          table.embeddingBackward(dy, targets, 9, sum, adds);
+        });
+      }
     });
   }
 

@@ -4,7 +4,9 @@ import {
   crossEntropy,
   embedding,
   gelu,
+  layerNorm,
   linear,
+  rmsNorm,
   tf,
   useBackend,
   valueAndGrads,
@@ -73,6 +75,28 @@ describe.each(checkedBackends)("on %s", (backend) => {
     }, [table, other]);
     expect(await grads[0].data()).toBeAllclose([1, 1, 3, 3, 1, 1]);
     expect(await grads[1].data()).toBeAllclose([1, 1, 1, 1, 1, 1]);
+  });
+
+  test("a stream that passes by blocks with norms gets TensorFlow.js's gradients, also where two read it", async () => {
+    const [x, gain, bias] = [random(5, 6), random(6), random(6)];
+    const f = (x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor): tf.Scalar => {
+      const [g, b] = [gain, bias] as tf.Tensor1D[];
+      let stream = tf.mul(x, 2) as tf.Tensor2D;
+      for (let layer = 0; layer < 3; layer++) {
+        const read = gelu(layerNorm(stream, g, b, 1e-2));
+        const beside = layer === 1 ? tf.square(rmsNorm(stream, g, 1e-2)) : tf.zerosLike(stream);
+        stream = tf.addN([stream, read, beside]) as tf.Tensor2D;
+      }
+      const last = layerNorm(tf.add(stream, x) as tf.Tensor2D, g, b, 1e-2);
+      return tf.mean(tf.mul(last, stream)) as tf.Scalar;
+    };
+    const want = tf.valueAndGrads(f as (...xs: tf.Tensor[]) => tf.Scalar)([x, gain, bias]);
+    const before = tf.memory().numTensors;
+    const got = valueAndGrads(() => f(x, gain, bias), [x, gain, bias]);
+    expect(tf.memory().numTensors).toBe(before + 4);
+    for (let i = 0; i < 3; i++) {
+      expect(await got.grads[i].data()).toBeAllclose(await want.grads[i].data());
+    }
   });
 
   test("nothing is left but the value and the gradients, after an error too", () => {

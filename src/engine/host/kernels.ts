@@ -6,7 +6,7 @@ import { tf } from "../tf.ts";
 import { type AdamwNumbers, adamwArray as plainAdamw } from "./adamw.ts";
 import type { BestMatchKernel } from "./best-match.ts";
 import { attentionBackward, attentionForward } from "./causal-attention.ts";
-import { embeddingBackward } from "./embedding.ts";
+import { embeddingBackward, embeddingForward } from "./embedding.ts";
 import { geluBackward, geluForward } from "./gelu.ts";
 import { geluErfBackward, geluErfForward } from "./gelu-erf.ts";
 import {
@@ -48,6 +48,7 @@ export interface HostKernels {
   readonly attentionBackward: typeof attentionBackward;
   /** Absent where the engine's products are the fastest way. */
   readonly bestMatches?: BestMatchKernel;
+  readonly embeddingForward: typeof embeddingForward;
   readonly embeddingBackward: typeof embeddingBackward;
   readonly geluForward: typeof geluForward;
   readonly geluBackward: typeof geluBackward;
@@ -80,6 +81,7 @@ export const plainKernels: HostKernels = {
   adamwArray: plainAdamw,
   attentionForward,
   attentionBackward,
+  embeddingForward,
   embeddingBackward,
   geluForward,
   geluBackward,

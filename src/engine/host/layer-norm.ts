@@ -34,7 +34,7 @@ export function layerNormForward(
   }
 }
 
-/** Gradients of `layerNormForward`: dx [n,d], dgain [d], dbias [d]. */
+/** Gradients of `layerNormForward`: dx [n, d] (added to what is there where `adds`), dgain [d], dbias [d]. */
 export function layerNormBackward(
   dy: Float32Array, // [n, d]
   x: Float32Array, // [n, d]
@@ -44,9 +44,11 @@ export function layerNormBackward(
   dx: Float32Array,
   dgain: Float32Array,
   dbias: Float32Array,
+  adds: boolean,
 ): void {
   const d = gain.length;
   const n = rstd.length;
+  if (!adds) dx.fill(0);
   dgain.fill(0);
   dbias.fill(0);
   for (let row = 0; row < n; row++) {
@@ -68,7 +70,7 @@ export function layerNormBackward(
     const meanGX = sumGX / d;
     for (let i = 0; i < d; i++) {
       const xi = (x[at + i] - m) * r;
-      dx[at + i] = r * (dy[at + i] * gain[i] - meanG - xi * meanGX);
+      dx[at + i] += r * (dy[at + i] * gain[i] - meanG - xi * meanGX);
     }
   }
 }

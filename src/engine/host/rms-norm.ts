@@ -19,7 +19,7 @@ export function rmsNormForward(
   }
 }
 
-/** Gradients of `rmsNormForward`: dx [n, d], dgain [d]. */
+/** Gradients of `rmsNormForward`: dx [n, d] (added to what is there where `adds`), dgain [d]. */
 export function rmsNormBackward(
   dy: Float32Array, // [n, d]
   x: Float32Array, // [n, d]
@@ -27,8 +27,10 @@ export function rmsNormBackward(
   gain: Float32Array, // [d]
   dx: Float32Array,
   dgain: Float32Array,
+  adds: boolean,
 ): void {
   const d = gain.length;
+  if (!adds) dx.fill(0);
   const gains = new Float64Array(d);
   for (let row = 0; row < rstd.length; row++) {
     const at = row * d;
@@ -39,7 +41,7 @@ export function rmsNormBackward(
       gains[i] += dy[at + i] * x[at + i] * r;
     }
     const along = (inner / d) * r * r;
-    for (let i = 0; i < d; i++) dx[at + i] = r * (dy[at + i] * gain[i] - x[at + i] * along);
+    for (let i = 0; i < d; i++) dx[at + i] += r * (dy[at + i] * gain[i] - x[at + i] * along);
   }
   dgain.set(gains);
 }

@@ -1,4 +1,5 @@
 /** Layer norm over the last axis; the composite form is the specification, the fused one runs on host memory. */
+import { gradientOp } from "../gradient-op.ts";
 import { hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp } from "../host-memory.ts";
 import { tf } from "../tf.ts";
@@ -38,8 +39,8 @@ function fused(x: tf.Tensor2D, gain: tf.Tensor1D, bias: tf.Tensor1D, eps: number
     return {
       value: y,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        hostOp([[n, d], [d], [d]], [dy, ...saved], (out, [dyi, xi, m, r, g]) =>
-          hostKernels().layerNormBackward(dyi, xi, m, r, g, out[0], out[1], out[2]),
+        gradientOp(x, [[n, d], [d], [d]], [dy, ...saved], (out, [dyi, xi, m, r, g], adds) =>
+          hostKernels().layerNormBackward(dyi, xi, m, r, g, out[0], out[1], out[2], adds),
         ),
     };
   })(x, gain, bias) as tf.Tensor2D;

@@ -1,4 +1,5 @@
 /** RMS norm over the last axis; the composite form is the specification, the fused one runs on host memory. */
+import { gradientOp } from "../gradient-op.ts";
 import { hostKernels } from "../host/kernels.ts";
 import { hasHostMemory, hostOp } from "../host-memory.ts";
 import { tf } from "../tf.ts";
@@ -29,8 +30,8 @@ function fused(x: tf.Tensor2D, gain: tf.Tensor1D, eps: number): tf.Tensor2D {
     return {
       value: y,
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) =>
-        hostOp([[n, d], [d]], [dy, ...saved], (out, [dyi, xi, r, g]) =>
-          hostKernels().rmsNormBackward(dyi, xi, r, g, out[0], out[1]),
+        gradientOp(x, [[n, d], [d]], [dy, ...saved], (out, [dyi, xi, r, g], adds) =>
+          hostKernels().rmsNormBackward(dyi, xi, r, g, out[0], out[1], adds),
         ),
     };
   })(x, gain) as tf.Tensor2D;
