@@ -398,7 +398,15 @@ impl SaeWork {
             terms.push(self.aux.term(aux_scale));
         }
         let flags = [reads_bias != 0.0, is_free != 0.0];
-        update(weights, &terms, whole, &self.x, flags, penalty.as_ref(), &numbers);
+        update(
+            weights,
+            &terms,
+            whole,
+            &self.x,
+            flags,
+            penalty.as_ref(),
+            &numbers,
+        );
         Ok(())
     }
 }
