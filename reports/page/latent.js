@@ -61,7 +61,7 @@ function detailRow(row, colour) {
         index,
         row.after,
         row.isChild ? colour : "persisted",
-        row.isChild ? "" : matchNote(row),
+        row.isChild ? "" : matchNote(row, table),
       ),
     );
     row.others.forEach((other, at) => {
@@ -74,9 +74,9 @@ function detailRow(row, colour) {
 }
 
 /** What the first child latent of a parent's row is to it. */
-function matchNote(row) {
-  const key = row.verdict?.key;
-  if (key === "merged") return "shared with other parent latents";
+function matchNote(row, table) {
+  const inSet = (table.measures.set_r2?.[row.i] ?? null) !== null;
+  if (row.verdict?.key === "merged" && inSet) return "shared with other parent latents";
   return row.others.length > 0 ? pieceNote(row, 0) : "best match";
 }
 

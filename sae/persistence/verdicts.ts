@@ -144,19 +144,19 @@ export function freshSay(parts: PartsEvidence | null, rule: VerdictRule): boolea
 
 /**
  * Whether a split or merge stands: shown by the carried SAE with q ≤ .05 and, where there are fresh
- * child SAEs, by at least half of them; or by those alone, which against a function match of the
- * carried SAE takes fresh parent SAEs that don't show it. Never where half of the latter show it.
+ * child SAEs, by at least half of them; or by those alone where `alone` allows it. Never where half of
+ * the fresh parent SAEs show it.
  */
 export function partsStand(
   parts: PartsEvidence | null,
-  functions: boolean,
+  alone: boolean,
   rule: VerdictRule,
 ): boolean {
   if (parts === null || isFresh(parts.seedRate, rule)) return false;
   if (parts.set !== null && !(parts.q > rule.q)) {
     return parts.freshRate === null || isFresh(parts.freshRate, rule);
   }
-  return functions ? freshSay(parts, rule) : isFresh(parts.freshRate, rule);
+  return alone && isFresh(parts.freshRate, rule);
 }
 
 function isFresh(rate: number | null, rule: VerdictRule): boolean {
@@ -177,12 +177,12 @@ export function isKept(e: LatentEvidence, rule: VerdictRule): boolean {
   );
 }
 
-/** Whether fresh SAEs have the latent in pieces or merged, and too few have it whole. */
+/** Whether fresh SAEs have the latent in pieces, and too few have it whole. (A merge would have changed what the carried latent fires on.) */
 export function isOutweighed(
-  { freshRate, split, merged }: Pick<LatentEvidence, "freshRate" | "split" | "merged">,
+  { freshRate, split }: Pick<LatentEvidence, "freshRate" | "split">,
   rule: VerdictRule,
 ): boolean {
-  return !isFresh(freshRate, rule) && (freshSay(split, rule) || freshSay(merged, rule));
+  return !isFresh(freshRate, rule) && freshSay(split, rule);
 }
 
 /** The verdict on a parent latent. Without a frame (cosine null) direction is not asked about, and no drift can be seen. */
@@ -204,9 +204,15 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
       ? say("carried_only", `${pair}${direction}; no witness outside the carried SAE`)
       : say("persisted", `${pair}${direction}; ${witness}`);
   }
-  if (partsStand(e.split, e.mutual && functions, rule)) {
+  const isOne = e.mutual && functions;
+  if (partsStand(e.split, !isOne || freshSay(e.split, rule), rule)) {
     const { set, absorbed } = e.split!;
-    if (set === null) return say("split", `in pieces${agreeing(e.split!)}; ${pair}${direction}`);
+    if (set === null) {
+      return say(
+        "split",
+        `in pieces${inFresh(e.split!)}; in the carried SAE ${isOne ? "still one, " : ""}${pair}${direction}`,
+      );
+    }
     const pieces = `children ${set.members.join(", ")} cover ${percent(set.coverage)} of its strong firings, R² ${short(set.gain)} above the best one's`;
     return absorbed
       ? say(
@@ -215,16 +221,16 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
         )
       : say("split", `${pieces}${agreeing(e.split!)}`);
   }
-  if (partsStand(e.merged, e.mutual && functions, rule)) {
+  if (partsStand(e.merged, !isOne, rule)) {
     const { set, child } = e.merged!;
     return set === null
-      ? say("merged", `with others in one latent${agreeing(e.merged!)}; best ${pair}`)
+      ? say("merged", `in one latent with another${inFresh(e.merged!)}; in the carried SAE ${pair}`)
       : say(
           "merged",
           `parents ${set.members.join(", ")} share child ${child}: they cover ${percent(set.coverage)} of its strong firings, R² ${short(set.gain)} above the best one's${agreeing(e.merged!)}`,
         );
   }
-  if (e.mutual && functions) {
+  if (isOne) {
     return say("drifted_direction", `${pair}${direction} is below ${short(rule.cosine)}`);
   }
   if (
@@ -317,8 +323,12 @@ const ancestral = new Set<ParentVerdict>([
   "drifted_meaning",
 ]);
 
-function agreeing({ freshRate }: PartsEvidence): string {
-  return freshRate === null ? "" : `; so in ${percent(freshRate)} of the fresh child SAEs`;
+function agreeing(parts: PartsEvidence): string {
+  return parts.freshRate === null ? "" : `; so${inFresh(parts)}`;
+}
+
+function inFresh({ freshRate }: PartsEvidence): string {
+  return ` in ${percent(freshRate!)} of the fresh child SAEs`;
 }
 
 function missing(e: LatentEvidence, rule: VerdictRule): string {
