@@ -28,6 +28,7 @@ import {
 } from "./input.ts";
 import {
   mergeRate,
+  mostlyAbsorbed,
   type PartContext,
   type PartNulls,
   partMatches,
@@ -261,6 +262,7 @@ function partsContext(
     nulls,
     splitRate: splitRate(searched(fresh)),
     splitSeedRate: splitRate(searched(freshParents)),
+    absorbed: mostlyAbsorbed(searched(fresh), own.length),
     mergeRate: mergeRate(searched(fresh), own),
     mergeSeedRate: mergeRate(searched(freshParents), own),
   };

@@ -56,6 +56,8 @@ export interface PartsContext {
   /** Of fresh child SAEs, and of fresh parent SAEs; null without any. */
   readonly splitRate: Float64Array | null; // [nGroups]
   readonly splitSeedRate: Float64Array | null; // [nGroups]
+  /** 1 where most of the fresh child SAEs that have a group in pieces have it absorbed. */
+  readonly absorbed: Uint8Array; // [nGroups]
   readonly mergeRate: Float64Array | null; // [nGroups]
   readonly mergeSeedRate: Float64Array | null; // [nGroups]
 }
@@ -158,7 +160,7 @@ export function armVerdicts(
 /** The evidence for pieces, its q left open. */
 function partsOf(
   parts: PartMatches | null,
-  { splitRate, splitSeedRate, mergeRate, mergeSeedRate }: PartsContext,
+  { splitRate, splitSeedRate, absorbed, mergeRate, mergeSeedRate }: PartsContext,
   g: number,
 ): Pick<LatentEvidence, "split" | "merged"> {
   const split = parts?.split[g] ?? null;
@@ -166,7 +168,7 @@ function partsOf(
   return {
     split: {
       set: split,
-      absorbed: split?.absorbed ?? false,
+      absorbed: split?.absorbed ?? absorbed[g] === 1,
       q: Number.NaN,
       freshRate: splitRate?.[g] ?? null,
       seedRate: splitSeedRate?.[g] ?? null,

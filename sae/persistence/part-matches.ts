@@ -137,6 +137,19 @@ export function splitRate(
   });
 }
 
+/** 1 where most of the arms that have a group in pieces have it absorbed. */
+export function mostlyAbsorbed(
+  arms: readonly { readonly parts: PartMatches; readonly matches: FunctionMatches }[],
+  nGroups: number,
+): Uint8Array {
+  return Uint8Array.from({ length: nGroups }, (_, g) => {
+    const pieces = arms.flatMap(({ parts, matches }) =>
+      parts.split[g] && matches.found[g] === 0 ? [parts.split[g].absorbed] : [],
+    );
+    return 2 * pieces.filter(Boolean).length > pieces.length ? 1 : 0;
+  });
+}
+
 /**
  * Share of arms in which each group is merged with a same partner: one of those in `own`, or, where
  * that is null, the partner that most arms agree on. Null without any arm.

@@ -209,7 +209,7 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
     const { set, absorbed } = e.split!;
     if (set === null) {
       return say(
-        "split",
+        absorbed ? "absorbed" : "split",
         `in pieces${inFresh(e.split!)}; in the carried SAE ${isOne ? "still one, " : ""}${pair}${direction}`,
       );
     }

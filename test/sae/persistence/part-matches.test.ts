@@ -7,6 +7,7 @@ import {
 } from "../../../sae/persistence/function-matches.ts";
 import {
   mergeRate,
+  mostlyAbsorbed,
   type PartContext,
   type PartMatches,
   partMatches,
@@ -108,6 +109,19 @@ describe("splitRate and mergeRate", () => {
     const rate = splitRate([arm(parent, side(...halves)), arm(parent, side(range(0, 16)))]);
     expect([...rate!]).toEqual([0.5]);
     expect(splitRate([])).toBeNull();
+  });
+
+  it("take a latent in pieces for absorbed where most arms do", () => {
+    const parent = side(range(0, 20));
+    const pieces = side(range(0, 12), range(12, 20));
+    const of = (cosines: Record<number, Record<number, number>>) => {
+      const { split, merged, matches } = search(parent, pieces, cosines);
+      return { parts: { split, merged }, matches };
+    };
+    const [absorbed, halved] = [of({ 0: { 1: 0.5 } }), of({})];
+    expect([...mostlyAbsorbed([absorbed, absorbed, halved], 1)]).toEqual([1]);
+    expect([...mostlyAbsorbed([absorbed, halved], 1)]).toEqual([0]);
+    expect([...mostlyAbsorbed([], 1)]).toEqual([0]);
   });
 
   it("count the arms that merge a latent with the same partner", () => {
