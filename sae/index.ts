@@ -139,6 +139,27 @@ export {
   wilson,
 } from "./persistence/index.ts";
 export {
+  type CalibrationRecord,
+  type Confusion,
+  calibrationStudy,
+  classScore,
+  injectDirection,
+  oracleInput,
+  oracleStudy,
+  type PlantedOptions,
+  type PlantedRecord,
+  type PlantedTraining,
+  type PlantedWorld,
+  plantedActivations,
+  plantedCounts,
+  plantedDefaults,
+  plantWorld,
+  removeDirection,
+  silenceHeads,
+  trainedInput,
+  trainedStudy,
+} from "./planted/index.ts";
+export {
   type CodesListener,
   evaluateOnActivations,
   type ReconstructionFigures,

@@ -9,17 +9,19 @@ import type { Gpt2Config, HostModel } from "../../src/models/index.ts";
 /** A GPT-2 in ordinary memory. */
 type Gpt2 = HostModel<Gpt2Config>;
 
-/** The model with `direction` [n_embd] added to the embeddings of `tokens`. Tied unembeddings change with them. */
+/** The model with `direction` [n_embd] added to the embeddings of some tokens or positions. A tied unembedding changes with the tokens'. */
 export function injectDirection(
   model: Gpt2,
   direction: Float64Array,
-  tokens: Iterable<number>,
+  into: "tokens" | "positions",
+  chosen: Iterable<number>,
 ): Gpt2 {
   const d = direction.length;
+  const table = into === "tokens" ? "transformer.wte.weight" : "transformer.wpe.weight";
   return edited(model, (name, rows) => {
-    if (name !== "transformer.wte.weight") return;
-    for (const token of tokens) {
-      for (let a = 0; a < d; a++) rows[token * d + a] += direction[a];
+    if (name !== table) return;
+    for (const row of chosen) {
+      for (let a = 0; a < d; a++) rows[row * d + a] += direction[a];
     }
   });
 }
