@@ -5,11 +5,12 @@
  * a dictionary though the model has them, or the other way round, for the verdicts that are about dictionaries.
  */
 import type { Rng } from "../../src/engine/index.ts";
-import type {
-  ActivationStream,
-  ArmInput,
-  Dictionary,
-  PersistenceInput,
+import {
+  type ActivationStream,
+  type ArmInput,
+  type Dictionary,
+  type PersistenceInput,
+  persistenceDefaults,
 } from "../persistence/index.ts";
 import type { SparseCodes } from "../sae.ts";
 import {
@@ -49,6 +50,7 @@ export const oracleDefaults: OracleOptions = {
 /** A comparison of oracle dictionaries, and the verdict that is right for each latent. */
 export interface OracleRun {
   readonly input: PersistenceInput;
+  /** `too rare` where a feature that it became fires less often than anything is judged by. */
   readonly parentTruth: readonly string[];
   /** Of the carried dictionary's latents; `silent` for those without a feature. */
   readonly childTruth: readonly string[];
@@ -124,8 +126,14 @@ export function oracleInput(
     ],
   });
   const parentCodes = chosenCodes(parentTrue, parentHas, rng.fork("parent"));
+  const fired = new Int32Array(world.child.length);
+  for (const c of childTrue.latent) fired[c]++;
+  const isTooRare = (p: number): boolean =>
+    world.parent[p].relatives.some((c) => fired[c] < persistenceDefaults.minFirings);
   return {
-    parentTruth: parentHas.map((p) => special.get(p) ?? world.parent[p].kind),
+    parentTruth: parentHas.map(
+      (p) => special.get(p) ?? (isTooRare(p) ? "too rare" : world.parent[p].kind),
+    ),
     childTruth: childHas.map((c) => (c < 0 ? "silent" : childTruthOf(world, c, special))),
     parentAngles: parentHas.map((p) => (special.has(p) ? Number.NaN : wholeAngle(world.parent[p]))),
     input: {

@@ -72,7 +72,7 @@ export function classScore(
   confusion: Confusion,
   kind: string,
   verdicts: readonly string[] = [kind],
-  without: readonly string[] = ["borderline", "none"],
+  without: readonly string[] = ["borderline", "none", "too rare"],
 ): ClassScore {
   let hits = 0;
   let called = 0;
