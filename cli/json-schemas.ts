@@ -219,6 +219,7 @@ const crosscoderFigures = {
   fvu_child: z.number(),
   latents: z.strictObject(classCounts).describe("after latent scaling"),
   by_norm: z.strictObject(classCounts).describe("by decoder norms alone"),
+  aligned: count.describe("shared, and both parts in one direction through the map"),
   unmasked: z
     .strictObject({ shrinkage: count, decoupling: count })
     .describe("one model's by norms, shared by latent scaling, by artefact"),
@@ -226,6 +227,7 @@ const crosscoderFigures = {
     norm_ratio: threshold,
     nu_error: threshold,
     nu_reconstruction: threshold,
+    cosine: threshold,
   }),
 };
 const crosscoder: z.ZodType<CrosscoderDocument> = z.strictObject({
@@ -235,6 +237,7 @@ const crosscoder: z.ZodType<CrosscoderDocument> = z.strictObject({
       z.strictObject({
         verdict: text,
         ...classCounts,
+        aligned: count.describe("of the shared"),
         none: count.describe("the crosscoder has no latent of their function"),
       }),
     )

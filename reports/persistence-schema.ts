@@ -43,11 +43,14 @@ const crosscoderFigures = {
   fvu_child: measured,
   latents: z.object(classCounts),
   by_norm: z.object(classCounts),
+  aligned: z.number(),
   unmasked: z.object({ shrinkage: z.number(), decoupling: z.number() }),
 };
 const crosscoder: z.ZodType<CrosscoderSummary> = z.object({
   ...crosscoderFigures,
-  verdicts: z.array(z.object({ ...classCounts, verdict: text, none: z.number() })),
+  verdicts: z.array(
+    z.object({ ...classCounts, verdict: text, aligned: z.number(), none: z.number() }),
+  ),
   persisted_shared: measured,
   died_parent_only: measured,
   kappa: measured,

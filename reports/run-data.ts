@@ -201,6 +201,7 @@ export interface CrosscoderFigures {
   readonly fvu_child: number | null;
   readonly latents: CrosscoderCounts;
   readonly by_norm: CrosscoderCounts;
+  readonly aligned: number;
   readonly unmasked: { readonly shrinkage: number; readonly decoupling: number };
 }
 
@@ -208,6 +209,7 @@ export interface CrosscoderFigures {
 export interface CrosscoderSummary extends CrosscoderFigures {
   readonly verdicts: readonly (CrosscoderCounts & {
     readonly verdict: string;
+    readonly aligned: number;
     readonly none: number;
   })[];
   readonly persisted_shared: number | null;

@@ -7,6 +7,8 @@ import { severity, wordsOf } from "./verdicts.ts";
 export interface CrosscoderRow {
   readonly verdict: string;
   readonly shared: string;
+  /** Of the shared. */
+  readonly aligned: string;
   readonly parentOnly: string;
   readonly childOnly: string;
   /** Not found in the crosscoder, or its counterpart fires too rarely. */
@@ -48,6 +50,7 @@ export function crosscoderView({ persistence }: StageData): CrosscoderView | nul
         return {
           verdict: label,
           shared: count(row.shared),
+          aligned: count(row.aligned),
           parentOnly: count(row.parent_only),
           childOnly: count(row.child_only),
           silent: count(row.none + row.unknown),
@@ -56,10 +59,10 @@ export function crosscoderView({ persistence }: StageData): CrosscoderView | nul
   };
 }
 
-function classes({ latents }: Pick<CrosscoderFigures, "latents">): string {
+function classes({ latents, aligned }: Pick<CrosscoderFigures, "latents" | "aligned">): string {
   const judged = latents.shared + latents.parent_only + latents.child_only;
   if (judged === 0) return "none fires often enough to be judged";
-  return `${percent(sharedOf(latents))} are shared, ${percent(latents.parent_only / judged)} the parent’s alone, ${percent(latents.child_only / judged)} the child’s (${count(judged)} judged)`;
+  return `${percent(sharedOf(latents))} are shared (${percent(aligned / judged)} in the direction that the growth predicts), ${percent(latents.parent_only / judged)} the parent’s alone, ${percent(latents.child_only / judged)} the child’s (${count(judged)} judged)`;
 }
 
 function sharedOf({

@@ -3,7 +3,10 @@
  * weaker part is no more than chance makes (the literature's rule, with its known artefacts); latent scaling then
  * unmasks those whose feature the other model has all the same. Each threshold is max(floor, 99th percentile of the
  * null measured on the same tokens), the null pooled over latents that fire about as often, as a rare latent's figures
- * are noisier. The floors are Minder et al.'s: Δ within .1 of an end (a norm ratio of .2), ν^ε .2, ν^r .5.
+ * are noisier. Shared says nothing of inheritance: what any two models on one text have, token
+ * identity above all, is shared too. A shared latent is *aligned* where its child's part lies where the expansion map
+ * puts the parent's, cosine ≥ τ. The floors are Minder et al.'s: Δ within .1 of an end (a norm ratio of .2), ν^ε .2, ν^r .5;
+ * the cosine's is that of verdicts, .7.
  */
 import type { ThresholdDocument } from "../persistence/document.ts";
 import { firingCount, firingsOf } from "../persistence/firings.ts";
@@ -24,14 +27,16 @@ export interface CrosscoderClasses {
   readonly byNorm: readonly CrosscoderClass[]; // [d_sae]
   /** What unmasked it; null for the others. */
   readonly artefact: readonly (Artefact | null)[]; // [d_sae]
-  readonly thresholds: Readonly<Record<keyof LatentFigures, ThresholdDocument>>;
+  /** 1 for a shared latent whose parts are in one direction through the map. */
+  readonly aligned: Uint8Array; // [d_sae]
+  readonly thresholds: Readonly<Record<keyof LatentFigures | "cosine", ThresholdDocument>>;
 }
 
 /** Options of {@link crosscoderClasses}. */
 export interface CrosscoderClassOptions {
   /** A latent that fires less in the held-out tokens is unknown. */
   readonly minFirings: number;
-  readonly floors: Readonly<Record<keyof LatentFigures, number>>;
+  readonly floors: Readonly<Record<keyof LatentFigures | "cosine", number>>;
   /** A firing-frequency bin with fewer latents is joined with the next. */
   readonly leastLatents: number;
 }
@@ -39,7 +44,7 @@ export interface CrosscoderClassOptions {
 /** Defaults of {@link CrosscoderClassOptions}. */
 export const crosscoderClassDefaults: CrosscoderClassOptions = {
   minFirings: 50,
-  floors: { normRatio: 0.2, nuError: 0.2, nuReconstruction: 0.5 },
+  floors: { normRatio: 0.2, nuError: 0.2, nuReconstruction: 0.5, cosine: 0.7 },
   leastLatents: 100,
 };
 
@@ -47,7 +52,7 @@ const figureNames: readonly (keyof LatentFigures)[] = ["normRatio", "nuError", "
 
 /** Sorts the latents. */
 export function crosscoderClasses(
-  { codes, delta, figures, chance }: CrosscoderMeasures,
+  { codes, delta, cosine, figures, chance, chanceCosine }: CrosscoderMeasures,
   given: Partial<CrosscoderClassOptions> = {},
 ): CrosscoderClasses {
   const { minFirings, floors, leastLatents } = { ...crosscoderClassDefaults, ...given };
@@ -58,7 +63,7 @@ export function crosscoderClasses(
   const bins = frequencyBins(firings, eligible, leastLatents);
   const perLatent = (): Float64Array => new Float64Array(delta.length);
   const used = { normRatio: perLatent(), nuError: perLatent(), nuReconstruction: perLatent() };
-  const thresholds = {} as Record<keyof LatentFigures, ThresholdDocument>;
+  const thresholds = {} as Record<keyof LatentFigures | "cosine", ThresholdDocument>;
   for (const name of figureNames) {
     let highest = Number.NaN;
     used[name].fill(floors[name]);
@@ -69,12 +74,10 @@ export function crosscoderClasses(
       highest = Number.isNaN(highest) ? p99 : Math.max(highest, p99);
       for (const i of latents) used[name][i] = Math.max(floors[name], p99);
     }
-    thresholds[name] = {
-      floor: floors[name],
-      null_p99: Number.isNaN(highest) ? null : highest,
-      used: Math.max(floors[name], Number.isNaN(highest) ? 0 : highest),
-    };
+    thresholds[name] = thresholdOf(floors[name], highest);
   }
+  const pairs = chanceCosine.filter((value, i) => eligible[i] === 1 && Number.isFinite(value));
+  thresholds.cosine = thresholdOf(floors.cosine, quantile(pairs, 0.99));
   const classes: CrosscoderClass[] = [];
   const byNorm: CrosscoderClass[] = [];
   const artefact: (Artefact | null)[] = [];
@@ -93,5 +96,17 @@ export function crosscoderClasses(
     artefact.push(why);
     classes.push(why === null ? norm : "shared");
   }
-  return { classes, byNorm, artefact, thresholds };
+  const aligned = Uint8Array.from(classes, (of, i) =>
+    of === "shared" && cosine[i] >= thresholds.cosine.used ? 1 : 0,
+  );
+  return { classes, byNorm, artefact, aligned, thresholds };
+}
+
+function thresholdOf(floor: number, p99: number): ThresholdDocument {
+  const isMeasured = !Number.isNaN(p99);
+  return {
+    floor,
+    null_p99: isMeasured ? p99 : null,
+    used: isMeasured ? Math.max(floor, p99) : floor,
+  };
 }

@@ -35,7 +35,7 @@ export function saveCrosscoder(
   { metadata = {} }: SaveSaeOptions = {},
 ): void {
   validateCrosscoder(crosscoder, dir);
-  const { sae, parent, child } = crosscoder;
+  const { sae, parent, child, tokens } = crosscoder;
   const { cfg, W_enc, b_enc, W_dec, b_dec, threshold } = sae;
   const { d_in, d_sae } = cfg;
   mkdirSync(dir, { recursive: true });
@@ -60,6 +60,7 @@ export function saveCrosscoder(
       k: cfg.k,
       parent,
       child,
+      tokens,
       context_size: cfg.context_size,
       first_tokens_excluded: cfg.first_tokens_excluded,
       aux_coefficient: cfg.aux_coefficient,
@@ -106,6 +107,7 @@ export function loadCrosscoder(dir: string): Crosscoder {
     },
     parent,
     child,
+    tokens: ours.number("tokens"),
   };
   tensors.finish(`a ${architecture} crosscoder`);
   validateCrosscoder(crosscoder, dir);

@@ -32,6 +32,8 @@ export interface Crosscoder {
   readonly sae: Sae;
   readonly parent: CrosscoderSide;
   readonly child: CrosscoderSide;
+  /** Rows it was trained on: how far chance may have moved its decoder. */
+  readonly tokens: number;
 }
 
 /** The name that joined activations have in an SAE's configuration. */
@@ -80,7 +82,10 @@ export function sideRows(
 }
 
 /** Throws a UsageError unless the joined SAE is valid, of an architecture that crosscoders have, and fits its sides. */
-export function validateCrosscoder({ sae, parent, child }: Crosscoder, where: string): void {
+export function validateCrosscoder(
+  { sae, parent, child, tokens }: Crosscoder,
+  where: string,
+): void {
   validateSae(sae, where);
   const fail = (field: string, expected: string, got: unknown): never => {
     throw new UsageError({
@@ -102,6 +107,7 @@ export function validateCrosscoder({ sae, parent, child }: Crosscoder, where: st
       fail(`${name}.scale`, "a positive number", side.scale);
     }
   }
+  if (!Number.isSafeInteger(tokens) || tokens < 0) fail("tokens", "a whole number from 0", tokens);
   if (parent.d_in + child.d_in !== d_in) {
     fail("d_in", `${parent.d_in + child.d_in}, the sides' widths together`, d_in);
   }

@@ -20,6 +20,8 @@ export interface ClassCounts {
 /** Latents with one verdict, by what the crosscoder says of them; `none`: it has no latent of their function. */
 export interface WitnessCounts extends ClassCounts {
   readonly verdict: string;
+  /** Of the shared, those whose two parts are in one direction through the map. */
+  readonly aligned: number;
   readonly none: number;
 }
 
@@ -33,12 +35,15 @@ export interface CrosscoderFigures {
   /** Its latents after latent scaling, and by decoder norms alone. */
   readonly latents: ClassCounts;
   readonly by_norm: ClassCounts;
+  /** Of the shared, those whose two parts are in one direction through the map: shared as something inherited would be. */
+  readonly aligned: number;
   /** Latents that the norms give to one model and latent scaling to both, by artefact. */
   readonly unmasked: Readonly<Record<Artefact, number>>;
   readonly thresholds: {
     readonly norm_ratio: ThresholdDocument;
     readonly nu_error: ThresholdDocument;
     readonly nu_reconstruction: ThresholdDocument;
+    readonly cosine: ThresholdDocument;
   };
 }
 
@@ -71,7 +76,13 @@ export function crosscoderDocument(
 ): CrosscoderDocument {
   const table = [...new Set(verdicts)].sort().map((verdict): WitnessCounts => {
     const said = witness.classes.filter((_, i) => verdicts[i] === verdict);
-    return { verdict, ...countsOf(said), none: countOf(said, "none") };
+    const aligned = witness.classes.filter(
+      (of, i) =>
+        verdicts[i] === verdict &&
+        of === "shared" &&
+        judged.sorted.aligned[witness.latent[i]] === 1,
+    ).length;
+    return { verdict, ...countsOf(said), aligned, none: countOf(said, "none") };
   });
   const of = (verdict: string): WitnessCounts | undefined =>
     table.find((row) => row.verdict === verdict);
@@ -91,7 +102,7 @@ export function crosscoderDocument(
 
 function figuresOf({ crosscoder, measures, sorted }: JudgedCrosscoder): CrosscoderFigures {
   const { architecture, d_sae } = crosscoder.sae.cfg;
-  const { classes, byNorm, artefact, thresholds } = sorted;
+  const { classes, byNorm, artefact, aligned, thresholds } = sorted;
   return {
     architecture,
     d_sae,
@@ -100,6 +111,7 @@ function figuresOf({ crosscoder, measures, sorted }: JudgedCrosscoder): Crosscod
     fvu_child: measures.fvuChild,
     latents: countsOf(classes),
     by_norm: countsOf(byNorm),
+    aligned: aligned.reduce((sum, one) => sum + one, 0),
     unmasked: {
       shrinkage: countOf(artefact, "shrinkage"),
       decoupling: countOf(artefact, "decoupling"),
@@ -108,6 +120,7 @@ function figuresOf({ crosscoder, measures, sorted }: JudgedCrosscoder): Crosscod
       norm_ratio: thresholds.normRatio,
       nu_error: thresholds.nuError,
       nu_reconstruction: thresholds.nuReconstruction,
+      cosine: thresholds.cosine,
     },
   };
 }

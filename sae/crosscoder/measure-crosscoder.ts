@@ -8,7 +8,8 @@
  *   ν^r = β^r(weak)/β^r(strong), β^r on the whole reconstruction x̂ − b_dec: other latents hold the feature there
  *         (latent decoupling: one latent for each model)
  * after Minder et al. 2025, who have one space for both models; here the map takes the direction over. Each figure has
- * its null: the same sums with the latent's activations moved along the tokens by whole sequences.
+ * its null: the same sums with the latent's activations moved along the tokens by whole sequences; the cosine's is
+ * that of parts of different latents.
  */
 import { type Rng, tf } from "../../src/engine/index.ts";
 import { decode } from "../decode.ts";
@@ -53,8 +54,10 @@ export interface CrosscoderMeasures {
   /** Cosine of the child's part with the parent's through the map; NaN without a map or where a part is zero. */
   readonly cosine: Float64Array; // [d_sae]
   readonly figures: LatentFigures;
-  /** The same under the null. */
+  /** The same under the null; the norm ratio's is that of as many tokens as the crosscoder was trained on. */
   readonly chance: LatentFigures;
+  /** Cosine of the child's part of another latent with the parent's through the map. */
+  readonly chanceCosine: Float64Array; // [d_sae]
 }
 
 /** Measures a crosscoder in one pass over held-out blocks; without a frame there are no cosines and no ν. */
@@ -67,7 +70,7 @@ export async function measureCrosscoder(
   const { sae } = crosscoder;
   const { d_in: width, d_sae } = sae.cfg;
   const widths = sideWidths(crosscoder);
-  const parts = decoderParts(crosscoder, frame);
+  const parts = decoderParts(crosscoder, frame, rng.fork("pairs"));
   const { directions } = parts;
   const onError = directions && latentScaling(directions, widths);
   const onReconstruction = directions && latentScaling(directions, widths);
@@ -95,6 +98,8 @@ export async function measureCrosscoder(
   }
   const codes = joinCodes(found);
   const strong = parts.childIsStronger;
+  // what least squares finds by chance shrinks with the root of the tokens it sees
+  const trained = Math.min(1, Math.sqrt(codes.nTokens / Math.max(1, crosscoder.tokens)));
   const none = new Float64Array(d_sae).fill(Number.NaN);
   const ratio = (
     betas: readonly Float64Array[] | undefined,
@@ -130,11 +135,12 @@ export async function measureCrosscoder(
     chance: {
       normRatio: Float64Array.from(
         fit.norms(),
-        ([p, c], i) => (strong[i] ? p : c) / parts.strongNorm[i],
+        ([p, c], i) => (trained * (strong[i] ? p : c)) / parts.strongNorm[i],
       ),
       nuError: ratio(errorByChance?.betas(), error, null, parts.own),
       nuReconstruction: ratio(reconstructionByChance?.betas(), reconstruction, null, null),
     },
+    chanceCosine: parts.chanceCosine,
   };
 }
 
@@ -144,6 +150,7 @@ interface DecoderParts {
   readonly strongNorm: Float64Array;
   readonly childIsStronger: Uint8Array;
   readonly cosine: Float64Array;
+  readonly chanceCosine: Float64Array;
   /** The stronger part, and itself carried to the other side, joined [d_sae, d + D]; null without a map. */
   readonly directions: Float32Array | null;
   /** ⟨d, w⟩/‖d‖² of each side: what the latent itself adds to its β on the error. */
@@ -151,7 +158,11 @@ interface DecoderParts {
 }
 
 /** What the decoder alone says. */
-function decoderParts(crosscoder: Crosscoder, frame: CrosscoderFrame | null): DecoderParts {
+function decoderParts(
+  crosscoder: Crosscoder,
+  frame: CrosscoderFrame | null,
+  rng: Rng,
+): DecoderParts {
   const { sae, parent, child } = crosscoder;
   const { d_sae, d_in: width } = sae.cfg;
   const [d] = sideWidths(crosscoder);
@@ -163,7 +174,8 @@ function decoderParts(crosscoder: Crosscoder, frame: CrosscoderFrame | null): De
   const pulled =
     frame?.toParent(ofChild.map((w) => w / child.scale)).map((w) => w * parent.scale) ?? null;
   const perLatent = (): Float64Array => new Float64Array(d_sae).fill(Number.NaN);
-  const [delta, normRatio, strongNorm, cosine] = Array.from({ length: 4 }, perLatent);
+  const [delta, normRatio, strongNorm, cosine, chanceCosine] = Array.from({ length: 5 }, perLatent);
+  const other = d_sae > 1 ? 1 + rng.int(d_sae - 1) : 0;
   const own: [Float64Array, Float64Array] = [perLatent(), perLatent()];
   const childIsStronger = new Uint8Array(d_sae);
   const directions = frame && new Float32Array(d_sae * width);
@@ -178,7 +190,10 @@ function decoderParts(crosscoder: Crosscoder, frame: CrosscoderFrame | null): De
     childIsStronger[i] = c > p ? 1 : 0;
     if (!mapped || !pulled || !directions) continue;
     const through = row(mapped, i, width - d);
-    cosine[i] = dot(through, w[1]) / Math.sqrt(dot(through, through) * dot(w[1], w[1]));
+    cosine[i] = cosineOf(through, w[1]);
+    if (other > 0) {
+      chanceCosine[i] = cosineOf(through, row(ofChild, (i + other) % d_sae, width - d));
+    }
     const reference = c > p ? [row(pulled, i, d), w[1]] : [w[0], through];
     directions.set(reference[0], i * width);
     directions.set(reference[1], i * width + d);
@@ -188,13 +203,17 @@ function decoderParts(crosscoder: Crosscoder, frame: CrosscoderFrame | null): De
     }
   }
   return {
-    ...{ delta, normRatio, strongNorm, childIsStronger, cosine, directions },
+    ...{ delta, normRatio, strongNorm, childIsStronger, cosine, chanceCosine, directions },
     own: frame && own,
   };
 }
 
 function row(matrix: Float32Array, i: number, width: number): Float32Array {
   return matrix.subarray(i * width, (i + 1) * width);
+}
+
+function cosineOf(a: Float32Array, b: Float32Array): number {
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
 }
 
 function dot(a: Float32Array, b: Float32Array): number {

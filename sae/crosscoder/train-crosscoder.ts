@@ -104,6 +104,7 @@ export async function createCrosscoderTrainer(
       sae: trainer.saes().get(jobName) as Sae,
       parent: side(config.parent, parent, scales[0]),
       child: side(config.child, child, scales[1]),
+      tokens: trainer.taken * batchSize,
     }),
     dispose: () => stream.dispose(),
   };

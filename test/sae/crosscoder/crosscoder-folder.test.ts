@@ -24,6 +24,7 @@ const make = (architecture: "batchtopk" | "standard") => ({
   },
   parent: { model_name: "00-base", hook_name: "hook_embed", d_in: 3, scale: 0.3 },
   child: { model_name: "01-wider", hook_name: "blocks.1.hook_resid_post", d_in: 4, scale: 1.7 },
+  tokens: 1234,
 });
 
 test("a crosscoder comes back as it went in, and the same one has the same bytes", () => {

@@ -80,6 +80,16 @@ test("complete shrinkage and latent decoupling: wrong by norms, right after late
   expect(measures.figures.nuReconstruction[4]).toBeCloseTo(1, 1);
   expect(Math.abs(measures.figures.nuError[1])).toBeLessThan(0.05);
   expect(Math.abs(measures.figures.nuReconstruction[2])).toBeLessThan(0.1);
+  expect([...found.aligned]).toEqual([1, 0, 0, 0, 0, 0]); // the others have a part of zeros
+  // chance finds less in more tokens
+  const longer = { ...crosscoder, tokens: 4 * 4096 };
+  const more = await measureCrosscoder(longer, blocks, plantedFrame(d, D), createRng(2));
+  expect(more.chance.normRatio).toBeAllclose(
+    measures.chance.normRatio.map((x) => x / 2),
+    {
+      ...{ rtol: 1e-12, atol: 0 },
+    },
+  );
   // without a map there is no latent scaling, and the norms have the last word
   const bare = await measureCrosscoder(crosscoder, blocks, null, createRng(2));
   expect(crosscoderClasses(bare).classes).toEqual(norms);
@@ -102,8 +112,9 @@ test("a threshold is the null's 99th percentile where that is above the floor", 
   const none = new Float64Array(200).fill(0);
   const figures = { normRatio: even(0, 1), nuError: none, nuReconstruction: none };
   const chance = { normRatio: even(0, 0.5), nuError: none, nuReconstruction: none };
-  const rest = { l0: 2, fvuParent: 0, fvuChild: 0, cosine: none };
-  const { thresholds, byNorm } = crosscoderClasses(
+  const cosine = even(-1, 1);
+  const rest = { l0: 2, fvuParent: 0, fvuChild: 0, cosine, chanceCosine: even(-0.8, 0.8) };
+  const { thresholds, byNorm, aligned } = crosscoderClasses(
     { codes, delta, figures, chance, ...rest },
     { minFirings: 2 },
   );
@@ -111,4 +122,7 @@ test("a threshold is the null's 99th percentile where that is above the floor", 
   expect(thresholds.normRatio.used).toBeCloseTo(0.495, 10);
   expect(thresholds.nuError).toEqual({ floor: 0.2, null_p99: 0, used: 0.2 });
   expect(byNorm.filter((of) => of === "shared").length).toBe(101); // ratios from 99/199 on
+  // cosines of different latents reach .8: their 99th percentile is .784, and of the shared 22 lie above it
+  expect(thresholds.cosine.used).toBeCloseTo(0.784, 10);
+  expect(aligned.reduce((sum, one) => sum + one, 0)).toBe(22);
 });

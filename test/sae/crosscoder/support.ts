@@ -134,5 +134,6 @@ export function handmade(
     },
     parent: side("parent", d, scales[0]),
     child: side("child", D, scales[1]),
+    tokens: 0,
   };
 }

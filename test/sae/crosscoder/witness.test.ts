@@ -54,7 +54,13 @@ test("the document counts verdicts by the crosscoder's word", () => {
         classes: ["shared", "shared", "unknown", "child-only"],
         byNorm: ["shared", "parent-only", "unknown", "child-only"],
         artefact: [null, "decoupling", null, null],
-        thresholds: { normRatio: threshold, nuError: threshold, nuReconstruction: threshold },
+        aligned: Uint8Array.of(1, 0, 0, 0),
+        thresholds: {
+          normRatio: threshold,
+          nuError: threshold,
+          nuReconstruction: threshold,
+          cosine: threshold,
+        },
       },
     },
     verdicts,
@@ -64,10 +70,10 @@ test("the document counts verdicts by the crosscoder's word", () => {
   expect(document.latents).toEqual({ unknown: 1, shared: 2, parent_only: 0, child_only: 1 });
   expect(document.by_norm).toEqual({ unknown: 1, shared: 1, parent_only: 1, child_only: 1 });
   expect(document.unmasked).toEqual({ shrinkage: 0, decoupling: 1 });
-  const none = { unknown: 0, shared: 0, parent_only: 0, child_only: 0, none: 0 };
+  const none = { unknown: 0, shared: 0, parent_only: 0, child_only: 0, aligned: 0, none: 0 };
   expect(document.verdicts).toEqual([
-    { ...none, verdict: "died", shared: 1, parent_only: 1 },
-    { ...none, verdict: "persisted", shared: 1, child_only: 1, none: 1 },
+    { ...none, verdict: "died", shared: 1, aligned: 1, parent_only: 1 },
+    { ...none, verdict: "persisted", shared: 1, aligned: 1, child_only: 1, none: 1 },
     { ...none, verdict: "unknown", unknown: 1 },
   ]);
   expect(document.persisted_shared).toBe(0.5);
