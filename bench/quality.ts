@@ -19,11 +19,11 @@ import {
   type Candidate,
   type Compared,
   candidatesAt,
+  defaultRates,
   defaultsOf,
   type Library,
   librariesOf,
   type QualitySizes,
-  rates,
 } from "./quality/settings.ts";
 import { type QualityFigures, type QualityLine, qualityTable } from "./quality/table.ts";
 
@@ -38,6 +38,7 @@ const { values } = parseArgs({
     batch: { type: "string", default: "1024" },
     steps: { type: "string", default: "400" },
     seeds: { type: "string", default: "3" },
+    rates: { type: "string", default: defaultRates.join(",") },
     threads: { type: "string", default: String(availableParallelism()) },
     backend: { type: "string", default: "native" },
     markdown: { type: "boolean", default: false },
@@ -47,6 +48,7 @@ const { values } = parseArgs({
 
 const folder = mkdtempSync(join(tmpdir(), "sae-carry-quality-"));
 const threads = Number(values.threads);
+const rates = values.rates.split(",").map(Number);
 const lines: QualityLine[] = values.from.flatMap((path) =>
   readFileSync(path, "utf8")
     .split("\n")

@@ -243,6 +243,20 @@ def matched(sae, held, k, fvu):
     return {"factor": factor, "fvu_at_k": more["fvu"] + share * (less["fvu"] - more["fvu"])}
 
 
+def found(sae, held, folder):
+    """How well known features are found, by SAELens's own measures: MCC and the latents' mean F1 as classifiers."""
+    from sae_lens.synthetic.evals import compute_classification_metrics, mean_correlation_coefficient
+
+    d_in = held.shape[1]
+    read = lambda name, width: torch.from_numpy(np.fromfile(f"{folder}/{name}.f32", dtype=np.float32).reshape(-1, width))
+    directions = read("directions", d_in)
+    magnitudes = read("magnitudes", len(directions))
+    decoder = torch.from_numpy(np.ascontiguousarray(sae["W_dec"])).float()
+    codes = torch.from_numpy(encode(sae, held)).float()
+    f1 = compute_classification_metrics(codes, magnitudes, decoder, directions).f1_score
+    return {"mcc": mean_correlation_coefficient(decoder, directions), "f1": f1}
+
+
 def load(_variant):
     """Imports what every library needs and tells their versions."""
     # dictionary_learning imports nnsight to read language models, which its trainers never touch
@@ -264,6 +278,8 @@ def prepare(variant, sizes, folder):
             data = Batches(folder, s["d_in"], s["batch"], s["seed"])
             sae = {"saelens": saelens, "sparsify": sparsify, "dictionary_learning": dictionary_learning}[s["library"]](s, data)
         figures = measure(sae, held)
+        if s.get("features"):
+            return {**figures, **found(sae, held, folder)}
         return {**figures, **matched(sae, held, s["k"], figures["fvu"])}
 
     return run

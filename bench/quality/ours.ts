@@ -1,7 +1,14 @@
 /** Our side of the quality benchmark: the public trainer on the batches that the peers take, written for SAELens. */
-import { rowActivations, saeConfig, saveSae, trainSaes } from "../../sae/index.ts";
+import {
+  architectures,
+  rowActivations,
+  type SaeArchitecture,
+  saeConfig,
+  saveSae,
+  trainSaes,
+} from "../../sae/index.ts";
 import { createRng } from "../../src/engine/index.ts";
-import { type Candidate, type Compared, ownOptions, type QualitySizes } from "./settings.ts";
+import { type Candidate, ownOptions, type QualitySizes } from "./settings.ts";
 
 /** Where the batches of a seed begin among the rows; bench/peers/quality.py has the same. */
 const rowsPerSeed = 200_000;
@@ -9,8 +16,8 @@ const rowsPerSeed = 200_000;
 /** Trains one SAE on `rows` and writes it to the folder `out`. */
 export async function trainOurs(
   rows: Float32Array, // [n, d_in]
-  architecture: Compared,
-  candidate: Candidate,
+  architecture: SaeArchitecture,
+  { widths = [], ...candidate }: Candidate & { readonly widths?: readonly number[] },
   sizes: QualitySizes,
   seed: number,
   out: string,
@@ -18,7 +25,8 @@ export async function trainOurs(
   const { d_in, d_sae, k, batch } = sizes;
   const config = saeConfig({
     ...{ architecture, d_in, d_sae, hook_name: "quality" },
-    k: architecture === "jumprelu" ? null : k,
+    k: architectures[architecture].k === "none" ? null : k,
+    matryoshka_widths: architecture === "matryoshka_batchtopk" ? widths : null,
   });
   const n = rows.length / d_in;
   const first = (seed * rowsPerSeed) % n;

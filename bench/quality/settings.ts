@@ -3,7 +3,7 @@
  * among which its best are looked for. All libraries get the same learning rates, the same shares of the steps for
  * warm-up and decay where they have such, and the choice between their own idea of a dead latent and ours.
  */
-import type { SaeTrainOptions } from "../../sae/index.ts";
+import { architectures, type SaeArchitecture, type SaeTrainOptions } from "../../sae/index.ts";
 
 /** Who trains. */
 export type Library = "ours" | "saelens" | "sparsify" | "dictionary_learning";
@@ -25,11 +25,11 @@ export interface Candidate {
   /** Says in a few words what is not as it comes. */
   readonly label: string;
   readonly trainer: Readonly<Record<string, number | string | null>>;
-  readonly sae?: Readonly<Record<string, number | string>>;
+  readonly sae?: Readonly<Record<string, unknown>>;
 }
 
-/** The learning rates tried, for everybody. */
-export const rates: readonly number[] = [2e-3, 4e-3, 8e-3, 1.6e-2];
+/** The learning rates tried, for everybody, unless the command names others. */
+export const defaultRates: readonly number[] = [2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2];
 
 /** Shares of the steps that tuned runs warm up and decay over, and over which a penalty rises. */
 const [warmup, decay, sparsityWarmup] = [0.05, 0.3, 0.1];
@@ -51,7 +51,7 @@ export function defaultsOf(
 ): readonly Candidate[] {
   if (library === "saelens") {
     if (architecture !== "jumprelu") return [{ label: "as it comes", trainer: {}, sae: { k } }];
-    return [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3].map((c) => ({
+    return [0.1, 1, 10].map((c) => ({
       label: `l0_coefficient ${c}`,
       trainer: {},
       sae: { l0_coefficient: c },
@@ -148,8 +148,8 @@ export function candidatesAt(
 /** Our options for a candidate. */
 export function ownOptions(
   { trainer }: Candidate,
-  architecture: Compared,
+  architecture: SaeArchitecture,
   { k, steps }: QualitySizes,
 ): Partial<SaeTrainOptions> & Pick<SaeTrainOptions, "steps"> {
-  return { steps, ...(architecture === "jumprelu" && { targetL0: k }), ...trainer };
+  return { steps, ...(architectures[architecture].k === "none" && { targetL0: k }), ...trainer };
 }

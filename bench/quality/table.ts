@@ -58,7 +58,7 @@ export function qualityTable(lines: readonly QualityLine[]): string {
     return [
       `\`${hook}\`, ${sizes.d_in} wide, ${sizes.d_sae} latents, L0 ${sizes.k}, ${sizes.steps} steps of ${sizes.batch} tokens:`,
       "",
-      "| architecture | library | as it comes | tuned | tuned settings | L0 as saved | dead | ours ÷ best of the others |",
+      "| architecture | library | as it comes | tuned | tuned settings | L0 as saved | dead | ours ÷ best of the others, as they come and tuned |",
       "|---|---|---|---|---|---|---|---|",
       ...(["topk", "batchtopk", "jumprelu"] as const).flatMap((kind) => tableRows(kind, here)),
     ].join("\n");
@@ -70,21 +70,15 @@ function tableRows(kind: Compared, lines: readonly QualityLine[]): string[] {
   const of = (library: Library, mode: QualityLine["mode"]): QualityLine[] =>
     lines.filter((l) => l.name === `quality-${kind}` && l.library === library && l.mode === mode);
   const libraries = (Object.keys(names) as Library[]).filter((l) => of(l, "tuned").length > 0);
-  const means = new Map(
-    libraries.map((library) => {
-      const all = (["defaults", "tuned"] as const).map((mode) => meanFvu(of(library, mode)));
-      return [library, all] as const;
-    }),
-  );
-  const best = (mode: 0 | 1): number =>
-    Math.min(...libraries.filter((l) => l !== "ours").map((l) => means.get(l)?.[mode] as number));
+  /** Ours over the best of the others; the mean over the seeds of an SAE that misses the L0 is none. */
+  const ratio = (mode: "defaults" | "tuned"): string => {
+    const others = libraries.filter((l) => l !== "ours").map((l) => meanFvu(of(l, mode)));
+    const best = Math.min(...others.filter(Number.isFinite));
+    const value = meanFvu(of("ours", mode)) / best;
+    return value > 0 ? value.toFixed(3) : "–";
+  };
   return libraries.map((library, i) => {
     const tuned = of(library, "tuned");
-    const [own, ownTuned] = means.get(library) as number[];
-    const ratio =
-      library === "ours"
-        ? `as it comes **${(own / best(1)).toFixed(3)}** of their tuned best, ${(own / best(0)).toFixed(3)} of their best as they come; tuned **${(ownTuned / best(1)).toFixed(3)}**`
-        : "";
     return `| ${[
       i === 0 ? titles[kind] : "",
       names[library],
@@ -93,7 +87,7 @@ function tableRows(kind: Compared, lines: readonly QualityLine[]): string[] {
       tuned[0].label,
       mean(tuned.map(({ l0 }) => l0)).toFixed(2),
       `${(100 * mean(tuned.map(({ dead }) => dead))).toFixed(1)}%`,
-      ratio,
+      library === "ours" ? `${ratio("defaults")}, tuned **${ratio("tuned")}**` : "",
     ].join(" | ")} |`;
   });
 }

@@ -225,7 +225,12 @@ const sae = z.strictObject({
     .describe(
       "jumprelu: width of the window around a threshold in which it feels a gradient, where activations have the norm √d_in on average",
     ),
-  init_threshold: z.number().gt(0).describe("jumprelu: first threshold, in the same frame"),
+  init_threshold: z
+    .number()
+    .gt(0)
+    .describe(
+      "jumprelu: first threshold, in the same frame; 1 is about one deviation of a fresh latent's pre-activations",
+    ),
 });
 
 const expand = z.strictObject({

@@ -66,7 +66,8 @@ describe.each(["standard", "topk", "jumprelu", "gated"] as const)("%s", (archite
       );
       expect(sae.weights.b_enc[i]).toBe(0);
       expect(sae.sinceFired[i]).toBe(0);
-      if (architecture === "jumprelu") expect(sae.own.threshold.weights[i]).toBe(0.5);
+      if (architecture === "jumprelu")
+        expect(sae.own.threshold.weights[i]).toBe(options.initThreshold);
     }
     for (const [name, { data, shape }] of after) {
       if (shape[0] !== dSae) continue;

@@ -1,0 +1,141 @@
+/**
+ * npm run bench:synthetic: every architecture beside SAELens's on activations with known features (the generator of the
+ * test suite, in the manner of SynthSAEBench), same rows, budget and learning rates, in one run. Prints a JSON line for each
+ * trained SAE; --markdown writes the table of docs/quality.md from the lines of --from. MCC and F1 are measured for
+ * both sides by SAELens's own functions. On seed 0 each side's rate and, for L1 and JumpReLU in SAELens, its coefficient are
+ * chosen: of those whose L0 is within a fifth of the features' the best MCC; the figures are of the seeds after it.
+ */
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { SaeArchitecture } from "../sae/index.ts";
+import { type BackendName, useBackend } from "../src/engine/index.ts";
+import { syntheticFeatures } from "../test/support/synthetic-features.ts";
+import { describeMachine } from "./harness/machine.ts";
+import { writeTable } from "./harness/page.ts";
+import { peersPython, startPython } from "./harness/sides.ts";
+import { writeRaw } from "./ours/raw.ts";
+import { trainOurs } from "./quality/ours.ts";
+import type { Candidate } from "./quality/settings.ts";
+import { type SyntheticLine, syntheticTable } from "./quality/synthetic-table.ts";
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "3" },
+    setting: { type: "string", default: "0" },
+    architectures: {
+      type: "string",
+      default: "topk,batchtopk,matryoshka_batchtopk,jumprelu,gated,standard",
+    },
+    threads: { type: "string", default: "1" },
+    backend: { type: "string", default: "native" },
+    markdown: { type: "boolean", default: false },
+    from: { type: "string", multiple: true, default: [] },
+  },
+});
+
+/** The suite's own setting, and one with many more features than latents, where features share latents. */
+const settings = [
+  { d_in: 24, features: 48, d_sae: 48, k: 4, widths: [12, 24, 48], steps: 350, batch: 512 },
+  { d_in: 32, features: 192, d_sae: 64, k: 6, widths: [8, 16, 32, 64], steps: 700, batch: 512 },
+];
+
+const rates = [1e-3, 4e-3, 1.6e-2];
+const heldRows = 10_000;
+
+if (values.markdown) {
+  const lines = values.from.flatMap((path) =>
+    readFileSync(path, "utf8")
+      .split("\n")
+      .filter((line) => line.startsWith("{"))
+      .map((line) => JSON.parse(line) as SyntheticLine),
+  );
+  writeTable(syntheticTable(lines), "synthetic table", "quality.md");
+} else await main();
+
+/** Candidates of SAELens at one rate. */
+function theirs(
+  architecture: SaeArchitecture,
+  lr: number,
+  { k, widths, steps }: (typeof settings)[number],
+): Candidate[] {
+  const trainer = {
+    ...{ lr, lr_warm_up_steps: Math.round(steps * 0.05), lr_decay_steps: Math.round(steps * 0.3) },
+    dead_feature_window: 20,
+  };
+  const sae = { normalize_activations: "expected_average_only_in" };
+  const warm = Math.round(steps * 0.1);
+  if (architecture === "standard" || architecture === "gated") {
+    return [0.3, 0.6, 1.2, 2.4].map((c) => ({
+      label: `lr ${lr}, l1_coefficient ${c}`,
+      trainer,
+      sae: { ...sae, l1_coefficient: c, l1_warm_up_steps: warm },
+    }));
+  }
+  if (architecture === "jumprelu") {
+    const target = { jumprelu_sparsity_loss_mode: "quadratic", target_l0: k };
+    return [{ label: `lr ${lr}`, trainer, sae: { ...sae, ...target, l0_warm_up_steps: warm } }];
+  }
+  const nested = architecture === "matryoshka_batchtopk" ? { matryoshka_widths: widths } : {};
+  return [{ label: `lr ${lr}`, trainer, sae: { ...sae, k, ...nested } }];
+}
+
+async function main(): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "sae-carry-synthetic-"));
+  const threads = Number(values.threads);
+  await useBackend(values.backend as BackendName, { threads });
+  const peer = startPython("peers", threads, peersPython());
+  const task = { task: "quality", variant: "{}", threads, backend: "", sizes: {}, folder };
+  try {
+    const { version } = await peer.load(task);
+    const setting = settings[Number(values.setting)];
+    const { d_in: d, features, d_sae, k, widths, steps, batch } = setting;
+    const sizes = { d_in: d, d_sae, k, batch, steps };
+    const n = steps * batch;
+    const data = syntheticFeatures({ d, features, l0: k, rows: n + heldRows, seed: 1 });
+    const rows = data.rows.slice(0, n * d);
+    writeRaw(folder, "rows", rows);
+    writeRaw(folder, "held", data.rows.slice(n * d));
+    writeRaw(folder, "directions", data.directions);
+    writeRaw(folder, "magnitudes", data.magnitudes.slice(n * features));
+    for (const architecture of values.architectures.split(",") as SaeArchitecture[]) {
+      for (const library of ["ours", "saelens"] as const) {
+        const train = async (candidate: Candidate, seed: number): Promise<SyntheticLine> => {
+          const saved = join(folder, "ours");
+          if (library === "ours") {
+            const own = { ...candidate, widths };
+            await trainOurs(rows, architecture, own, sizes, seed, saved);
+          }
+          const request = { ...sizes, ...candidate, library, architecture, seed, saved, features };
+          await peer.prepare({ ...task, variant: JSON.stringify(request) });
+          const { seconds: _, ...figures } = (await peer.run(1)) as unknown as Pick<
+            SyntheticLine,
+            "fvu" | "l0" | "dead" | "mcc" | "f1"
+          > & { seconds: number };
+          const line: SyntheticLine = {
+            ...{ name: `synthetic-${architecture}`, library, label: candidate.label, seed },
+            ...{ sizes: { ...sizes, features }, ...figures },
+            ...{ versions: version, threads, backend: values.backend, machine: describeMachine() },
+          };
+          process.stdout.write(`${JSON.stringify(line)}\n`);
+          return line;
+        };
+        const list = rates.flatMap((lr): Candidate[] =>
+          library === "saelens"
+            ? theirs(architecture, lr, setting)
+            : [{ label: `lr ${lr}`, trainer: { lr, deadAfterTokens: 10_000 } }],
+        );
+        const tried: { candidate: Candidate; line: SyntheticLine }[] = [];
+        for (const candidate of list) tried.push({ candidate, line: await train(candidate, 0) });
+        const score = ({ l0, mcc }: SyntheticLine): number =>
+          Math.abs(l0 / k - 1) <= 0.2 ? mcc : -Math.abs(Math.log(l0 / k));
+        const best = tried.reduce((a, b) => (score(b.line) > score(a.line) ? b : a));
+        for (let seed = 1; seed <= Number(values.seeds); seed++) await train(best.candidate, seed);
+      }
+    }
+  } finally {
+    await peer.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
