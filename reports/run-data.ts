@@ -454,6 +454,8 @@ export interface MetricPoint {
   readonly flops: number | null;
   readonly held_out_loss: number | null;
   readonly fvu: number | null;
+  readonly l0: number | null;
+  readonly dead_fraction: number | null;
 }
 
 /** What the plan says, as far as the report speaks of it. */

@@ -264,6 +264,8 @@ export const metricSchema: z.ZodType<MetricPoint> = z.object({
   flops: measured,
   held_out_loss: measured,
   fvu: measured,
+  l0: measured,
+  dead_fraction: measured,
 });
 
 const span = z.tuple([z.number(), z.number()]);

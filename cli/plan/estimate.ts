@@ -105,7 +105,7 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
       i,
     );
   });
-  const sum = (key: "lmTokens" | "saeTokens" | "flops"): number =>
+  const sum = (key: "lmTokens" | "saeTokens" | "flops" | "fixedSeconds"): number =>
     works.reduce((total, work) => total + work[key], 0);
   const flops = sum("flops");
   const buffers = works.flatMap(({ buffer }) => buffer ?? []);
@@ -121,7 +121,7 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
       title,
       flops: works[i].flops,
       memory_bytes: works[i].memory_bytes,
-      seconds: each === null ? null : works[i].flops / each,
+      seconds: each === null ? null : works[i].flops / each + works[i].fixedSeconds,
     })),
     buffer: buffers.sort((a, b) => b.bytes - a.bytes)[0] ?? null,
     total: {
@@ -130,7 +130,8 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
       flops,
       memory_bytes: Math.max(...works.map(({ memory_bytes }) => memory_bytes)),
       disk_bytes: isDump ? dumpDiskBytes(plan) : diskBytes(plan, configs, stages),
-      seconds: flopsPerSecond === null ? null : flops / flopsPerSecond,
+      seconds:
+        flopsPerSecond === null ? null : flops / flopsPerSecond + sum("fixedSeconds") / workers,
     },
     notes: [...notes, ...(isDump ? [] : momentNotes(plan))],
   };

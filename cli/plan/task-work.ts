@@ -1,6 +1,6 @@
 /**
  * @file What one task of a run takes: operations, tokens, memory at its peak. Training and forward passes are counted
- * from sizes; tasks that are neither have the rough cost that the graph gives them.
+ * from sizes; what else a task does has seconds of its own.
  */
 
 import { defaultChunkBatches } from "../../sae/index.ts";
@@ -27,6 +27,8 @@ export interface BufferEstimate {
 /** The work of one task. */
 export interface TaskWork {
   readonly flops: number;
+  /** Seconds besides: reading, writing, drawing, and loops that are no products. */
+  readonly fixedSeconds: number;
   readonly memory_bytes: number;
   readonly lmTokens: number;
   readonly saeTokens: number;
@@ -38,15 +40,40 @@ export interface TaskWork {
 /** Bytes of a number in f32. */
 export const floatBytes = 4;
 const processBytes = 300e6; // Node with a backend and the program
+// three tasks of 64 prompts, attributed in some steps and patched at some sizes
+const circuitTokens = 50_000;
+
+/** Read off runs of the demo's size, to half a digit. */
+const fixedSeconds: Readonly<Record<Task["spec"]["kind"], number>> = {
+  data: 3,
+  "language-model": 1,
+  expand: 1,
+  sae: 1,
+  crosscoder: 1,
+  activations: 1,
+  evaluate: 4,
+  compare: 5,
+  circuits: 2,
+  gates: 0,
+  report: 3,
+};
+
 const logitFloats = 3 * (1 << 24); // logits of evaluation: as they are, spliced, and their softmax
 
 /** Works it out; `configs` are the stages' models, none where SAEs train on a dump. */
 export function taskWork(
   plan: ResolvedPlan,
   configs: readonly ModelConfig[],
-  { spec, stage, cost }: Task,
+  { spec, stage }: Task,
 ): TaskWork {
-  const none = { lmTokens: 0, saeTokens: 0, saes: 0, buffer: null };
+  const none = {
+    flops: 0,
+    fixedSeconds: fixedSeconds[spec.kind],
+    lmTokens: 0,
+    saeTokens: 0,
+    saes: 0,
+    buffer: null,
+  };
   const bytes = (floats: number): number => Math.round(processBytes + floatBytes * floats);
   const perToken = (of: ModelConfig): number => trainingFlopsPerToken(of, plan.data.context);
   const corpus = plan.data.max_tokens ?? plan.model.train.tokens;
@@ -113,7 +140,7 @@ export function taskWork(
       return { ...none, flops, memory_bytes: bytes(floats) };
     }
     case "expand": {
-      const flops = perToken(configs[stage]) * learnedTokens(plan, stage) + cost;
+      const flops = perToken(configs[stage]) * learnedTokens(plan, stage);
       const sizes = parameterCount(configs[stage]) + parameterCount(configs[stage - 1]);
       return { ...none, flops, memory_bytes: bytes(3 * sizes + logitFloats) };
     }
@@ -121,19 +148,21 @@ export function taskWork(
       const arms = plan.controls.arms.length + plan.controls.fresh_seeds;
       const codes = plan.saes.reduce((sum, sae) => sum + 2 * activeLatents(sae), 0) * arms;
       const floats = plan.eval.tokens * codes + 2 * parameterCount(configs[stage]);
+      const latents = plan.saes.reduce((sum, { d_sae }) => sum + d_sae, 0);
       const effectTokens = plan.saes.length * effectPairs * 2 * plan.data.context;
       const both = perToken(configs[stage - 1]) + perToken(configs[stage]);
-      const flops = cost + (both / 3) * effectTokens;
+      // cosines of all pairs, arm by arm, and passes for the effects of matched latents
+      const flops = 2 * dModel(configs[stage]) * latents ** 2 * arms + (both / 3) * effectTokens;
       return { ...none, flops, memory_bytes: bytes(floats) };
     }
     case "circuits":
       return {
         ...none,
-        flops: cost,
+        flops: perToken(configs[stage]) * circuitTokens,
         memory_bytes: bytes(trainingFloats(configs[stage], 32 * plan.data.context)),
       };
     default:
-      return { ...none, flops: cost, memory_bytes: bytes(corpus) };
+      return { ...none, memory_bytes: bytes(corpus) };
   }
 }
 

@@ -4,6 +4,7 @@ import type { Drawing } from "../charts/drawing.ts";
 import { flowChart } from "../charts/flow.ts";
 import { histogramChart } from "../charts/histogram-chart.ts";
 import { intervalChart } from "../charts/interval-chart.ts";
+import { panelsChart } from "../charts/panels-chart.ts";
 import { scatterChart } from "../charts/scatter-chart.ts";
 import { html, type Markup } from "../page/html.ts";
 import type { RunData } from "../run-data.ts";
@@ -15,6 +16,7 @@ import { correlationHistogram, cosineHistogram } from "../view/histograms.ts";
 import { continuationRows, turnedRows } from "../view/inertia-tests.ts";
 import { lossCurves } from "../view/loss-curves.ts";
 import { saeCurves } from "../view/sae-curves.ts";
+import { saePanels } from "../view/sae-panels.ts";
 import { stageLabel, transition } from "../view/stages.ts";
 import { survivalView } from "../view/survival.ts";
 import { drawings, figure } from "./figure.ts";
@@ -27,6 +29,7 @@ ${survivalFigure(run, drawing)}
 ${run.stages.map((_, index) => cellsFigure(run, drawing, index, index === shown))}
 ${lossFigure(run, drawing)}
 ${run.stages.map((_, index) => stageFigures(run, drawing, index, index === shown))}
+${run.stages.map((_, index) => trainingFigure(run, drawing, index, index === shown))}
 </section>`;
 }
 
@@ -81,6 +84,24 @@ function cellsFigure(
       intervalChart(drawing, rows, width, { label: "The two by two with ceilings and floor" }),
     stage: stage.name,
     isShown,
+  });
+}
+
+function trainingFigure(
+  run: RunData,
+  drawing: Drawing,
+  index: number,
+  isShown: boolean,
+): Markup | null {
+  const saes = saePanels(run, index);
+  if (saes.length === 0) return null;
+  return figure({
+    title: saes.length === 1 ? "The SAE in training" : "The SAEs in training",
+    caption: `${stageLabel(run.stages[index].name)}: variance left unexplained in training batches (log scale), active latents a token, share of latents that have not fired for long, by tokens trained on.`,
+    draw: (width) => panelsChart(drawing, saes, width),
+    stage: run.stages[index].name,
+    isShown,
+    isWide: true,
   });
 }
 
@@ -191,7 +212,7 @@ function stageFigures(
     curves &&
     figure({
       ...common,
-      title: index === 0 ? "The SAE in training" : "What the carry saves",
+      title: index === 0 ? "The SAE against PCA" : "What the carry saves",
       caption:
         "Fraction of variance unexplained on the training batches, on a log scale, as the SAEs of this stage train.",
       draw: (width) =>

@@ -89,9 +89,19 @@ describe("estimateRun", () => {
     expect(grown(7) - grown(2)).toBeCloseTo(5 * 2048 * perToken, 0);
   });
 
-  test("time is operations over the rate, null without one", () => {
-    const { total } = estimate(small);
-    expect(total.seconds).toBeCloseTo(total.flops / 1e10);
+  test("memory and time are of each task: operations over the rate and some seconds, null without one", () => {
+    const { total, tasks, buffer } = estimate(small);
+    const lm = tasks.find(({ task }) => task === "00-base/lm");
+    // 6 for each of 8·24 + 8·8 + 2·8·32 + 300·8 weights, and 12·1·8·8 for attention, a token
+    expect(lm?.flops).toBe(1000 * (6 * (192 + 64 + 512 + 2400) + 768));
+    expect(lm?.seconds).toBeCloseTo((lm?.flops ?? 0) / 1e10 + 1);
+    const sum = (key: "flops" | "seconds") =>
+      tasks.reduce((all, task) => all + (task[key] ?? 0), 0);
+    expect(sum("flops")).toBeCloseTo(total.flops, 0);
+    expect(sum("seconds")).toBeCloseTo(total.seconds ?? 0);
+    expect(Math.max(...tasks.map(({ memory_bytes }) => memory_bytes))).toBe(total.memory_bytes);
+    // 16 batches of 2,048 tokens of both models, 8 + 12 numbers each: the crosscoder reads most
+    expect(buffer).toEqual({ tokens: 16 * 2048, bytes: 16 * 2048 * 20 * 4 });
     const unknown = { command: "train", out: "x", where: "p", flopsPerSecond: null } as const;
     expect(estimateRun(resolve(small), unknown).total.seconds).toBeNull();
   });

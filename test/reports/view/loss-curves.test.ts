@@ -18,6 +18,8 @@ const point = (
   flops: arm === "scratch" ? null : tokens * 10,
   held_out_loss: loss,
   fvu: null,
+  l0: null,
+  dead_fraction: null,
 });
 
 const metrics = [

@@ -13,6 +13,8 @@ const points = (name: string, arm: string, ...fvus: readonly number[]): MetricPo
     flops: null,
     held_out_loss: null,
     fvu,
+    l0: null,
+    dead_fraction: null,
   }));
 
 test("the carried SAE is drawn against the end of the fresh ones, smoothed over five points", () => {
