@@ -54,7 +54,7 @@ function indexCosine({ nParent, nChild, values }: Cosines): BaselineVerdicts {
   const parent = Array.from({ length: nParent }, (_, i) =>
     values[i * nChild + i] >= usualCosine ? "persisted" : "other",
   );
-  return { parent, child: childrenOf(nChild, (j) => (j < nParent ? parent[j] : "born")) };
+  return { parent, child: childrenOf(nChild, (j) => (j < nParent ? parent[j] : "other")) };
 }
 
 /** Identity by index throughout; a latent whose direction left its start has drifted, and none can be lost. */
