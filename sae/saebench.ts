@@ -182,15 +182,16 @@ async function coreLatents(
   { firings, sequences }: LatentCounts,
   tokens: number,
 ): Promise<CoreLatent[]> {
-  const { d_in, d_sae } = sae.cfg;
+  const { d_in, d_out, d_sae } = sae.cfg;
   const encoder = new Float32Array(sae.W_enc.length); // [d_sae, d_in]
   transposeInto(sae.W_enc, d_in, d_sae, encoder);
   const norms = rowNorms(encoder, d_in);
-  const decoderNorms = rowNorms(sae.W_dec, d_in);
-  const [enc, dec] = [await highestCosines(encoder, d_in), await highestCosines(sae.W_dec, d_in)];
+  const decoderNorms = rowNorms(sae.W_dec, d_out);
+  const [enc, dec] = [await highestCosines(encoder, d_in), await highestCosines(sae.W_dec, d_out)];
   const bias = sae.gate?.b_mag ?? sae.b_enc;
   return Array.from({ length: d_sae }, (_, i) => {
-    let inner = 0;
+    // what a transcoder reads and what it writes are no two directions of one space unless their widths agree
+    let inner = d_in === d_out ? 0 : Number.NaN;
     for (let j = i * d_in; j < (i + 1) * d_in; j++) inner += encoder[j] * sae.W_dec[j];
     return {
       index: i,
