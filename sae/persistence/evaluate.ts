@@ -168,7 +168,8 @@ function partsOf(
   return {
     split: {
       set: split,
-      absorbed: split?.absorbed ?? absorbed[g] === 1,
+      // The carried heir may keep its direction by inertia: fresh SAEs say it where they show pieces.
+      absorbed: splitRate?.[g] ? absorbed[g] === 1 : (split?.absorbed ?? false),
       q: Number.NaN,
       freshRate: splitRate?.[g] ?? null,
       seedRate: splitSeedRate?.[g] ?? null,
