@@ -58,8 +58,8 @@ export function qualityTable(lines: readonly QualityLine[]): string {
     return [
       `\`${hook}\`, ${sizes.d_in} wide, ${sizes.d_sae} latents, L0 ${sizes.k}, ${sizes.steps} steps of ${sizes.batch} tokens:`,
       "",
-      "| architecture | library | as it comes | tuned | tuned settings | L0 as saved | dead | ours ÷ best of the others, as they come and tuned |",
-      "|---|---|---|---|---|---|---|---|",
+      "| architecture | library | as it comes | tuned | tuned settings | seeds | L0 as saved | dead | ours ÷ best of the others, as they come and tuned |",
+      "|---|---|---|---|---|---|---|---|---|",
       ...(["topk", "batchtopk", "jumprelu"] as const).flatMap((kind) => tableRows(kind, here)),
     ].join("\n");
   });
@@ -69,22 +69,32 @@ export function qualityTable(lines: readonly QualityLine[]): string {
 function tableRows(kind: Compared, lines: readonly QualityLine[]): string[] {
   const of = (library: Library, mode: QualityLine["mode"]): QualityLine[] =>
     lines.filter((l) => l.name === `quality-${kind}` && l.library === library && l.mode === mode);
-  const libraries = (Object.keys(names) as Library[]).filter((l) => of(l, "tuned").length > 0);
+  /** Where no seed after the search was measured, the best that the search found. */
+  const tunedOf = (library: Library): QualityLine[] => {
+    const measured = of(library, "tuned");
+    if (measured.length > 0) return measured;
+    const found = of(library, "search").filter(({ fvu_at_k }) => fvu_at_k !== null);
+    return found.sort((a, b) => (a.fvu_at_k as number) - (b.fvu_at_k as number)).slice(0, 1);
+  };
+  const libraries = (Object.keys(names) as Library[]).filter((l) => tunedOf(l).length > 0);
   /** Ours over the best of the others; the mean over the seeds of an SAE that misses the L0 is none. */
   const ratio = (mode: "defaults" | "tuned"): string => {
-    const others = libraries.filter((l) => l !== "ours").map((l) => meanFvu(of(l, mode)));
+    const lines = (l: Library): QualityLine[] => (mode === "tuned" ? tunedOf(l) : of(l, mode));
+    const others = libraries.filter((l) => l !== "ours").map((l) => meanFvu(lines(l)));
     const best = Math.min(...others.filter(Number.isFinite));
-    const value = meanFvu(of("ours", mode)) / best;
+    const value = meanFvu(lines("ours")) / best;
     return value > 0 ? value.toFixed(3) : "–";
   };
   return libraries.map((library, i) => {
-    const tuned = of(library, "tuned");
+    const tuned = tunedOf(library);
+    const seeds = tuned[0].mode === "search" ? "the search's" : String(tuned.length);
     return `| ${[
       i === 0 ? titles[kind] : "",
       names[library],
       spread(of(library, "defaults")),
       spread(tuned),
       tuned[0].label,
+      seeds,
       mean(tuned.map(({ l0 }) => l0)).toFixed(2),
       `${(100 * mean(tuned.map(({ dead }) => dead))).toFixed(1)}%`,
       library === "ours" ? `${ratio("defaults")}, tuned **${ratio("tuned")}**` : "",

@@ -34,13 +34,20 @@ describe("the quality table", () => {
 
   test("has each library's mean with its range, and ours over the best of the others", () => {
     expect(table).toContain(
-      "| TopK | sae-carry | 0.3000 (0.3000 to 0.3000) | 0.2000 (0.1000 to 0.3000) | lr 1 | 4.00 | 25.0% | 0.500, tuned **0.800** |",
+      "| TopK | sae-carry | 0.3000 (0.3000 to 0.3000) | 0.2000 (0.1000 to 0.3000) | lr 1 | 2 | 4.00 | 25.0% | 0.500, tuned **0.800** |",
     );
     expect(table).toContain("|  | SAELens | – | 0.2500 (0.2500 to 0.2500) |");
   });
 
-  test("leaves candidates and libraries that weren't tuned out", () => {
+  test("has a library's best candidate only where none of its seeds was measured", () => {
     expect(table).not.toContain("0.0100");
+    const searched = qualityTable([
+      line("ours", "tuned", 1, 0.1),
+      line("saelens", "search", 0, 0.2),
+    ]);
+    expect(searched).toContain(
+      "|  | SAELens | – | 0.2000 (0.2000 to 0.2000) | lr 1 | the search's |",
+    );
     expect(table).not.toContain("dictionary_learning");
   });
 });
