@@ -196,7 +196,7 @@ describe("a crosscoder's task", () => {
       stage("01-deeper", "arms", "crosscoder", "sae", "resid", name),
     );
     const metrics = at("run", metricsPart(task.id));
-    const after = async (patience: number): Promise<Buffer[]> => {
+    const stoppedAfter = async (patience: number): Promise<Buffer[]> => {
       let asked = 0;
       const done = runTask(
         at("run"),
@@ -217,8 +217,8 @@ describe("a crosscoder's task", () => {
       } else await done;
       return [...files, metrics].map((path) => readFileSync(path));
     };
-    const whole = await after(Infinity);
-    expect(await after(7)).toEqual(whole);
+    const whole = await stoppedAfter(Infinity);
+    expect(await stoppedAfter(7)).toEqual(whole);
   });
 });
 
