@@ -3,13 +3,7 @@
  * in memory as such a stream.
  */
 import { hostView, tf } from "../src/engine/index.ts";
-import {
-  activationsAt,
-  forwardHidden,
-  hookNames,
-  hookWidth,
-  type Model,
-} from "../src/models/index.ts";
+import { activationsAtAll, hookWidth, type Model } from "../src/models/index.ts";
 import {
   type ActivationSource,
   type SequenceReader,
@@ -49,17 +43,44 @@ export interface KeptOptions {
 export async function* keptActivations(
   model: Model,
   hook: string,
+  set: Sequences,
+  options: KeptOptions,
+): AsyncGenerator<tf.Tensor2D> {
+  for await (const [block] of keptAt(model, [hook], set, options)) yield block;
+}
+
+/** Rows on the engine and what is to be reconstructed from them. */
+export interface PairedRows {
+  readonly input: tf.Tensor2D; // [rows, d_in]
+  readonly target: tf.Tensor2D; // [rows, d_out]
+}
+
+/** The same at two hooks from one forward pass, such as what a transcoder reads and what it reconstructs. */
+export async function* keptPairs(
+  model: Model,
+  hooks: readonly [input: string, target: string],
+  set: Sequences,
+  options: KeptOptions,
+): AsyncGenerator<PairedRows> {
+  for await (const [input, target] of keptAt(model, hooks, set, options)) yield { input, target };
+}
+
+async function* keptAt(
+  model: Model,
+  hooks: readonly string[],
   { ids, nSeq, context }: Sequences,
   { skip, batchSequences = 32, pause }: KeptOptions,
-): AsyncGenerator<tf.Tensor2D> {
+): AsyncGenerator<tf.Tensor2D[]> {
   for (let from = 0; from < nSeq; from += batchSequences) {
     const batch = Math.min(batchSequences, nSeq - from);
     yield tf.tidy(() => {
       const part = ids.subarray(from * context, (from + batch) * context);
-      const rows = activationsAt(model, part, batch, hook);
-      const width = rows.shape[1];
-      const cube = tf.slice(tf.reshape(rows, [batch, context, width]), [0, skip, 0], [-1, -1, -1]);
-      return tf.reshape(cube, [batch * (context - skip), width]) as tf.Tensor2D;
+      return activationsAtAll(model, part, batch, hooks).map((rows) => {
+        const width = rows.shape[1];
+        const cube = tf.reshape(rows, [batch, context, width]);
+        const kept = tf.slice(cube, [0, skip, 0], [-1, -1, -1]);
+        return tf.reshape(kept, [batch * (context - skip), width]) as tf.Tensor2D;
+      });
     });
     await pause?.();
   }
@@ -81,7 +102,6 @@ export function modelSequences(
   const widths = hooks.map((name) => ({ name, width: hookWidth(model.config, name) }));
   const { context } = set;
   const skip = firstTokensExcluded;
-  const deepest = hookNames(model.config).findLast((name) => hooks.includes(name));
   return {
     hooks: widths,
     nSeq: set.nSeq,
@@ -92,17 +112,10 @@ export function modelSequences(
       for (const [b, sequence] of sequences.entries()) {
         ids.set(set.ids.subarray(sequence * context, (sequence + 1) * context), b * context);
       }
-      const values = new Map<string, tf.Tensor>();
-      const keep = (value: tf.Tensor, name: string): undefined => {
-        values.set(name, tf.keep(tf.clone(value)));
-      };
-      tf.tidy(() => {
-        const seen = Object.fromEntries(hooks.map((name) => [name, keep]));
-        forwardHidden(model, ids, sequences.length, { hooks: seen, stopAt: deepest });
-      });
+      const values = activationsAtAll(model, ids, sequences.length, hooks);
       const out: Float32Array[] = [];
-      for (const { name, width } of widths) {
-        const value = values.get(name) as tf.Tensor;
+      for (const [h, { width }] of widths.entries()) {
+        const value = values[h];
         const all = hostView(value) ?? ((await value.data()) as Float32Array);
         const rows = new Float32Array(sequences.length * (context - skip) * width);
         for (let b = 0; b < sequences.length; b++) {
@@ -111,7 +124,7 @@ export function modelSequences(
         }
         out.push(rows);
       }
-      tf.dispose([...values.values()]);
+      tf.dispose(values);
       return out;
     },
   };

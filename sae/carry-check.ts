@@ -8,7 +8,7 @@ import { type ExpansionMap, hookEntry, pullBack } from "../src/expansion/index.t
 import { activationsAt, type Model } from "../src/models/index.ts";
 import type { Sequences } from "./activations.ts";
 import type { CarriedSae } from "./carry.ts";
-import { decode } from "./decode.ts";
+import { reconstruct } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
 import { RowMoments } from "./row-moments.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
@@ -47,9 +47,13 @@ export async function checkCarry(
   const hook = sae.cfg.hook_name;
   const tensor = hookEntry(map, hook)?.tensor;
   if (tensor === undefined) throw new Error(`internal: the expansion map has no hook ${hook}`);
-  const d = sae.cfg.d_in;
-  const small = new Unexplained(d);
-  const frame = new Unexplained(d);
+  const { d_in: d, d_out, hook_name_out } = sae.cfg;
+  const outTensor = hook_name_out === null ? tensor : hookEntry(map, hook_name_out)?.tensor;
+  if (outTensor === undefined) {
+    throw new Error(`internal: the expansion map has no hook ${hook_name_out}`);
+  }
+  const small = new Unexplained(d_out);
+  const frame = new Unexplained(d_out);
   let both = 0;
   let either = 0;
   for (let start = 0; start < set.nSeq; start += batchSequences) {
@@ -59,11 +63,13 @@ export async function checkCarry(
       keptRows(activationsAt(model, ids, batch, name), set.context, firstTokensExcluded, width);
     const h = await rows(parent, hook, d);
     const H = await rows(child, carried.hook_name, carried.sae.cfg.d_in);
-    const codes = await encodeRows(sae, h);
-    const carriedCodes = await encodeRows(carried.sae, H);
-    small.add(h, decode(sae, codes));
-    const pulled = pullBack(map, tensor, H);
-    frame.add(pulled, pullBack(map, tensor, decode(carried.sae, carriedCodes)));
+    const { hook_name_out: hookOut, d_out: D_out } = carried.sae.cfg;
+    const y = hook_name_out === null ? h : await rows(parent, hook_name_out, d_out);
+    const Y = hookOut === null ? H : await rows(child, hookOut, D_out);
+    const { codes, output } = await encodeRows(sae, h);
+    const { codes: carriedCodes, output: carriedOutput } = await encodeRows(carried.sae, H);
+    small.add(y, output);
+    frame.add(pullBack(map, outTensor, Y), pullBack(map, outTensor, carriedOutput));
     const overlap = countShared(codes, carriedCodes);
     both += overlap;
     either += codes.latent.length + carriedCodes.latent.length - overlap;
@@ -93,11 +99,15 @@ async function keptRows(
   return rows;
 }
 
-async function encodeRows(sae: Sae, rows: Float32Array): Promise<SparseCodes> {
+async function encodeRows(
+  sae: Sae,
+  rows: Float32Array,
+): Promise<{ codes: SparseCodes; output: Float32Array }> {
   const x = tf.tensor2d(rows, [rows.length / sae.cfg.d_in, sae.cfg.d_in]);
   const codes = await encodeAsync(sae, x);
+  const output = await reconstruct(sae, codes, x);
   x.dispose();
-  return codes;
+  return { codes, output };
 }
 
 /** Firings that both have; latents ascend within a row. */

@@ -5,6 +5,7 @@
  */
 import { tf } from "../src/engine/index.ts";
 import { type ActivationDump, UsageError } from "../src/io/index.ts";
+import type { TargetedRows } from "./activations.ts";
 import { follows } from "./rows/follows.ts";
 import type { SequenceReader } from "./shared-activations.ts";
 
@@ -157,14 +158,37 @@ export async function* sequenceBlocks(
   tokens: number,
   pause: () => Promise<void> = async () => {},
 ): AsyncGenerator<tf.Tensor2D> {
+  for await (const [block] of blocksAt(reader, [hook], tokens, pause)) yield block;
+}
+
+/** The same rows at two hooks, such as what a transcoder reads and what it reconstructs. */
+export async function* sequencePairs(
+  reader: SequenceReader & { readonly rows: number },
+  hooks: readonly [input: string, target: string],
+  tokens: number,
+  pause: () => Promise<void> = async () => {},
+): AsyncGenerator<TargetedRows> {
+  for await (const [input, target] of blocksAt(reader, hooks, tokens, pause)) {
+    yield { input, target };
+  }
+}
+
+async function* blocksAt(
+  reader: SequenceReader & { readonly rows: number },
+  names: readonly string[],
+  tokens: number,
+  pause: () => Promise<void>,
+): AsyncGenerator<tf.Tensor2D[]> {
   const { hooks, nSeq, atOnce } = reader;
-  const h = hooks.findIndex(({ name }) => name === hook);
-  const { width } = hooks[h];
+  const at = names.map((name) => hooks.findIndex((hook) => hook.name === name));
   const wanted = Math.min(nSeq, Math.ceil((tokens * nSeq) / reader.rows));
   const chosen = Int32Array.from({ length: wanted }, (_, i) => Math.floor((i * nSeq) / wanted));
   for (let from = 0; from < wanted; from += atOnce) {
-    const rows = (await reader.read(chosen.subarray(from, from + atOnce)))[h];
-    yield tf.tensor2d(rows, [rows.length / width, width]);
+    const rows = await reader.read(chosen.subarray(from, from + atOnce));
+    yield at.map((h) => {
+      const { width } = hooks[h];
+      return tf.tensor2d(rows[h], [rows[h].length / width, width]);
+    });
     await pause();
   }
 }

@@ -5,12 +5,13 @@
  *   fvu = E‖x − x̂‖² / (E‖x‖² − ‖E x‖²)        ce_loss_score_a = (CE_a − CE_sae)/(CE_a − CE_orig)
  *   kl_div_score = (KL_zero − KL_sae)/KL_zero   relative_reconstruction_bias = E‖x̂‖²/E[x·x̂]
  * In the spliced passes tokens that are left out keep their own activations. Where there is no model,
- * activations alone (a dump) give all but the losses.
+ * activations alone (a dump) give all but the losses. A transcoder is measured on what it reconstructs: its FVU is of
+ * its targets, and in the spliced passes its output stands in their place.
  */
 import { spreadSequences } from "../src/data/index.ts";
 import { UsageError } from "../src/io/index.ts";
 import type { Model } from "../src/models/index.ts";
-import { keptActivations, type Sequences } from "./activations.ts";
+import { keptActivations, keptPairs, type Sequences } from "./activations.ts";
 import {
   type CodesListener,
   finite,
@@ -68,8 +69,8 @@ export async function evaluateSaes(
   saes: readonly Sae[],
   options: EvaluateOptions = {},
 ): Promise<SaeEvaluation[]> {
-  const hook = saes[0].cfg.hook_name;
-  if (saes.some(({ cfg }) => cfg.hook_name !== hook)) {
+  const { hook_name: hook, hook_name_out: hookOut } = saes[0].cfg;
+  if (saes.some(({ cfg }) => cfg.hook_name !== hook || cfg.hook_name_out !== hookOut)) {
     throw new Error("internal: SAEs of different hooks can't be evaluated together");
   }
   const {
@@ -90,15 +91,18 @@ export async function evaluateSaes(
     });
   }
   const skip = firstTokensExcluded;
-  const kept = keptActivations(model, hook, set, { skip, batchSequences, pause });
+  const how = { skip, batchSequences, pause };
+  const kept =
+    hookOut === null
+      ? keptActivations(model, hook, set, how)
+      : keptPairs(model, [hook, hookOut], set, how);
   const reconstruction = await measureReconstruction(kept, saes, maxNormRatio, onCodes);
-  const { limit, moments } = reconstruction;
+  const { limits, moments } = reconstruction;
   const { orig, zero, mean, klZero, tokens, ofSaes } = await measureLosses(
     model,
-    hook,
     spreadSequences(set, Math.max(1, Math.ceil(lossTokens / set.context))),
     saes,
-    { mean: moments.mean(), skip, limit, batchSequences, pause },
+    { mean: moments.mean(), skip, limits, batchSequences, pause },
   );
   return reconstructionFigures(reconstruction, saes, skip > 0).map((figures, i) => {
     const { loss, kl } = ofSaes[i];

@@ -8,7 +8,7 @@ import { linear, tf } from "../src/engine/index.ts";
 import { type ColumnSpec, float32, int32, list, struct, utf8 } from "../src/io/index.ts";
 import { finalGain, type Model, modelSizes, unembedding } from "../src/models/index.ts";
 import type { Lineage } from "./lineage.ts";
-import type { Sae, SparseCodes } from "./sae.ts";
+import { outputHook, type Sae, type SparseCodes } from "./sae.ts";
 
 /** A place where a latent fires, with the tokens around it. */
 export interface LatentContext {
@@ -195,13 +195,13 @@ async function tokenLogits(
   text: readonly string[],
   count: number,
 ): Promise<{ top_logits: TokenLogit[]; bottom_logits: TokenLogit[] }[]> {
-  const { d_in, d_sae } = cfg;
-  if (!residual.test(cfg.hook_name)) {
+  const { d_out, d_sae } = cfg;
+  if (!residual.test(outputHook(cfg))) {
     return Array.from({ length: d_sae }, () => ({ top_logits: [], bottom_logits: [] }));
   }
   const values = tf.tidy(() => {
     const gain = finalGain(model);
-    const rows = tf.tensor2d(W_dec, [d_sae, d_in]);
+    const rows = tf.tensor2d(W_dec, [d_sae, d_out]);
     const directions = tf.mul(tf.sub(rows, tf.mean(rows, 1, true)), gain) as tf.Tensor2D;
     const logits = linear(directions, tf.transpose(unembedding(model)));
     return tf.sub(logits, tf.mean(logits, 1, true));

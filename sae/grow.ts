@@ -6,10 +6,11 @@
  * not raise the error; what it reconstructs is taken from the error before the next one is drawn.
  * Decoder norms are the carried latents' median. That matters: selection compares pre-activations,
  * a smaller norm makes for larger ones, and in a run on real text 64 new latents with fitted (smaller)
- * norms were selected in place of all 512 carried ones within 200 steps.
+ * norms were selected in place of all 512 carried ones within 200 steps. A transcoder's new latents read the
+ * direction of its input that predicts the error of its output, as far as that predicts it.
  */
 import { cholesky, type Rng, solveCholesky, tf } from "../src/engine/index.ts";
-import { decode } from "./decode.ts";
+import { reconstruct } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
 import { columnMeans } from "./initialise.ts";
 import { rowNorms } from "./kernels/row-norms.ts";
@@ -32,36 +33,46 @@ export async function growSae(
   rng: Rng,
 ): Promise<Sae> {
   if (count === 0) return sae;
-  const rows = await sample(source, Math.max(sampleRows, count));
-  return appendLatents(sae, rows, count, rng);
+  const wanted = Math.max(sampleRows, count);
+  const rows = await sample(source, source.dIn, wanted);
+  const { target } = source;
+  return appendLatents(
+    sae,
+    rows,
+    count,
+    rng,
+    target && (await sample(target, target.width, wanted)),
+  );
 }
 
 /**
- * The same from activations in memory, `rows` [n, d_in]. Carried latents, their biases and
- * thresholds stay as they are. Takes time in n · d_in · (d_in + count).
+ * The same from activations in memory, `rows` [n, d_in], and of a transcoder its `targets` [n, d_out]. Carried latents,
+ * their biases and thresholds stay as they are. Takes time in n · d_in · (d_in + count).
  */
 export async function appendLatents(
   sae: Sae,
   rows: Float32Array,
   count: number,
   rng: Rng,
+  targets: Float32Array = rows,
 ): Promise<Sae> {
-  const { d_in, d_sae } = sae.cfg;
+  const { d_in, d_out, d_sae, apply_b_dec_to_input, hook_name_out } = sae.cfg;
   const n = rows.length / d_in;
   const x = tf.tensor2d(rows.slice(), [n, d_in]);
   const codes = await encodeAsync(sae, x);
+  const residual = await reconstruct(sae, codes, x); // [n, d_out]
   x.dispose();
-  const residual = decode(sae, codes); // [n, d_in]
-  for (let i = 0; i < residual.length; i++) residual[i] = rows[i] - residual[i];
+  for (let i = 0; i < residual.length; i++) residual[i] = targets[i] - residual[i];
 
   const like: CarriedFigures = {
-    norm: quantile(rowNorms(sae.W_dec, d_in), 0.5) || 1,
+    norm: quantile(rowNorms(sae.W_dec, d_out), 0.5) || 1,
     threshold: selectionThreshold(sae, codes),
     rate: Math.min(Math.max(codes.latent.length / n / d_sae, 1 / n), 1),
   };
   const readout = createReadout(rows, d_in);
   const total = d_sae + count;
-  const W_dec = new Float32Array(total * d_in);
+  const centre = apply_b_dec_to_input ? sae.b_dec : undefined;
+  const W_dec = new Float32Array(total * d_out);
   W_dec.set(sae.W_dec);
   const W_enc = new Float32Array(d_in * total);
   for (let j = 0; j < d_in; j++) {
@@ -70,19 +81,18 @@ export async function appendLatents(
   const b_enc = new Float32Array(total);
   b_enc.set(sae.b_enc);
   for (let latent = d_sae; latent < total; latent++) {
-    const row = drawRow(residual, d_in, rng);
-    const writes = unit(residual.subarray(row * d_in, (row + 1) * d_in), rng);
+    const row = drawRow(residual, d_out, rng);
+    const writes = unit(residual.subarray(row * d_out, (row + 1) * d_out), rng);
     const error = dots(residual, writes);
-    const reads = unit(readout(error), rng);
-    const fitted = fitBias(dots(rows, reads, sae.b_dec), error, like);
+    // what an SAE reads and writes has one scale
+    const reads = hook_name_out === null ? unit(readout(error), rng) : readout(error);
+    const fitted = fitBias(dots(rows, reads, centre), error, like);
     b_enc[latent] = fitted.bias;
-    for (let j = 0; j < d_in; j++) {
-      W_enc[j * total + latent] = reads[j] / like.norm;
-      W_dec[latent * d_in + j] = writes[j] * like.norm;
-    }
+    for (let j = 0; j < d_in; j++) W_enc[j * total + latent] = reads[j] / like.norm;
+    for (let j = 0; j < d_out; j++) W_dec[latent * d_out + j] = writes[j] * like.norm;
     fitted.codes.forEach((code, i) => {
       if (code === 0) return;
-      for (let j = 0; j < d_in; j++) residual[i * d_in + j] -= code * like.norm * writes[j];
+      for (let j = 0; j < d_out; j++) residual[i * d_out + j] -= code * like.norm * writes[j];
     });
   }
   const threshold = sae.threshold && new Float32Array(total).fill(like.threshold);
@@ -99,6 +109,7 @@ export async function appendLatents(
     W_dec,
     b_dec: sae.b_dec.slice(),
     threshold,
+    ...(sae.W_skip && { W_skip: sae.W_skip.slice() }),
     ...(sae.gate && { gate: grownGate(sae.gate, b_enc) }),
   };
 }
@@ -172,10 +183,14 @@ function createReadout(rows: Float32Array, d: number): (values: Float64Array) =>
   };
 }
 
-async function sample(source: ActivationSource, wanted: number): Promise<Float32Array> {
+async function sample(
+  source: Pick<ActivationSource, "batch">,
+  width: number,
+  wanted: number,
+): Promise<Float32Array> {
   const parts: Float32Array[] = [];
   let length = 0;
-  for (let step = 0; length < wanted * source.dIn; step++) {
+  for (let step = 0; length < wanted * width; step++) {
     const batch = await source.batch(step);
     const values = (await batch.data()).slice() as Float32Array;
     batch.dispose();

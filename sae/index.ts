@@ -4,6 +4,7 @@ export {
   type ActivationOptions,
   type KeptOptions,
   keptActivations,
+  keptPairs,
   modelActivations,
   modelSequences,
   rowActivations,
@@ -58,12 +59,13 @@ export {
   crosscoderWitness,
   type WitnessClass,
 } from "./crosscoder/witness.ts";
-export { decode } from "./decode.ts";
+export { decode, reconstruct } from "./decode.ts";
 export {
   type DumpSequenceOptions,
   type DumpSequences,
   dumpSequences,
   sequenceBlocks,
+  sequencePairs,
 } from "./dump-sequences.ts";
 export { encode, encodeAsync, preActivations } from "./encode.ts";
 export {
@@ -170,11 +172,13 @@ export { type FittedRows, fitRows } from "./rows/fit-rows.ts";
 export { type PairedRows, type PairOptions, pairRows } from "./rows/pair-rows.ts";
 export {
   type Gate,
+  outputHook,
   type Sae,
   type SaeConfig,
   type SaeShape,
   type SparseCodes,
   saeConfig,
+  saeKind,
   validateSae,
 } from "./sae.ts";
 export {

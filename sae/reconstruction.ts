@@ -2,11 +2,13 @@
  * @file What activations alone tell of SAEs: how many latents fire, what they leave unexplained, which are dead;
  * accumulated in f64 over the whole set. Tokens of large norm can be left out. Names are SAELens's and SAEBench's.
  *   fvu = E‖x − x̂‖² / (E‖x‖² − ‖E x‖²)        relative_reconstruction_bias = E‖x̂‖²/E[x·x̂]
+ * x is what is to be reconstructed: a transcoder's targets, which come with the rows that it reads.
  * One figure is not of the whole set: explained_variance_legacy takes the mean of each block.
  */
 import { hostView, type tf } from "../src/engine/index.ts";
 import { UsageError } from "../src/io/index.ts";
-import { decode } from "./decode.ts";
+import type { PairedRows } from "./activations.ts";
+import { reconstruct } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
 import { normLimit, rowsAbove } from "./high-norm.ts";
 import { RowMoments } from "./row-moments.ts";
@@ -15,6 +17,8 @@ import type { Sae, SparseCodes } from "./sae.ts";
 /** What activations tell of an SAE; null where a ratio has no finite value. */
 export interface ReconstructionFigures {
   readonly hook_name: string;
+  /** Of a transcoder: the hook that it reconstructs, which all figures of what is reconstructed are of. */
+  readonly hook_name_out?: string;
   /** Token rows measured, those that are left out not counted. */
   readonly tokens: number;
   readonly first_tokens_excluded: boolean;
@@ -48,14 +52,18 @@ export interface ReconstructionFigures {
   readonly density: { readonly log10_edges: readonly number[]; readonly counts: readonly number[] };
 }
 
+/** Blocks of rows; those of transcoders with the rows' targets. */
+export type RowBlocks = AsyncIterable<tf.Tensor2D | PairedRows>;
+
 const log10Edges: readonly number[] = Array.from({ length: 26 }, (_, i) => -5 + i / 5);
 
 /**
- * What activations alone tell of SAEs of one hook: blocks [rows, d_in] on the engine, which are disposed here, those
+ * What activations alone tell of SAEs of one hook: blocks [rows, d_in] on the engine (of transcoders with their targets),
+ * which are disposed here, those
  * of first tokens not among them where `firstTokensExcluded` says so. Errors: UsageError where there is no row.
  */
 export async function evaluateOnActivations(
-  blocks: AsyncIterable<tf.Tensor2D>,
+  blocks: RowBlocks,
   saes: readonly Sae[],
   firstTokensExcluded: boolean,
   maxNormRatio: number | null = leastRatio(saes),
@@ -90,6 +98,7 @@ export function reconstructionFigures(
     const fvu = sums.squaredError / moments.variance();
     return {
       hook_name: cfg.hook_name,
+      ...(cfg.hook_name_out !== null && { hook_name_out: cfg.hook_name_out }),
       tokens: n,
       first_tokens_excluded,
       high_norm_excluded: leftOut,
@@ -129,8 +138,8 @@ export interface Reconstruction {
   readonly moments: RowMoments;
   /** Rows left out for their norm. */
   readonly leftOut: number;
-  /** The largest norm that is measured. */
-  readonly limit: number;
+  /** The largest norm that is measured, of what is read and of what is reconstructed. */
+  readonly limits: readonly [input: number, target: number];
   readonly saes: readonly SaeSums[];
 }
 
@@ -140,33 +149,59 @@ export interface Reconstruction {
  */
 export type CodesListener = (sae: number, codes: SparseCodes, leftOut: Uint8Array) => void;
 
-/** Sums what SAEs of one hook make of blocks [rows, d_in], which are disposed; `maxNormRatio` null leaves none out. */
+/** Sums what SAEs of one hook (and one target) make of blocks, which are disposed; `maxNormRatio` null leaves none out. */
 export async function measureReconstruction(
-  blocks: AsyncIterable<tf.Tensor2D>,
+  blocks: RowBlocks,
   saes: readonly Sae[],
   maxNormRatio: number | null,
   onCodes: CodesListener = () => {},
 ): Promise<Reconstruction> {
-  const width = saes[0].cfg.d_in;
-  const moments = new RowMoments(width);
+  const { d_in, d_out } = saes[0].cfg;
+  const moments = new RowMoments(d_out);
   const sums = saes.map(({ cfg }) => noSums(cfg.d_sae));
   let rows = 0;
-  let limit = maxNormRatio === null ? Number.POSITIVE_INFINITY : Number.NaN;
+  const none = Number.POSITIVE_INFINITY;
+  let limits: Reconstruction["limits"] | null = maxNormRatio === null ? [none, none] : null;
   for await (const block of blocks) {
-    const x = hostView(block)?.slice() ?? ((await block.data()) as Float32Array);
-    if (Number.isNaN(limit)) limit = normLimit(x, width, maxNormRatio as number);
-    const leftOut = rowsAbove(x, width, limit);
+    const { input, target } = "input" in block ? block : { input: block, target: block };
+    const x = await hostRows(input);
+    const y = target === input ? x : await hostRows(target);
+    const above = (ratio: number): Reconstruction["limits"] => {
+      const limit = normLimit(x, d_in, ratio);
+      return [limit, y === x ? limit : normLimit(y, d_out, ratio)];
+    };
+    limits ??= above(maxNormRatio as number);
+    const leftOut = rowsAboveEither(x, d_in, y, d_out, limits);
     rows += leftOut.length;
-    moments.add(x, leftOut);
-    const spread = squaredDistances(x, width, leftOut);
+    moments.add(y, leftOut);
+    const spread = squaredDistances(y, d_out, leftOut);
     for (const [i, sae] of saes.entries()) {
-      const codes = await encodeAsync(sae, block);
+      const codes = await encodeAsync(sae, input);
       onCodes(i, codes, leftOut);
-      addReconstruction(sums[i], codes, x, decode(sae, codes), spread, leftOut);
+      addReconstruction(sums[i], codes, y, await reconstruct(sae, codes, input), spread, leftOut);
     }
-    block.dispose();
+    input.dispose();
+    if (target !== input) target.dispose();
   }
-  return { moments, leftOut: rows - moments.rows, limit, saes: sums };
+  return { moments, leftOut: rows - moments.rows, limits: limits ?? [none, none], saes: sums };
+}
+
+/** For each row, 1 where its norm or its target's is above its limit. */
+export function rowsAboveEither(
+  x: Float32Array,
+  d_in: number,
+  y: Float32Array,
+  d_out: number,
+  [input, target]: Reconstruction["limits"],
+): Uint8Array {
+  const above = rowsAbove(x, d_in, input);
+  if (y === x) return above;
+  const targetAbove = rowsAbove(y, d_out, target);
+  return above.map((isAbove, row) => isAbove | targetAbove[row]);
+}
+
+async function hostRows(rows: tf.Tensor2D): Promise<Float32Array> {
+  return hostView(rows)?.slice() ?? ((await rows.data()) as Float32Array);
 }
 
 function noSums(dSae: number): SaeSums {

@@ -190,8 +190,8 @@ async function coreLatents(
   const [enc, dec] = [await highestCosines(encoder, d_in), await highestCosines(sae.W_dec, d_out)];
   const bias = sae.gate?.b_mag ?? sae.b_enc;
   return Array.from({ length: d_sae }, (_, i) => {
-    // what a transcoder reads and what it writes are no two directions of one space unless their widths agree
-    let inner = d_in === d_out ? 0 : Number.NaN;
+    // what a transcoder reads and what it writes are no two directions of one space
+    let inner = sae.cfg.hook_name_out === null ? 0 : Number.NaN;
     for (let j = i * d_in; j < (i + 1) * d_in; j++) inner += encoder[j] * sae.W_dec[j];
     return {
       index: i,

@@ -4,12 +4,12 @@
  * untouched model on every token. Sums in f64.
  */
 import { tf } from "../src/engine/index.ts";
-import { activationsAt, forwardLogits, type Model, modelSizes } from "../src/models/index.ts";
+import { activationsAtAll, forwardLogits, type Model, modelSizes } from "../src/models/index.ts";
 import type { Sequences } from "./activations.ts";
-import { decode } from "./decode.ts";
+import { reconstruct } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
-import { rowsAbove } from "./high-norm.ts";
-import type { Sae } from "./sae.ts";
+import { type Reconstruction, rowsAboveEither } from "./reconstruction.ts";
+import { outputHook, type Sae } from "./sae.ts";
 
 /** Nats a token: cross-entropies per predicted token, KL(model ‖ spliced) per token. */
 export interface SplicedLosses {
@@ -30,7 +30,7 @@ export interface SplicedOptions {
   /** Leading tokens of each sequence that keep their own activations. */
   readonly skip: number;
   /** Tokens with activations of a larger norm keep them too. */
-  readonly limit: number;
+  readonly limits: Reconstruction["limits"];
   /** Sequences per forward pass, at most. */
   readonly batchSequences: number;
   /** Awaited between forward passes. */
@@ -40,52 +40,53 @@ export interface SplicedOptions {
 /** Logits of a pass, at most, where one sequence has no more: 64 MB in f32. */
 const maxLogits = 1 << 24;
 
-/** The losses of SAEs that read `hook`. */
+/** The losses of SAEs that read one hook and reconstruct one: what is replaced is what they reconstruct. */
 export async function measureLosses(
   model: Model,
-  hook: string,
   set: Sequences,
   saes: readonly Sae[],
-  { mean, skip, limit, batchSequences, pause }: SplicedOptions,
+  { mean, skip, limits, batchSequences, pause }: SplicedOptions,
 ): Promise<SplicedLosses> {
   const { context } = set;
+  const { cfg } = saes[0];
+  const hook = outputHook(cfg);
+  const hooks = cfg.hook_name_out === null ? [hook] : [hook, cfg.hook_name];
   const width = mean.length;
   const vocab = modelSizes(model.config).vocabSize;
   const most = Math.min(batchSequences, Math.floor(maxLogits / (context * vocab)));
   const total = { orig: 0, zero: 0, mean: 0, klZero: 0, tokens: 0 };
   const ofSae = saes.map(() => ({ loss: 0, kl: 0 }));
   for (const { ids, batch } of batches(set, Math.max(1, most))) {
-    const whole = activationsAt(model, ids, batch, hook);
-    const x = (await whole.data()).slice() as Float32Array;
-    whole.dispose();
-    const isAbove = rowsAbove(x, width, limit);
+    const [whole, input = whole] = activationsAtAll(model, ids, batch, hooks);
+    const y = (await whole.data()).slice() as Float32Array;
+    const x = input === whole ? y : ((await input.data()).slice() as Float32Array);
+    const isAbove = rowsAboveEither(x, cfg.d_in, y, width, limits);
     const isKept = (row: number): boolean => row % context >= skip && isAbove[row] === 0;
     const splice = async (
       replace: (row: number, to: Float32Array) => void,
     ): Promise<Float32Array> => {
-      const rows = Float32Array.from(x);
+      const rows = Float32Array.from(y);
       for (let row = 0; row < ids.length; row++) {
         if (isKept(row)) replace(row, rows.subarray(row * width, (row + 1) * width));
       }
       return logitsOf(model, ids, batch, hook, rows);
     };
-    const orig = await logitsOf(model, ids, batch, hook, x);
+    const orig = await logitsOf(model, ids, batch, hook, y);
     const measure = (logits: Float32Array) => lossAndKl(logits, orig, ids, context, vocab);
     const zeroed = measure(await splice((_, to) => to.fill(0)));
     total.orig += measure(orig).loss;
     total.zero += zeroed.loss;
     total.klZero += zeroed.kl;
     total.mean += measure(await splice((_, to) => to.set(mean))).loss;
-    const all = tf.tensor2d(x, [ids.length, width]);
     for (const [i, sae] of saes.entries()) {
-      const xHat = decode(sae, await encodeAsync(sae, all));
+      const xHat = await reconstruct(sae, await encodeAsync(sae, input), input);
       const { loss, kl } = measure(
         await splice((row, to) => to.set(xHat.subarray(row * width, (row + 1) * width))),
       );
       ofSae[i].loss += loss;
       ofSae[i].kl += kl;
     }
-    all.dispose();
+    tf.dispose([whole, input]);
     total.tokens += ids.length;
     await pause();
   }

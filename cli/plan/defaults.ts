@@ -78,6 +78,8 @@ export const checkpointStageRate = 1e-3;
 /** One entry of `saes:` (the hook depends on the model: `defaultHook`). */
 export const saeDefaults: Omit<SaePlan, "hook"> = {
   name: "resid",
+  hook_out: null,
+  skip_connection: false,
   architecture: "batchtopk",
   d_sae: 768,
   k: 16,

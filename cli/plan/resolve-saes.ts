@@ -34,6 +34,7 @@ export function resolveSaes(
       const place = "it is the folder of that SAE at the earlier boundary of an inserted block";
       fail(at("name"), `no other SAE's name with ${earlierSuffix} (${place})`, sae.name);
     }
+    checkOutput(sae, at, fail);
     checkK(sae, at("k"), fail);
     checkWidths(sae, at("matryoshka_widths"), fail);
     const steps = Math.ceil(sae.tokens / sae.batch_tokens);
@@ -50,6 +51,23 @@ export function resolveSaes(
     }
   }
   return saes;
+}
+
+function checkOutput(
+  { hook, hook_out, skip_connection }: SaePlan,
+  at: (key: keyof SaePlan) => string,
+  fail: Fail,
+): void {
+  if (hook_out === hook) {
+    fail(at("hook_out"), "another hook than the one it reads, or null for an SAE", hook_out);
+  }
+  if (skip_connection && hook_out === null) {
+    fail(
+      at("skip_connection"),
+      "false without hook_out: it would make an SAE the identity",
+      "true",
+    );
+  }
 }
 
 /** Architectures whose penalty can do without a target. */

@@ -141,6 +141,16 @@ const sae = z.strictObject({
     .describe(
       "where it reads, under TransformerLens's name; default: the residual stream after the middle layer",
     ),
+  hook_out: z
+    .string()
+    .min(1)
+    .nullable()
+    .describe(
+      "what a transcoder reconstructs from what it reads at `hook`, such as blocks.1.hook_mlp_out from blocks.1.mlp.hook_in (SAELens's hook_name_out); null = an SAE, which reconstructs what it reads",
+    ),
+  skip_connection: z
+    .boolean()
+    .describe("a transcoder has a linear map from what it reads to what it reconstructs besides"),
   architecture: z
     .enum(saeArchitectureNames)
     .describe("how latents are selected: see docs/methods.md, 2"),

@@ -16,7 +16,7 @@ import {
 import { frozenEntries } from "../run/frozen.ts";
 import { realArm } from "../run/layout.ts";
 import { baseConfig, plannedGrowth } from "../run/planned-growth.ts";
-import type { ResolvedPlan } from "./types.ts";
+import type { ResolvedPlan, SaePlan } from "./types.ts";
 
 /**
  * One configuration per stage, the base first. Notes say how relative sizes were rounded.
@@ -33,7 +33,11 @@ export function stageConfigs(
     ? loadConfig(model.path as string)
     : baseConfig(plan, { size: tokenizer.vocab_size, endOfText: 0 }, `${where} model`);
   for (const [i, sae] of plan.saes.entries()) {
-    named(`${where} saes[${i}].hook`, () => hookWidth(config, sae.hook));
+    for (const key of ["hook", "hook_out"] as const) {
+      const hook = sae[key];
+      if (hook !== null) named(`${where} saes[${i}].${key}`, () => hookWidth(config, hook));
+    }
+    checkOrder(hookNames(config), sae, `${where} saes[${i}].hook_out`);
   }
   const configs = [config];
   const notes: string[] = [];
@@ -47,18 +51,34 @@ export function stageConfigs(
     configs.push(config);
     for (const [s, sae] of plan.saes.entries()) {
       // the one hook that a model can lose: neurons of an MLP that becomes experts
-      if (hookNames(config).includes(sae.hook)) continue;
+      const names = hookNames(config);
+      const lost = (["hook", "hook_out"] as const).find(
+        (key) => sae[key] !== null && !names.includes(sae[key]),
+      );
+      if (lost === undefined) continue;
       throw new UsageError({
         code: "hook-not-carried",
-        where: `${where} saes[${s}].hook`,
+        where: `${where} saes[${s}].${lost}`,
         expected: `a hook that the model of stages[${i}] has too, such as ${blockHook(0, "hook_mlp_out")}`,
-        got: sae.hook,
+        got: sae[lost] ?? "",
         hint: "Neurons of an MLP that becomes experts have no one place: which of them hold a token's depends on the token.",
       });
     }
     frozenEntries(plan, i + 1, realArm, parent);
   }
   return { configs, notes };
+}
+
+/** A transcoder's output can stand in for what it reconstructs only where what it reads comes before. */
+function checkOrder(names: readonly string[], { hook, hook_out }: SaePlan, where: string): void {
+  if (hook_out === null || names.indexOf(hook_out) > names.indexOf(hook)) return;
+  throw new UsageError({
+    code: "hook-order",
+    where,
+    expected: `a hook that the model computes after ${hook}`,
+    got: hook_out,
+    hint: "A transcoder of an MLP reads blocks.0.mlp.hook_in and reconstructs blocks.0.hook_mlp_out.",
+  });
 }
 
 // The parts below speak of flags and hooks; the plan's key is put before what they say.

@@ -93,6 +93,10 @@ export interface ModelPlan {
 export interface SaePlan {
   readonly name: string;
   readonly hook: string;
+  /** What a transcoder reconstructs from what it reads at `hook`; null for an SAE. */
+  readonly hook_out: string | null;
+  /** Whether a transcoder has a linear skip connection. */
+  readonly skip_connection: boolean;
   readonly architecture: SaeArchitecture;
   readonly d_sae: number;
   /** Latents active for a token: exactly, on average, or as the target of a penalty; null = no target. */

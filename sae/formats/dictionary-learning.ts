@@ -14,7 +14,7 @@ import {
   writeJsonAtomic,
   writeTorchTensors,
 } from "../../src/io/index.ts";
-import { type Sae, saeConfig, validateSae } from "../sae.ts";
+import { type Sae, saeConfig, saeKind, validateSae } from "../sae.ts";
 import { type DictClass, type DictLayout, dictClasses, dictLayouts } from "./dict-layouts.ts";
 import { Fields } from "./fields.ts";
 import { refuse } from "./inexact.ts";
@@ -216,6 +216,15 @@ export function saveDictionary(dir: string, sae: Sae): void {
 }
 
 function dictClassOf(dir: string, { cfg }: Sae): DictClass {
+  if (cfg.hook_name_out !== null) {
+    refuse({
+      where: `${dir}: hook_name_out`,
+      expected:
+        "an SAE: dictionary_learning trains on pairs (io: in_and_out) but has no form for what comes of it",
+      got: `a ${saeKind(cfg)}`,
+      hint: "saelens stores any transcoder, sparsify TopK ones",
+    });
+  }
   const { architecture, apply_b_dec_to_input: subtractsBias, k } = cfg;
   const forms = dictClasses.filter((name) => dictLayouts[name].architecture === architecture);
   const found = forms.find((name) => dictLayouts[name].subtractsBias === subtractsBias);

@@ -13,6 +13,7 @@ export const unknownHook = "unknown";
 type Own = Pick<
   SaeConfig,
   | "hook_name"
+  | "hook_name_out"
   | "model_name"
   | "context_size"
   | "first_tokens_excluded"
@@ -22,10 +23,11 @@ type Own = Pick<
 
 /** The fields to store under `sae_carry`. */
 export function ownFields(cfg: SaeConfig): Readonly<Record<string, unknown>> {
-  const { hook_name, model_name, context_size, aux_coefficient } = cfg;
+  const { hook_name, hook_name_out, model_name, context_size, aux_coefficient } = cfg;
   return {
     format_version: formatVersion,
     hook_name,
+    ...(hook_name_out !== null && { hook_name_out }),
     model_name,
     context_size,
     ...leftOutFields(cfg),
@@ -60,6 +62,7 @@ export function readOwnFields(fields: Fields): Partial<Own> {
   }
   return {
     hook_name: ours.string("hook_name"),
+    hook_name_out: ours.optionalString("hook_name_out") ?? null,
     model_name: ours.string("model_name"),
     context_size: ours.number("context_size"),
     ...readLeftOut(ours),

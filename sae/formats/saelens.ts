@@ -3,6 +3,7 @@
  * which `sae_lens.SAE.load_from_disk` reads as they are. Batchtopk SAEs, Matryoshka or not, are stored as the jumprelu
  * they are in inference; what SAELens has no field for lies under metadata.sae_carry. A missing
  * metadata.sae_lens_version would make SAELens rebuild the metadata in its old flat format.
+ * Transcoders have names of their own there (saelens-names.ts), d_out, hook_name_out and perhaps W_skip.
  * The reader is strict: a tensor or a setting that it can't honour is a UsageError, since others
  * have loaded SAEs "successfully" with their threshold dropped.
  */
@@ -19,6 +20,7 @@ import { foldRescaling } from "../fold.ts";
 import { type Sae, type SaeConfig, saeConfig, validateSae } from "../sae.ts";
 import { Fields } from "./fields.ts";
 import { leftOutFields, readLeftOut } from "./own-fields.ts";
+import { type StoredKind, storedKind, storedName, storedNames } from "./saelens-names.ts";
 import { StoredTensors } from "./stored-tensors.ts";
 
 /** Version of the fields under metadata.sae_carry. */
@@ -37,15 +39,20 @@ export interface SaveSaeOptions {
 export function saveSae(dir: string, sae: Sae, { metadata = {} }: SaveSaeOptions = {}): void {
   validateSae(sae, dir);
   const { cfg } = sae;
-  const { d_in, d_sae } = cfg;
-  const { stored } = architectures[cfg.architecture];
+  const { d_in, d_out, d_sae, hook_name_out } = cfg;
+  const kind: StoredKind = {
+    stored: architectures[cfg.architecture].stored,
+    isTranscoder: hook_name_out !== null,
+    hasSkip: cfg.skip_connection,
+  };
   mkdirSync(dir, { recursive: true });
   writeSafetensors(join(dir, "sae_weights.safetensors"), storedTensors(sae));
   writeJsonAtomic(join(dir, "cfg.json"), {
-    architecture: stored,
+    architecture: storedName(kind),
     d_in,
+    ...(kind.isTranscoder && { d_out }),
     d_sae,
-    ...(stored === "topk" ? { k: cfg.k, rescale_acts_by_decoder_norm: false } : {}),
+    ...(kind.stored === "topk" ? { k: cfg.k, rescale_acts_by_decoder_norm: false } : {}),
     dtype: "float32",
     device: "cpu",
     apply_b_dec_to_input: cfg.apply_b_dec_to_input,
@@ -55,6 +62,7 @@ export function saveSae(dir: string, sae: Sae, { metadata = {} }: SaveSaeOptions
       sae_lens_version: saeLensVersion,
       model_name: cfg.model_name,
       hook_name: cfg.hook_name,
+      ...(kind.isTranscoder && { hook_name_out }),
       hook_head_index: null,
       context_size: cfg.context_size,
       prepend_bos: true,
@@ -79,9 +87,10 @@ export function loadSae(dir: string): Sae {
   const fields = new Fields(
     readJson(cfgPath),
     cfgPath,
-    "Only SAELens 6 files of standard, gated, topk and jumprelu SAEs are read here; import converts others.",
+    "Only SAELens 6 files of standard, gated, topk and jumprelu SAEs and transcoders are read here; import converts others.",
   );
-  const stored = fields.oneOf("architecture", ["standard", "gated", "topk", "jumprelu"]);
+  const kind = storedKind(fields.oneOf("architecture", storedNames));
+  const { stored, isTranscoder, hasSkip } = kind;
   const metadata = fields.object("metadata");
   if (!atLeast(metadata.optionalString("sae_lens_version"), 6)) {
     metadata.fail("sae_lens_version", "6.0.0 or later", metadata.value("sae_lens_version"));
@@ -98,12 +107,18 @@ export function loadSae(dir: string): Sae {
   const cfg = saeConfig({
     architecture,
     d_in,
+    ...(isTranscoder && { d_out: fields.number("d_out") }),
     d_sae,
     k: stored === "topk" ? fields.number("k") : ((ours ?? metadata).optionalNumber("k") ?? null),
     matryoshka_widths:
       architecture === "matryoshka_batchtopk" ? ours?.numbers("matryoshka_widths") : null,
-    apply_b_dec_to_input: fields.oneOf("apply_b_dec_to_input", [true, false]),
+    apply_b_dec_to_input: fields.oneOf(
+      "apply_b_dec_to_input",
+      isTranscoder ? [false] : [true, false],
+    ),
     hook_name: metadata.string("hook_name"),
+    hook_name_out: isTranscoder ? metadata.string("hook_name_out") : null,
+    skip_connection: hasSkip,
     model_name: metadata.optionalString("model_name") ?? "unknown",
     context_size: metadata.optionalNumber("context_size") ?? 0,
     ...(ours && {
@@ -113,7 +128,7 @@ export function loadSae(dir: string): Sae {
   });
   const tensors = new StoredTensors(weightsPath);
   const sae = takeSae(cfg, stored, tensors);
-  tensors.finish(`a ${stored} SAE`);
+  tensors.finish(isTranscoder ? `a ${storedName(kind)}` : `a ${stored} SAE`);
   validateSae(sae, dir);
   // with unit norms the factor is one; others are folded, which makes the same SAE without it
   const isRescaled =
@@ -133,14 +148,15 @@ function trainedAs(stored: Stored, metadata: Fields, ours: Fields | undefined): 
 }
 
 function storedTensors(sae: Sae): Map<string, HostTensor> {
-  const { d_in, d_sae, architecture } = sae.cfg;
+  const { d_in, d_out, d_sae, architecture } = sae.cfg;
   const { stored } = architectures[architecture];
   const tensors = new Map<string, HostTensor>([
     ["W_enc", { shape: [d_in, d_sae], data: sae.W_enc }],
     [sae.gate ? "b_gate" : "b_enc", { shape: [d_sae], data: sae.b_enc }],
-    ["W_dec", { shape: [d_sae, d_in], data: sae.W_dec }],
-    ["b_dec", { shape: [d_in], data: sae.b_dec }],
+    ["W_dec", { shape: [d_sae, d_out], data: sae.W_dec }],
+    ["b_dec", { shape: [d_out], data: sae.b_dec }],
   ]);
+  if (sae.W_skip) tensors.set("W_skip", { shape: [d_out, d_in], data: sae.W_skip });
   const add = (name: string, data: Float32Array): unknown =>
     tensors.set(name, { shape: [d_sae], data });
   if (sae.threshold && stored === "jumprelu") add("threshold", sae.threshold);
@@ -152,14 +168,15 @@ function storedTensors(sae: Sae): Map<string, HostTensor> {
 }
 
 function takeSae(cfg: SaeConfig, stored: Stored, tensors: StoredTensors): Sae {
-  const { d_in, d_sae } = cfg;
+  const { d_in, d_out, d_sae } = cfg;
   const latents = (name: string): Float32Array => tensors.take(name, [d_sae]);
   return {
     cfg,
     W_enc: tensors.take("W_enc", [d_in, d_sae]),
     b_enc: latents(stored === "gated" ? "b_gate" : "b_enc"),
-    W_dec: tensors.take("W_dec", [d_sae, d_in]),
-    b_dec: tensors.take("b_dec", [d_in]),
+    W_dec: tensors.take("W_dec", [d_sae, d_out]),
+    b_dec: tensors.take("b_dec", [d_out]),
+    ...(cfg.skip_connection && { W_skip: tensors.take("W_skip", [d_out, d_in]) }),
     threshold:
       stored === "jumprelu"
         ? latents("threshold")

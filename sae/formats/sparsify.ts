@@ -1,7 +1,9 @@
 /**
  * @file SAEs of EleutherAI's sparsify: cfg.json and sae.safetensors in a folder named for the module of the Hugging
  * Face model whose output they read (`layers.5`, perhaps with `seed0` under it). sparsify 1.3, SparseCoder: TopK of
- * relu(W (x − b_dec) + b), decoder rows as in SAELens. Its transcoders, skip connections and groupmax are refused.
+ * relu(W (x − b_dec) + b), decoder rows as in SAELens; groupmax is refused. A transcoder there reads what goes into a
+ * module and reconstructs what comes out of it, both of one width, by relu(W x + b), with W_skip x where it has a skip
+ * connection.
  * Numbers are stored as they are, both ways; decoder norms may be any, for sparsify normalises only while it trains.
  */
 import { mkdirSync } from "node:fs";
@@ -13,7 +15,7 @@ import {
   writeSafetensors,
 } from "../../src/io/index.ts";
 import { rowNorms } from "../kernels/row-norms.ts";
-import { type Sae, saeConfig, validateSae } from "../sae.ts";
+import { type Sae, type SaeConfig, saeConfig, saeKind, validateSae } from "../sae.ts";
 import { Fields } from "./fields.ts";
 import { refuse } from "./inexact.ts";
 import { ownFields, readOwnFields, unknownHook } from "./own-fields.ts";
@@ -26,11 +28,16 @@ export function loadSparsifySae(dir: string): Sae {
   const fields = new Fields(
     readJson(cfgPath),
     cfgPath,
-    "Only sparsify's TopK SAEs are read here, not its transcoders or groupmax.",
+    "Only sparsify's TopK SAEs and transcoders are read here, not its groupmax.",
   );
   if (fields.value("activation") !== undefined) fields.oneOf("activation", ["topk"]);
-  for (const field of ["transcode", "skip_connection", "signed"]) {
-    if (fields.value(field) !== undefined) fields.oneOf(field, [false]);
+  if (fields.value("signed") !== undefined) fields.oneOf("signed", [false]);
+  const flag = (field: string): boolean =>
+    fields.value(field) === undefined ? false : fields.oneOf(field, [true, false]);
+  const isTranscoder = flag("transcode");
+  const skip_connection = flag("skip_connection");
+  if (skip_connection && !isTranscoder) {
+    fields.fail("skip_connection", "false for an SAE, which it would make the identity", true);
   }
   const d_in = fields.number("d_in");
   const d_sae =
@@ -41,9 +48,13 @@ export function loadSparsifySae(dir: string): Sae {
     d_in,
     d_sae,
     k: fields.number("k"),
-    hook_name: hookOfFolder(dir),
+    ...(isTranscoder ? hooksOfModule(dir) : { hook_name: hookOfFolder(dir) }),
+    skip_connection,
     ...readOwnFields(fields),
   });
+  if (isTranscoder && cfg.hook_name_out === null) {
+    fields.fail("sae_carry", "a hook_name_out for a transcoder", null);
+  }
   const tensors = new StoredTensors(join(dir, "sae.safetensors"));
   const sae: Sae = {
     cfg,
@@ -51,9 +62,10 @@ export function loadSparsifySae(dir: string): Sae {
     b_enc: tensors.take("encoder.bias", [d_sae]),
     W_dec: tensors.take("W_dec", [d_sae, d_in]),
     b_dec: tensors.take("b_dec", [d_in]),
+    ...(skip_connection && { W_skip: tensors.take("W_skip", [d_in, d_in]) }),
     threshold: null,
   };
-  tensors.finish("a TopK SAE of sparsify");
+  tensors.finish(`a TopK ${saeKind(cfg)} of sparsify`);
   validateSae(sae, dir);
   return sae;
 }
@@ -62,7 +74,8 @@ export function loadSparsifySae(dir: string): Sae {
 export function saveSparsifySae(dir: string, sae: Sae): void {
   validateSae(sae, dir);
   const { cfg } = sae;
-  const { architecture, d_in, d_sae, k } = cfg;
+  const { architecture, d_in, d_out, d_sae, k, skip_connection } = cfg;
+  const isTranscoder = cfg.hook_name_out !== null;
   if (architecture !== "topk") {
     refuse({
       where: `${dir}: architecture`,
@@ -71,7 +84,15 @@ export function saveSparsifySae(dir: string, sae: Sae): void {
       hint: "saelens and dictionary_learning have forms for the others",
     });
   }
-  if (!cfg.apply_b_dec_to_input) {
+  if (d_out !== d_in) {
+    refuse({
+      where: `${dir}: d_out`,
+      expected: `d_in = ${d_in}, as sparsify's transcoders have it`,
+      got: String(d_out),
+      hint: "saelens stores transcoders between any widths",
+    });
+  }
+  if (!isTranscoder && !cfg.apply_b_dec_to_input) {
     refuse({
       where: `${dir}: apply_b_dec_to_input`,
       expected: "true, as sparsify always has it",
@@ -80,11 +101,15 @@ export function saveSparsifySae(dir: string, sae: Sae): void {
     });
   }
   mkdirSync(dir, { recursive: true });
+  const W_skip: [string, HostTensor][] = sae.W_skip
+    ? [["W_skip", { shape: [d_in, d_in], data: sae.W_skip }]]
+    : [];
   const tensors = new Map<string, HostTensor>([
     ["encoder.weight", { shape: [d_sae, d_in], data: transposed(sae.W_enc, d_in, d_sae) }],
     ["encoder.bias", { shape: [d_sae], data: sae.b_enc }],
     ["W_dec", { shape: [d_sae, d_in], data: sae.W_dec }],
     ["b_dec", { shape: [d_in], data: sae.b_dec }],
+    ...W_skip,
   ]);
   writeSafetensors(join(dir, "sae.safetensors"), tensors);
   writeJsonAtomic(join(dir, "cfg.json"), {
@@ -94,8 +119,8 @@ export function saveSparsifySae(dir: string, sae: Sae): void {
     num_latents: d_sae,
     k,
     multi_topk: false,
-    skip_connection: false,
-    transcode: false,
+    skip_connection,
+    transcode: isTranscoder,
     d_in,
     sae_carry: ownFields(cfg),
   });
@@ -111,10 +136,24 @@ const outputs: readonly (readonly [RegExp, string])[] = [
   [/^(?:wte|embed_in|embed_tokens)$/, "hook_embed"],
 ];
 
-function hookOfFolder(dir: string): string {
+function moduleOfFolder(dir: string): string {
   const path = resolve(dir);
   const folder = /^seed\d+$/.test(basename(path)) ? basename(dirname(path)) : basename(path);
-  const module = folder.replace(/^(?:transformer|gpt_neox|model)\./, "");
+  return folder.replace(/^(?:transformer|gpt_neox|model)\./, "");
+}
+
+/** What a transcoder of a module reads and reconstructs; only an MLP's input and output have names here. */
+function hooksOfModule(dir: string): Pick<SaeConfig, "hook_name" | "hook_name_out"> {
+  const layer = /^(?:layers|h)\.(\d+)\.mlp$/.exec(moduleOfFolder(dir))?.[1];
+  if (layer === undefined) return { hook_name: unknownHook, hook_name_out: unknownHook };
+  return {
+    hook_name: `blocks.${layer}.mlp.hook_in`,
+    hook_name_out: `blocks.${layer}.hook_mlp_out`,
+  };
+}
+
+function hookOfFolder(dir: string): string {
+  const module = moduleOfFolder(dir);
   const found = outputs.find(([pattern]) => pattern.test(module));
   return found ? module.replace(found[0], found[1]) : unknownHook;
 }

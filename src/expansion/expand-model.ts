@@ -31,7 +31,7 @@ export interface ExpandOptions extends ChildSizes {
   readonly ligo?: Partial<LearnOptions>;
 }
 
-type StreamMaps = Pick<WidthGrowth, "residual" | "final">;
+type StreamMaps = Pick<WidthGrowth, "residual" | "normed" | "final">;
 
 /** A plan together with its map: everything about the child but its numbers. */
 export interface PlannedExpansion<C extends ModelConfig = ModelConfig> {
@@ -131,7 +131,7 @@ function learnedMap(
 ): ExpansionMap {
   const [small, big] = [modelSizes(parent), modelSizes(config)];
   const layers = childLayers("stack", small.nLayer, big.nLayer, "interleaved");
-  const stream = { residual, final: residual };
+  const stream = { residual, normed: residual, final: residual };
   const units = {
     heads: layers.map(() => firstUnits(small.nHead, big.nHead)),
     neurons: layers.map(() => firstUnits(small.dMlp, big.dMlp)),
@@ -153,9 +153,10 @@ function learnedMap(
   };
 }
 
-function linearMaps({ residual, final }: StreamMaps): Map<string, DenseMap> {
+function linearMaps({ residual, normed, final }: StreamMaps): Map<string, DenseMap> {
   const maps = new Map<string, DenseMap>();
   if (residual) maps.set("residual", residual);
+  if (normed) maps.set("normed", normed);
   if (final) maps.set("final", final);
   return maps;
 }

@@ -17,7 +17,7 @@ type UnitSize = "nHead" | "nKvHead" | "headDim" | "dMlp";
 export function hookMaps(
   parent: ModelConfig,
   config: ModelConfig,
-  width: Pick<WidthGrowth, "residual" | "final">,
+  width: Pick<WidthGrowth, "residual" | "normed" | "final">,
   { heads, neurons }: Pick<FamilyGrowth, "heads" | "neurons">,
   layers: readonly ChildLayer[],
   widthClaims: Pick<HookMap, "exact" | "published">,
@@ -38,6 +38,7 @@ export function hookMaps(
       return grows("nHead", "nKvHead", "headDim") ? `head_map:${layer}` : "identity";
     }
     if (point.endsWith(".hook_post")) return grows("dMlp") ? `neuron_map:${layer}` : "identity";
+    if (point === "mlp.hook_in") return width.normed ? "normed" : residual;
     return point === "mlp.hook_expert_weights" ? "identity" : residual;
   };
   const maps: HookMap[] = [];

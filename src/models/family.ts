@@ -9,16 +9,18 @@ import type { GrownSizes, ModelConfig, ModelSizes, NewModelSizes } from "./confi
 export type Param = <T extends tf.Tensor>(name: string) => T;
 
 /**
- * A point inside an MLP: the neurons [n, dMlp]; with experts, the router's probabilities [n, N] before the largest are
- * chosen, and each expert's neurons [n, dMlp], zero for tokens that don't use it.
+ * A point inside an MLP: what its matrices read, the normed stream with gain and bias [n, d] (circuit-tracer's name, as
+ * TransformerLens has none for it); the neurons [n, dMlp]; with experts, the router's probabilities [n, N] before the
+ * largest are chosen, and each expert's neurons [n, dMlp], zero for tokens that don't use it.
  */
 export type MlpPoint =
+  | "mlp.hook_in"
   | "mlp.hook_post"
   | "mlp.hook_expert_weights"
   | `mlp.experts.${number}.hook_post`;
 
 /** The points inside an MLP without experts. */
-export const densePoints: readonly MlpPoint[] = ["mlp.hook_post"];
+export const densePoints: readonly MlpPoint[] = ["mlp.hook_in", "mlp.hook_post"];
 
 /** The pieces of one block; x is the residual stream [n, d]. */
 export interface Block {
@@ -39,13 +41,23 @@ export interface MlpValue {
 /** Yields values in their order, goes on with what it is handed in their place (undefined = its own). */
 export type MlpSteps = Generator<MlpValue, tf.Tensor2D, tf.Tensor2D | undefined>;
 
-/** The steps of an MLP whose neurons [n, dMlp] are all used: from the stream, after their activation, and back. */
-export function* denseMlp(
-  neurons: tf.Tensor2D,
+/** The steps of an MLP: its input [n, d], and those of the rest of it. */
+export function* mlpFrom(input: tf.Tensor2D, rest: (input: tf.Tensor2D) => MlpSteps): MlpSteps {
+  const given = yield { point: "mlp.hook_in", value: () => input };
+  return yield* rest(given ?? input);
+}
+
+/** The steps of an MLP whose neurons [n, dMlp] are all used: from its input, after their activation, and back. */
+export function denseMlp(
+  input: tf.Tensor2D,
+  neuronsOf: (input: tf.Tensor2D) => tf.Tensor2D,
   out: (neurons: tf.Tensor2D) => tf.Tensor2D,
 ): MlpSteps {
-  const given = yield { point: "mlp.hook_post", value: () => neurons };
-  return out(given ?? neurons);
+  return mlpFrom(input, function* (read): MlpSteps {
+    const neurons = neuronsOf(read);
+    const given = yield { point: "mlp.hook_post", value: () => neurons };
+    return out(given ?? neurons);
+  });
 }
 
 /** How a parameter starts out. */

@@ -139,6 +139,30 @@ export function activationsAt(
   return tf.tidy(() => forwardHidden(model, ids, batch, { stopAt: hook }));
 }
 
+/**
+ * The activations [batch·T, width] at several hooks, in their order, from one pass as deep as the deepest of them.
+ * The caller disposes them.
+ */
+export function activationsAtAll(
+  model: Model,
+  ids: Int32Array,
+  batch: number,
+  hooks: readonly string[],
+): tf.Tensor2D[] {
+  return tf.tidy(() => {
+    const values = new Map<string, tf.Tensor2D>();
+    const see = (value: tf.Tensor, name: string): undefined => {
+      values.set(name, tf.clone(value) as tf.Tensor2D);
+    };
+    const stopAt = hookNames(model.config).findLast((name) => hooks.includes(name));
+    forwardHidden(model, ids, batch, {
+      hooks: Object.fromEntries(hooks.map((name) => [name, see])),
+      stopAt,
+    });
+    return hooks.map((name) => values.get(name) as tf.Tensor2D);
+  });
+}
+
 /** Every layer's attention probabilities [batch, H, T, T]. The caller disposes them. */
 export function attentionPatterns(model: Model, ids: Int32Array, batch: number): tf.Tensor4D[] {
   const { config } = model;

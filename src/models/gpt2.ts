@@ -47,8 +47,10 @@ function block(param: Param, config: Gpt2Config, layer: number): Block {
     projections: (x) => affine(normed(x, "ln_1"), "attn.c_attn"),
     attentionOut: (z) => affine(z, "attn.c_proj"),
     mlp: (x) =>
-      denseMlp(gelu(affine(normed(x, "ln_2"), "mlp.c_fc")), (neurons) =>
-        affine(neurons, "mlp.c_proj"),
+      denseMlp(
+        normed(x, "ln_2"),
+        (y) => gelu(affine(y, "mlp.c_fc")),
+        (neurons) => affine(neurons, "mlp.c_proj"),
       ),
   };
 }

@@ -15,6 +15,7 @@ export type { GrownSizes, ModelConfig, ModelSizes, NewModelSizes } from "./confi
 export { modelSizes, modelTypes, newConfig, parseConfig, resizedConfig } from "./families.ts";
 export {
   activationsAt,
+  activationsAtAll,
   attentionPatterns,
   type ForwardOptions,
   forwardHidden,

@@ -135,9 +135,11 @@ function block(param: Param, config: LlamaConfig, layer: number): Block {
   return {
     ...llamaAttention(weights, config, parts(config)),
     mlp(x) {
-      const y = weights.normed(x, "post_attention_layernorm");
-      const neurons = swiglu(affine(y, "mlp.gate_proj"), affine(y, "mlp.up_proj"));
-      return denseMlp(neurons, (given) => affine(given, "mlp.down_proj"));
+      return denseMlp(
+        weights.normed(x, "post_attention_layernorm"),
+        (y) => swiglu(affine(y, "mlp.gate_proj"), affine(y, "mlp.up_proj")),
+        (neurons) => affine(neurons, "mlp.down_proj"),
+      );
     },
   };
 }

@@ -15,7 +15,14 @@ import {
   topKGates,
   topKMask,
 } from "../engine/index.ts";
-import type { Block, Family, MlpPoint, MlpSteps, Param } from "./family.ts";
+import {
+  type Block,
+  type Family,
+  type MlpPoint,
+  type MlpSteps,
+  mlpFrom,
+  type Param,
+} from "./family.ts";
 import {
   type BlockWeights,
   blockWeights,
@@ -107,7 +114,8 @@ function block(param: Param, config: MixtralConfig, layer: number): Block {
   const weights = blockWeights(param, config, layer);
   return {
     ...llamaAttention(weights, config, parts),
-    mlp: (x) => experts(weights.normed(x, "post_attention_layernorm"), weights, config),
+    mlp: (x) =>
+      mlpFrom(weights.normed(x, "post_attention_layernorm"), (y) => experts(y, weights, config)),
   };
 }
 
@@ -128,6 +136,6 @@ export const mixtral: Family<MixtralConfig> = {
     if (/norm\.weight$/.test(name)) return "one";
     return /\.(o_proj|w2)\.weight$/.test(name) ? "residual" : "normal";
   },
-  mlpPoints: (config) => ["mlp.hook_expert_weights", ...expertPoints(config)],
+  mlpPoints: (config) => ["mlp.hook_in", "mlp.hook_expert_weights", ...expertPoints(config)],
   block,
 };

@@ -64,7 +64,8 @@ function block(param: Param, config: NeoxConfig, layer: number): Block {
     attentionOut: (z) => affine(z, "attention.dense", config.attention_bias),
     mlp: (x) =>
       denseMlp(
-        activation(affine(normed(x, "post_attention_layernorm"), "mlp.dense_h_to_4h")),
+        normed(x, "post_attention_layernorm"),
+        (y) => activation(affine(y, "mlp.dense_h_to_4h")),
         (neurons) => affine(neurons, "mlp.dense_4h_to_h"),
       ),
   };

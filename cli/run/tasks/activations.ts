@@ -13,6 +13,7 @@ import {
   type Sae,
   saveSae,
   sequenceBlocks,
+  sequencePairs,
   writeLineage,
 } from "../../../sae/index.ts";
 import { ActivationDump, UsageError, writeJsonAtomic } from "../../../src/io/index.ts";
@@ -50,7 +51,7 @@ export async function activationsTask(context: TaskContext): Promise<string[]> {
   const { plan } = context;
   const stage = stageName(plan, 0);
   const dump = new ActivationDump(plan.activations as string);
-  const hooks = plan.saes.map(({ hook }) => hook);
+  const hooks = plan.saes.flatMap(({ hook, hook_out }) => (hook_out ? [hook, hook_out] : hook));
   const origin = originOf(dump);
   const saved = context.begin();
   checkOrigin(dump, saved, origin);
@@ -63,14 +64,16 @@ export async function activationsTask(context: TaskContext): Promise<string[]> {
   };
   try {
     const streams = saeStreams(
-      plan.saes.map((sae) => ({ sae, hook: sae.hook })),
+      plan.saes.map((sae) => ({ sae, hook: sae.hook, hookOut: sae.hook_out })),
       train,
       context.rng(`activations ${stage}`),
     );
     const arms = plan.saes.map((sae, i): TrainedArm => {
       const config = freshConfig(sae, sae.d_sae, {
         d_in: streams[i].dIn,
+        d_out: streams[i].target?.width ?? streams[i].dIn,
         hook_name: sae.hook,
+        hook_name_out: sae.hook_out,
         model_name: "unknown",
         context_size: Number(dump.metadata["sae_carry.context"] ?? 0),
       });
@@ -126,8 +129,12 @@ async function evaluateAll(
 ): Promise<ActivationsEvaluation["saes"]> {
   const { plan } = context;
   const out: ActivationsEvaluation["saes"][number][] = [];
-  for (const [i, { name, hook }] of plan.saes.entries()) {
-    const blocks = sequenceBlocks(measured, hook, plan.eval.tokens, () => context.pause());
+  const pause = (): Promise<void> => context.pause();
+  for (const [i, { name, hook, hook_out }] of plan.saes.entries()) {
+    const blocks =
+      hook_out === null
+        ? sequenceBlocks(measured, hook, plan.eval.tokens, pause)
+        : sequencePairs(measured, [hook, hook_out], plan.eval.tokens, pause);
     const [figures] = await evaluateOnActivations(blocks, [trained[i]], firstTokensExcluded > 0);
     out.push({ arm: realArm, sae: name, seed: 0, ...figures });
   }

@@ -164,16 +164,17 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   return [`${dir}/eval.json`, ...tables];
 }
 
-/** FVU of PCA at the rank of the first SAE's L0. */
+/** FVU of PCA at the rank of the first SAE's L0; null where that is a transcoder. */
 async function pcaFloor(
   context: TaskContext,
   stage: number,
   set: TokenSet,
   model: Model,
   l0: number,
-): Promise<number> {
+): Promise<number | null> {
   const { plan } = context;
   const { cfg } = loadSae(context.path(saeDir(plan, stage, plan.saes[0].name)));
+  if (cfg.hook_name_out !== null) return null; // no floor for what is not read
   const rank = Math.min(cfg.d_in, Math.round(l0));
   return pcaFvu(heldOutRows(context, model, cfg.hook_name, set), cfg.d_in, rank);
 }

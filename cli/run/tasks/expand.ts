@@ -11,6 +11,7 @@ import {
   carrySae,
   checkCarry,
   loadSae,
+  outputHook,
   readLineage,
   saveSae,
   writeLineage,
@@ -71,9 +72,10 @@ export async function expandTask(context: TaskContext, stage: number): Promise<s
         planned,
         { fit: fittingTokens(context), heldOut },
         {
-          hooks: plan.saes.map(
-            ({ name }) => loadSae(context.path(saeDir(plan, stage - 1, name))).cfg.hook_name,
-          ),
+          hooks: plan.saes.flatMap(({ name }) => {
+            const { cfg } = loadSae(context.path(saeDir(plan, stage - 1, name)));
+            return [...new Set([cfg.hook_name, outputHook(cfg)])];
+          }),
         },
       );
   const exactness = await measureExactness(small, big, map, heldOut.ids, heldOut.nSeq);

@@ -7,11 +7,15 @@ import { firstTokensExcluded } from "./held-out.ts";
 export function freshConfig(
   plan: SaePlan,
   d_sae: number,
-  where: Pick<SaeConfig, "d_in" | "hook_name" | "model_name" | "context_size">,
+  where: Pick<
+    SaeConfig,
+    "d_in" | "d_out" | "hook_name" | "hook_name_out" | "model_name" | "context_size"
+  >,
 ): SaeConfig {
   return saeConfig({
     architecture: plan.architecture,
     d_sae,
+    skip_connection: plan.skip_connection,
     k: architectures[plan.architecture].k === "none" ? null : plan.k,
     // a grown stage's dictionary is wider; the whole of it is the last prefix
     matryoshka_widths: plan.matryoshka_widths && [...plan.matryoshka_widths.slice(0, -1), d_sae],

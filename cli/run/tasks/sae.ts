@@ -48,9 +48,9 @@ export async function saeTask(
   const { host, outputs } = referencedModel(context, ref);
   const model = placeModel(host);
   const saved = context.begin();
-  const hooks = plan.saes.map((sae) => stageHook(context, stage, sae, specs));
+  const hooks = plan.saes.map((sae) => stageHooks(context, stage, sae, specs));
   const streams = saeStreams(
-    plan.saes.map((sae, i) => ({ sae, hook: hooks[i] })),
+    plan.saes.map((sae, i) => ({ sae, ...hooks[i] })),
     (names) => modelSequences(model, names, train, { firstTokensExcluded }),
     context.rng(`activations ${stageName(plan, stage)}`),
   );
@@ -91,7 +91,7 @@ async function prepare(
   saePlan: SaePlan,
   spec: SaeJobSpec,
   source: ActivationSource,
-  hook: string,
+  { hook, hookOut }: StageHooks,
 ): Promise<Prepared> {
   const { plan } = context;
   const rng = context.rng(`sae ${stageName(plan, stage)} ${saePlan.name} ${spec.arm}`);
@@ -103,7 +103,9 @@ async function prepare(
       plan.stages.slice(0, stage).reduce((sum, { carry }) => sum + carry.new_latents, 0);
     const config = freshConfig(saePlan, d_sae, {
       d_in: source.dIn,
+      d_out: source.target?.width ?? source.dIn,
       hook_name: hook,
+      hook_name_out: hookOut,
       model_name,
       context_size: plan.data.context,
     });
@@ -150,19 +152,26 @@ function startDir(context: TaskContext, stage: number, saePlan: SaePlan, spec: S
   );
 }
 
-/** The hook that the task's SAEs read: the carried SAE's in a grown model, the parent's in the parent. */
-function stageHook(
+/** What the task's SAEs read, and what they reconstruct where it is another hook. */
+interface StageHooks {
+  readonly hook: string;
+  readonly hookOut: string | null;
+}
+
+/** The hooks of the task's SAEs: the carried SAE's in a grown model, the parent's in the parent. */
+function stageHooks(
   context: TaskContext,
   stage: number,
   saePlan: SaePlan,
   specs: readonly SaeJobSpec[],
-): string {
-  if (stage === 0) return saePlan.hook;
+): StageHooks {
+  if (stage === 0) return { hook: saePlan.hook, hookOut: saePlan.hook_out };
   const continued = specs.find(({ start }) => start !== "fresh");
   const from = continued
     ? startDir(context, stage, saePlan, continued)
     : context.path(carriedDir(context.plan, stage, saePlan.name));
-  return loadSae(from).cfg.hook_name;
+  const { hook_name, hook_name_out } = loadSae(from).cfg;
+  return { hook: hook_name, hookOut: hook_name_out };
 }
 
 /** The model a task reads, written first where it is made here: random weights in the child's shape. */

@@ -33,7 +33,11 @@ export interface TrainedArm {
 
 /** A stream for each SAE; those that read alike share what they read. `rng` names the order of all of them. */
 export function saeStreams(
-  saes: readonly { readonly sae: SaePlan; readonly hook: string }[],
+  saes: readonly {
+    readonly sae: SaePlan;
+    readonly hook: string;
+    readonly hookOut?: string | null;
+  }[],
   reader: (hooks: readonly string[]) => SequenceReader,
   rng: Rng,
 ): ActivationSource[] {
@@ -41,11 +45,14 @@ export function saeStreams(
   const streams = new Map<string, SharedActivations>();
   for (const [i, { sae }] of saes.entries()) {
     if (streams.has(keys[i])) continue;
-    const hooks = new Set(saes.filter((_, j) => keys[j] === keys[i]).map(({ hook }) => hook));
+    const alike = saes.filter((_, j) => keys[j] === keys[i]);
+    const hooks = new Set(alike.flatMap(({ hook, hookOut }) => (hookOut ? [hook, hookOut] : hook)));
     const { batch_tokens: batchSize, max_norm_ratio: maxNormRatio } = sae;
     streams.set(keys[i], sharedActivations(reader([...hooks]), { batchSize, maxNormRatio, rng }));
   }
-  return saes.map(({ hook }, i) => (streams.get(keys[i]) as SharedActivations).at(hook));
+  return saes.map(({ hook, hookOut }, i) =>
+    (streams.get(keys[i]) as SharedActivations).at(hook, hookOut),
+  );
 }
 
 /** Arms of one SAE that train equally long: one trainer. */

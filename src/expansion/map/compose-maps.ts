@@ -29,7 +29,7 @@ export function composeMaps(first: ExpansionMap, second: ExpansionMap): Expansio
     throw new Error("internal: the second expansion does not start at the first one's child");
   }
   const linear = new Map<string, DenseMap>();
-  for (const tensor of ["residual", "final"]) {
+  for (const tensor of ["residual", "normed", "final"]) {
     const composed = composeDense(first.linear.get(tensor), second.linear.get(tensor));
     if (composed) linear.set(tensor, composed);
   }

@@ -75,7 +75,7 @@ export function readMap(dir: string): ExpansionMap {
       file.units(`${kind}_map:${layer}`, `${kind}_alpha:${layer}`, nParent, nChild),
     );
   const linear = new Map<string, DenseMap>();
-  for (const key of ["residual", "final"]) {
+  for (const key of ["residual", "normed", "final"]) {
     if (!file.has(`E:${key}`)) continue;
     const [d, D] = [parent.d_model, child.d_model];
     linear.set(key, { E: file.dense(`E:${key}`, D, d), R: file.dense(`R:${key}`, d, D), d, D });

@@ -27,6 +27,7 @@ export const gesmundoMaile: WidthMethod = {
       finalNorm: axis,
       gainFactor: Math.sqrt(d / D),
       residual: map,
+      normed: map,
       final: map,
     };
   },

@@ -39,6 +39,7 @@ function lemonStream(d: number, D: number, { norm, tied }: StreamOptions): Width
     gainFactor: Math.sqrt(lemon.epsFactor(d, D)),
     residual:
       D === d ? null : norm === "layer" ? averageExpansion(d, D) : selectionMap(axis(FRESH, 1), d),
+    normed: D === d ? null : selectionMap(axis(FRESH, 1), d),
     final: D === d ? null : selectionMap(finalNorm, d),
   };
 }

@@ -27,6 +27,7 @@ export function copiedStream(source: Int32Array, d: number, tied: boolean): Widt
     finalNorm,
     gainFactor: 1,
     residual: grows ? selectionMap(copy, d) : null,
+    normed: grows ? selectionMap(copy, d) : null,
     final: grows ? selectionMap(finalNorm, d) : null,
   };
 }

@@ -27,6 +27,8 @@ export interface WidthGrowth {
   readonly gainFactor: number;
   /** E and R of the residual stream; null where the width does not change. */
   readonly residual: DenseMap | null;
+  /** E and R of what a norm inside a block puts out, with gain and bias; null where the width does not change. */
+  readonly normed: DenseMap | null;
   /** E and R of the final norm's output; null where the width does not change. */
   readonly final: DenseMap | null;
 }
