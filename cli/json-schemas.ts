@@ -55,6 +55,9 @@ const density = z.strictObject({
 const evaluation = {
   sae: text,
   hook_name: text,
+  hook_name_out: text
+    .optional()
+    .describe("of a transcoder: what all figures of what is reconstructed are of"),
   tokens: count,
   first_tokens_excluded: z.boolean(),
   high_norm_excluded: count.describe("tokens left out for their norm (saes[].max_norm_ratio)"),
@@ -126,6 +129,12 @@ const expand = z.strictObject({
   notes: z.array(text).describe("how relative sizes were rounded, and what was not measured"),
 });
 
+const output = {
+  d_out: count.optional(),
+  hook_name_out: text.optional(),
+  skip_connection: z.boolean().optional().describe("these three of transcoders only"),
+};
+
 const carry = z.strictObject({
   ...header("carry"),
   out: text,
@@ -134,6 +143,7 @@ const carry = z.strictObject({
   carried: count,
   appended: count,
   hook_name: text,
+  ...output,
   map: z
     .enum(["exact", "published", "fitted", "copied"])
     .describe("exact; the growth method's own, near; fitted on text; the coordinates as they are"),
@@ -164,6 +174,7 @@ function conversion<T extends string>(command: T) {
     k: measured.describe("latents a token, where the SAE has such a number"),
     hook_name: text,
     model_name: text,
+    ...output,
   });
 }
 
@@ -534,6 +545,7 @@ const inspect = z.discriminatedUnion("kind", [
     k: count.nullable(),
     hook_name: text,
     model_name: text,
+    ...output,
     lineage: z.record(text, count).nullable().describe("latents by the stage they came from"),
   }),
   z.strictObject({

@@ -50,7 +50,7 @@ export async function* keptActivations(
 }
 
 /** Rows on the engine and what is to be reconstructed from them. */
-export interface PairedRows {
+export interface TargetedRows {
   readonly input: tf.Tensor2D; // [rows, d_in]
   readonly target: tf.Tensor2D; // [rows, d_out]
 }
@@ -61,7 +61,7 @@ export async function* keptPairs(
   hooks: readonly [input: string, target: string],
   set: Sequences,
   options: KeptOptions,
-): AsyncGenerator<PairedRows> {
+): AsyncGenerator<TargetedRows> {
   for await (const [input, target] of keptAt(model, hooks, set, options)) yield { input, target };
 }
 

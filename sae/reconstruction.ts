@@ -7,7 +7,7 @@
  */
 import { hostView, type tf } from "../src/engine/index.ts";
 import { UsageError } from "../src/io/index.ts";
-import type { PairedRows } from "./activations.ts";
+import type { TargetedRows } from "./activations.ts";
 import { reconstruct } from "./decode.ts";
 import { encodeAsync } from "./encode.ts";
 import { normLimit, rowsAbove } from "./high-norm.ts";
@@ -53,7 +53,7 @@ export interface ReconstructionFigures {
 }
 
 /** Blocks of rows; those of transcoders with the rows' targets. */
-export type RowBlocks = AsyncIterable<tf.Tensor2D | PairedRows>;
+export type RowBlocks = AsyncIterable<tf.Tensor2D | TargetedRows>;
 
 const log10Edges: readonly number[] = Array.from({ length: 26 }, (_, i) => -5 + i / 5);
 

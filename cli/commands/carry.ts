@@ -13,6 +13,7 @@ import {
   freshLineage,
   growSae,
   modelActivations,
+  outputHook,
   readLineage,
   readSaeFolder,
   requireHook,
@@ -36,6 +37,7 @@ import { loadModel, type Model, placeModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
 import type { Row } from "../output.ts";
+import { outputFields, outputRows } from "../transcoder-output.ts";
 import { readExpansions } from "./read-expansions.ts";
 import { tokensOfText } from "./text-tokens.ts";
 
@@ -145,6 +147,7 @@ async function measure(
     batchSize: 1024,
     rng: rng.fork("activations"),
     firstTokensExcluded: sae.cfg.first_tokens_excluded,
+    target: carried.sae.cfg.hook_name_out,
   });
   const grown = await growSae(carried.sae, source, newLatents, rng.fork("latents"));
   source.dispose();
@@ -189,9 +192,16 @@ const mapNames: Readonly<Record<MapKind, string>> = {
   copied: "none of the growth method's and none fitted: coordinates as they are",
 };
 
+/** Of the maps of some hooks, which carrySae found, the kind that promises least. */
+function leastExact(map: ExpansionMap, hooks: readonly string[]): ReturnType<typeof mapKind> {
+  const order: readonly MapKind[] = ["exact", "published", "fitted", "copied"];
+  const kinds = hooks.map((hook) => mapKind(hookEntry(map, hook) as HookMap));
+  return kinds.reduce((a, b) => (order.indexOf(b.kind) > order.indexOf(a.kind) ? b : a));
+}
+
 function print(context: Context, { out, sae, map, carried, appended, check }: Answer): void {
   const { hook_name, d_in } = carried.sae.cfg;
-  const { kind, r2 } = mapKind(hookEntry(map, sae.cfg.hook_name) as HookMap); // carrySae found it
+  const { kind, r2 } = leastExact(map, [sae.cfg.hook_name, outputHook(sae.cfg)]);
   const latents = sae.cfg.d_sae;
   context.print(
     {
@@ -203,6 +213,7 @@ function print(context: Context, { out, sae, map, carried, appended, check }: An
       carried: latents,
       appended,
       hook_name,
+      ...outputFields(carried.sae.cfg),
       map: kind,
       r2,
       check,
@@ -212,6 +223,7 @@ function print(context: Context, { out, sae, map, carried, appended, check }: An
       ["map", mapNames[kind]],
       ...(kind === "exact" ? [] : [["its R² on held-out text", r2] satisfies Row]),
       ["width", `${sae.cfg.d_in} → ${d_in}`],
+      ...outputRows(carried.sae.cfg),
       ["latents carried", latents],
       ["latents appended", appended],
       ["same latents", check?.same_latents],

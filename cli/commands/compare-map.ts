@@ -1,5 +1,13 @@
 /** @file The map between the hooks of the two SAEs of `compare`: a written one, the identity, or one fitted on the rows. */
-import { type Frame, fitRows, identityFrame, type PairedRows, type Sae } from "../../sae/index.ts";
+import {
+  type Frame,
+  fitRows,
+  identityFrame,
+  outputHook,
+  type PairedRows,
+  type Sae,
+  saeKind,
+} from "../../sae/index.ts";
 import {
   applyE,
   applyReadout,
@@ -44,6 +52,15 @@ export async function mapBetween(
   pairs: PairedRows,
 ): Promise<Between> {
   const [d, D] = [a.cfg.d_in, b.cfg.d_in];
+  const isPair = a.cfg.hook_name_out !== null && b.cfg.hook_name_out !== null;
+  if (!isPair && (a.cfg.hook_name_out !== null || b.cfg.hook_name_out !== null)) {
+    throw new UsageError({
+      code: "sae-kind",
+      where: "compare",
+      expected: "two SAEs or two transcoders",
+      got: `a ${saeKind(a.cfg)} and a ${saeKind(b.cfg)}`,
+    });
+  }
   if (expansion !== null) {
     if (map !== undefined) throw badMap("no --map beside --expansion", map);
     const entry = entryOf(expansion, a.cfg.hook_name);
@@ -69,7 +86,7 @@ export async function mapBetween(
     return {
       ...mapKind(entry),
       frame: {
-        decoder: (rows) => mapVectors(expansion, tensor, rows),
+        decoder: (rows) => mapVectors(expansion, writtenTensor(expansion, a, b), rows),
         encoder: (rows) => mapReadouts(expansion, tensor, rows),
       },
     };
@@ -77,6 +94,9 @@ export async function mapBetween(
   if (map === "same" && d !== D) throw badMap(`widths that are equal`, `${d} and ${D}`);
   if (map === "same" || (map === undefined && isShared)) {
     return { frame: identityFrame, kind: "same", r2: null };
+  }
+  if (isPair) {
+    throw badMap("--expansion, or the same activations: two hooks need two maps", "a fit of one");
   }
   const fitted = await fitRows(pairs, d, D);
   const dense = { kind: "dense", ...fitted.map } as const;
@@ -88,6 +108,18 @@ export async function mapBetween(
       encoder: (rows) => applyReadout(dense, rows),
     },
   };
+}
+
+/** The map's tensor where `a` writes. Errors: UsageError where `b` writes elsewhere in the child. */
+function writtenTensor(expansion: ExpansionMap, a: Sae, b: Sae): string {
+  const { tensor, to } = entryOf(expansion, outputHook(a.cfg));
+  if (to.includes(outputHook(b.cfg))) return tensor;
+  throw new UsageError({
+    code: "wrong-hook",
+    where: "--expansion",
+    expected: `an SAE that reconstructs ${to.join(" or ")}, where ${outputHook(a.cfg)} is in the child`,
+    got: outputHook(b.cfg),
+  });
 }
 
 function entryOf(map: ExpansionMap, hook: string): HookMap {

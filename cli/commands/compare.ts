@@ -170,7 +170,7 @@ function saesOf(first: NamedSae, others: readonly NamedSae[]): Sae[] {
 }
 
 function dictionary({ cfg, W_dec, W_enc }: Sae, { codes }: EncodedRows) {
-  return { codes, d_in: cfg.d_in, W_dec, W_enc };
+  return { codes, d_in: cfg.d_in, d_out: cfg.d_out, W_dec, W_enc };
 }
 
 function arm(

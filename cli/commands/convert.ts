@@ -4,11 +4,13 @@ import {
   requireHook,
   type SaeFormat,
   saeFormats,
+  saeKind,
   saveSae,
 } from "../../sae/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import type { Context } from "../context.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
+import { outputFields, outputRows } from "../transcoder-output.ts";
 
 /** Flags of `import`. */
 export interface ImportFlags {
@@ -59,6 +61,7 @@ async function convert(
   const { sae, format } = readSaeFolder(dir, { from, hook });
   requireHook(sae, dir);
   const { architecture, d_in, d_sae, k, hook_name, model_name } = sae.cfg;
+  const output = outputFields(sae.cfg);
   if (!context.dryRun) {
     const [marker] = saeFormats[to].files;
     const out = claimFolder({ out: context.out, force: context.force, marker });
@@ -81,14 +84,16 @@ async function convert(
       k,
       hook_name,
       model_name,
+      ...output,
     },
     [
-      ["kind", `${architecture} SAE`],
+      ["kind", `${architecture} ${saeKind(sae.cfg)}`],
       ["from", format],
       ["to", to],
       ["hook", hook_name],
       ["model", model_name],
       ["inputs", d_in],
+      ...outputRows(sae.cfg),
       ["latents", d_sae],
       ["out", out],
     ],

@@ -95,6 +95,7 @@ export async function evaluate(dir: string, flags: EvalFlags, context: Context):
     },
     [
       ["hook", figures.hook_name],
+      ...(figures.hook_name_out ? [["reconstructs", figures.hook_name_out] satisfies Row] : []),
       ["tokens", figures.tokens],
       ["first tokens left out", firstTokensExcluded],
       ...(figures.high_norm_excluded > 0

@@ -7,6 +7,7 @@ import {
   readLineage,
   readSaeFolder,
   saeFormatOf,
+  saeKind,
 } from "../../sae/index.ts";
 import { readMap, sizeInfo } from "../../src/expansion/index.ts";
 import { inspectFile, readJson, readManifest, UsageError } from "../../src/io/index.ts";
@@ -15,6 +16,7 @@ import type { Context } from "../context.ts";
 import { formatNumber, type Row } from "../output.ts";
 import { isRunFolder, readStoredPlan } from "../plan/index.ts";
 import { summarizeRun, summaryRows } from "../run-summary.ts";
+import { outputFields, outputRows } from "../transcoder-output.ts";
 
 interface Finding {
   readonly document: object;
@@ -145,13 +147,15 @@ function findSae(dir: string): Finding {
       k: cfg.k,
       hook_name: cfg.hook_name,
       model_name: cfg.model_name,
+      ...outputFields(cfg),
       lineage,
     },
     rows: [
-      ["kind", `${cfg.architecture} SAE, stored as ${format}`],
+      ["kind", `${cfg.architecture} ${saeKind(cfg)}, stored as ${format}`],
       ["hook", cfg.hook_name],
       ["model", cfg.model_name],
       ["inputs", cfg.d_in],
+      ...outputRows(cfg),
       ["latents", cfg.d_sae],
       ["active for a token", cfg.k],
       ...Object.entries(lineage ?? {}).map(([stage, n]): Row => [`latents from ${stage}`, n]),

@@ -34,6 +34,14 @@ export function loadDictionary(dir: string): Sae {
   const trainer = fields.object("trainer");
   const dictClass = trainer.oneOf("dict_class", dictClasses);
   const layout = dictLayouts[dictClass];
+  const buffer = fields.optionalObject("buffer");
+  if (buffer?.value("io") === "in_and_out") {
+    buffer.fail(
+      "io",
+      "in or out: its transcoders take their output's bias off their input",
+      "in_and_out",
+    );
+  }
   const stored = readTorchTensors(path);
   const d_in = trainer.optionalNumber("activation_dim") ?? widths(stored, path, layout).d_in;
   const d_sae = trainer.optionalNumber("dict_size") ?? widths(stored, path, layout).d_sae;

@@ -21,6 +21,7 @@ import {
   type ArmInput,
   type ArmRole,
   type Dictionary,
+  decoderWidth,
   type PersistenceInput,
   type PersistenceOptions,
   persistenceDefaults,
@@ -71,7 +72,7 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
   const parent = prepareSide(input.parent.codes, "parent: codes", minFirings, redundancy);
   const child = prepareSide(carriedInput.codes, codesOf(carriedInput), minFirings, redundancy);
   const mapped = mappedDecoder(input.parent, carriedInput);
-  const decoder = directions(carriedInput.W_dec, carriedInput.d_in);
+  const decoder = directions(carriedInput.W_dec, decoderWidth(carriedInput));
 
   const thresholds = measureThresholds(
     parent,
@@ -277,7 +278,7 @@ function cosines(
 }
 
 function armCosines(parent: Dictionary, arm: ArmInput): ReturnType<typeof cosines> {
-  return cosines(mappedDecoder(parent, arm), directions(arm.W_dec, arm.d_in));
+  return cosines(mappedDecoder(parent, arm), directions(arm.W_dec, decoderWidth(arm)));
 }
 
 function whitenedPair(pair: FramedPair, covariance: Float64Array, shrinkage: number): FramedPair {

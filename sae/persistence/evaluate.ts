@@ -7,7 +7,7 @@ import type { Directions } from "./cosine.ts";
 import { directions, rowCosine } from "./cosine.ts";
 import { firingCount } from "./firings.ts";
 import type { FunctionMatches, FunctionShares, Side } from "./function-matches.ts";
-import type { ArmInput, Dictionary } from "./input.ts";
+import { type ArmInput, type Dictionary, decoderWidth } from "./input.ts";
 import type { PartMatches, PartNulls } from "./part-matches.ts";
 import { type ShiftNull, shiftPValue } from "./shift-null.ts";
 import {
@@ -93,7 +93,7 @@ export function armVerdicts(
   const { parent, rule, tau } = context;
   const { groups, containPc, containCp, matches } = arm.matches;
   const mapped = mappedDecoder(dictionary, arm.input);
-  const decoder = directions(arm.input.W_dec, arm.input.d_in);
+  const decoder = directions(arm.input.W_dec, decoderWidth(arm.input));
   const { nLatents } = parent.firings;
   const p = Float64Array.from({ length: nLatents }, (_, i) =>
     shiftPValue(context.shifts, i, matches.correlation[i]),
@@ -235,8 +235,8 @@ function onlyFound(p: Float64Array, q: Float64Array, found: (g: number) => boole
 export function mappedDecoder(parent: Dictionary, arm: ArmInput): Directions | null {
   if (arm.frame === null) return null;
   return directions(
-    sized(arm.frame.decoder(parent.W_dec), parent.codes.dSae * arm.d_in, arm.arm),
-    arm.d_in,
+    sized(arm.frame.decoder(parent.W_dec), parent.codes.dSae * decoderWidth(arm), arm.arm),
+    decoderWidth(arm),
   );
 }
 
@@ -259,8 +259,8 @@ export function cosineToStart(
   nParent: number,
 ): Float64Array | null {
   if (arm.lineage === null || (arm.start === null && mapped === null)) return null;
-  const now = directions(arm.W_dec, arm.d_in);
-  const start = arm.start === null ? null : directions(arm.start, arm.d_in);
+  const now = directions(arm.W_dec, decoderWidth(arm));
+  const start = arm.start === null ? null : directions(arm.start, decoderWidth(arm));
   const cosines = new Float64Array(nParent).fill(Number.NaN);
   for (let j = now.n - 1; j >= 0; j--) {
     const i = arm.lineage.parent[j];

@@ -16,9 +16,16 @@ export interface Dictionary {
   readonly codes: SparseCodes;
   /** Width of the activations it reads. */
   readonly d_in: number;
-  readonly W_dec: Float32Array; // [d_sae, d_in]
+  /** Width of the activations it reconstructs, where that is another: a transcoder's. */
+  readonly d_out?: number;
+  readonly W_dec: Float32Array; // [d_sae, d_out]
   readonly W_enc: Float32Array; // [d_in, d_sae]
   readonly lineage: LatentLineage | null;
+}
+
+/** Width of its decoder's rows. */
+export function decoderWidth({ d_in, d_out = d_in }: Pick<Dictionary, "d_in" | "d_out">): number {
+  return d_out;
 }
 
 /** How parent directions look in an arm's activations; from the expansion map of the arm's model. */
@@ -63,7 +70,7 @@ export interface ArmInput extends Dictionary {
   readonly seed: number;
   /** Null where no map leads to this model (scratch): no cosine then. */
   readonly frame: Frame | null;
-  /** The decoder it started from, before training [d_sae, d_in]; null: the parent's rows in `frame`. */
+  /** The decoder it started from, before training [d_sae, d_out]; null: the parent's rows in `frame`. */
   readonly start: Float32Array | null;
   /** Of perturbed arms, the latents that were turned before training. */
   readonly turned?: Int32Array;
@@ -206,12 +213,12 @@ export function validateInput(input: PersistenceInput): void {
     ["parent", input.parent] as const,
     ...input.arms.map((arm) => [`arm ${arm.arm}`, arm] as const),
   ]) {
-    const { codes, d_in, W_dec, W_enc, lineage } = dictionary;
+    const { codes, d_in, d_out = d_in, W_dec, W_enc, lineage } = dictionary;
     if (codes.nTokens !== nTokens) {
       fail(`${name}: codes`, `${nTokens} rows, as the parent has`, String(codes.nTokens));
     }
     for (const [field, weights] of Object.entries({ W_dec, W_enc })) {
-      const size = codes.dSae * d_in;
+      const size = codes.dSae * (field === "W_dec" ? d_out : d_in);
       if (weights.length !== size) {
         fail(`${name}: ${field}`, `${size} numbers`, String(weights.length));
       }

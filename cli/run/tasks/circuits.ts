@@ -26,7 +26,7 @@ import {
 } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 
-/** Runs the task. The first SAE of the plan gives the latents. */
+/** Runs the task. The first SAE of the plan that is no transcoder gives the latents; without one there are none. */
 export async function circuitsTask(context: TaskContext, stage: number): Promise<string[]> {
   const { plan } = context;
   const document = await withSynchronousReads(() => stageCircuit(context, stage));
@@ -40,13 +40,13 @@ export async function circuitsTask(context: TaskContext, stage: number): Promise
 async function stageCircuit(context: TaskContext, stage: number): Promise<CircuitDocument> {
   const { plan } = context;
   const source = taskSource(context);
-  const { name } = plan.saes[0];
+  const latents = plan.saes.find(({ hook_out }) => hook_out === null);
   const seed = plan.seed;
   const parent = stage === 0 ? null : parentCircuit(context, stage, source);
   context.progress(0.3);
   await context.pause();
   const model = placeModel(loadModel(context.path(modelDir(plan, stage))));
-  const sae = loadSae(context.path(saeDir(plan, stage, name)));
+  const sae = latents ? loadSae(context.path(saeDir(plan, stage, latents.name))) : null;
   const document = describeCircuit(
     { stage: stageName(plan, stage), model, sae, source, seed },
     parent,
@@ -71,7 +71,8 @@ function parentCircuit(context: TaskContext, stage: number, source: TaskSource):
   const document = readCircuit((...parts) => context.path(...parts), plan, stage - 1);
   const map = readMap(context.path(expansionDir(plan, stage)));
   const grown = placeModel(loadModel(context.path(expansionDir(plan, stage), "model")));
-  const sae = loadSae(context.path(carriedDir(plan, stage, plan.saes[0].name)));
+  const latents = plan.saes.find(({ hook_out }) => hook_out === null);
+  const sae = latents ? loadSae(context.path(carriedDir(plan, stage, latents.name))) : null;
   const atExpansion = scoreAtExpansion(
     { model: grown, sae, source, seed: plan.seed },
     { document, map },

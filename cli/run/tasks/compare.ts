@@ -3,7 +3,7 @@
  * through its own model; the statistics are sae/persistence's.
  */
 import { mkdirSync } from "node:fs";
-import { loadSae, readLineage, type Sae } from "../../../sae/index.ts";
+import { loadSae, outputHook, readLineage, type Sae } from "../../../sae/index.ts";
 import {
   type ArmInput,
   type ArmRole,
@@ -130,6 +130,7 @@ async function persistenceInput(
     parent: {
       codes: parentCodes,
       d_in: parent.cfg.d_in,
+      d_out: parent.cfg.d_out,
       W_dec: parent.W_dec,
       W_enc: parent.W_enc,
       lineage: { stage: lineage.stage, parent: lineage.parent },
@@ -178,6 +179,7 @@ function armInput(
     seed: arm.seed,
     codes,
     d_in: sae.cfg.d_in,
+    d_out: sae.cfg.d_out,
     W_dec: sae.W_dec,
     W_enc: sae.W_enc,
     lineage: { stage: lineage.stage, parent: lineage.parent },
@@ -230,16 +232,19 @@ function inexactGrowth(map: ExpansionMap, hook: string): InexactGrowth | null {
   };
 }
 
-/** How the parent's directions look in an arm's activations. */
+/** How the parent's directions look in an arm's activations: what latents write where they write, what they read where they read. */
 function frameOf({ frame }: StageArm, parent: Sae, map: ExpansionMap): Frame | null {
   if (frame === "none") return null;
   if (frame === "parent") return identityFrame;
-  const tensor = hookEntry(map, parent.cfg.hook_name)?.tensor;
-  if (tensor === undefined)
-    throw new Error(`internal: the map has no hook ${parent.cfg.hook_name}`);
+  const tensorOf = (hook: string): string => {
+    const tensor = hookEntry(map, hook)?.tensor;
+    if (tensor === undefined) throw new Error(`internal: the map has no hook ${hook}`);
+    return tensor;
+  };
+  const [read, written] = [tensorOf(parent.cfg.hook_name), tensorOf(outputHook(parent.cfg))];
   return {
-    decoder: (rows) => mapVectors(map, tensor, rows),
-    encoder: (rows) => mapReadouts(map, tensor, rows),
+    decoder: (rows) => mapVectors(map, written, rows),
+    encoder: (rows) => mapReadouts(map, read, rows),
   };
 }
 
