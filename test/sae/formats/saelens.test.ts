@@ -8,6 +8,7 @@ import {
   decode,
   encode,
   loadSae,
+  reconstruct,
   type Sae,
   type SaeArchitecture,
   saveSae,
@@ -22,6 +23,7 @@ import {
 import { testBackend } from "../../support/backend.ts";
 import { python } from "../../support/python.ts";
 import { randomSae as anySae, dense } from "../support/random-sae.ts";
+import { randomTranscoder } from "../support/random-transcoder.ts";
 
 beforeAll(async () => {
   await useBackend(testBackend);
@@ -54,12 +56,23 @@ python.test(
   async (run) => {
     const rng = createRng("rows");
     const x = Float32Array.from({ length: 40 * 7 }, () => 2 * rng.normal());
-    const saes = architectureNames.map((architecture) => {
+    const stored = (sae: Sae, expected: string) => {
       const dir = folder();
-      const sae = randomSae(architecture, 7, 24);
-      saveSae(dir, sae);
-      return { dir, sae, expected: architectures[architecture].stored };
-    });
+      const named = { ...sae, cfg: { ...sae.cfg, model_name: "gpt2" } };
+      saveSae(dir, named);
+      return { dir, sae: named, expected };
+    };
+    const transcoder = (architecture: SaeArchitecture, skip: boolean, expected: string) =>
+      stored(randomTranscoder(architecture, { d_in: 7, d_out: 5, d_sae: 24 }, { skip }), expected);
+    const saes = [
+      ...architectureNames.map((architecture) =>
+        stored(randomSae(architecture, 7, 24), architectures[architecture].stored),
+      ),
+      transcoder("standard", false, "transcoder"),
+      transcoder("standard", true, "skip_transcoder"),
+      transcoder("jumprelu", false, "jumprelu_transcoder"),
+      transcoder("batchtopk", true, "jumprelu_skip_transcoder"),
+    ];
     const script = `
 import json, sys, torch
 from sae_lens import SAE
@@ -69,23 +82,24 @@ for folder in sys.argv[2:]:
     sae = SAE.load_from_disk(folder)
     with torch.no_grad():
         f = sae.encode(x)
-        y = sae.decode(f)
+        y = sae(x)
     m = sae.cfg.metadata
     out.append({"f": f.to_dense().flatten().tolist(), "y": y.flatten().tolist(),
-      "architecture": sae.cfg.architecture(), "named": [m.hook_name, m.model_name, m.sae_carry["k"]]})
+      "architecture": sae.cfg.architecture(), "named": [m.hook_name, getattr(m, "hook_name_out", None), m.model_name, m.sae_carry["k"]]})
 print(json.dumps(out))`;
     const stdout = await run(script, [JSON.stringify([...x]), ...saes.map(({ dir }) => dir)]);
     const all = JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
     for (const [i, { sae, expected }] of saes.entries()) {
       const got = all[i];
       expect(got.architecture).toBe(expected);
-      expect(got.named).toEqual(["blocks.0.hook_resid_post", "gpt2", sae.cfg.k]);
+      expect(got.named).toEqual([sae.cfg.hook_name, sae.cfg.hook_name_out, "gpt2", sae.cfg.k]);
       const tensor = tf.tensor2d(x, [40, 7]);
       const codes = encode(sae, tensor);
+      const y = await reconstruct(sae, codes, tensor);
       tensor.dispose();
       expect(codes.latent.length).toBeGreaterThan(40);
       expect(dense(codes)).toBeAllclose(got.f, { rtol: 1e-5, atol: 1e-5 });
-      expect(decode(sae, codes)).toBeAllclose(got.y, { rtol: 1e-5, atol: 1e-5 });
+      expect(y).toBeAllclose(got.y, { rtol: 1e-5, atol: 1e-5 });
     }
   },
 );
