@@ -5,7 +5,6 @@ import { beforeAll, expect, test } from "vitest";
 import {
   architectureNames,
   architectures,
-  decode,
   encode,
   loadSae,
   reconstruct,

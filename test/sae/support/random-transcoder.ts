@@ -18,7 +18,10 @@ export interface TranscoderSizes {
 export function randomTranscoder(
   architecture: SaeArchitecture,
   { d_in, d_out, d_sae }: TranscoderSizes,
-  { skip = true, hooks = transcoderHooks as readonly string[] } = {},
+  {
+    skip = true,
+    hooks = transcoderHooks,
+  }: { readonly skip?: boolean; readonly hooks?: readonly string[] } = {},
 ): Sae {
   const traits = architectures[architecture];
   const scale = 1 / Math.sqrt(d_in);
