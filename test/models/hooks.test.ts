@@ -53,14 +53,15 @@ test("the hooks of a model in the order in which they are computed", () => {
     "blocks.0.attn.hook_z",
     "blocks.0.hook_attn_out",
     "blocks.0.hook_resid_mid",
+    "blocks.0.mlp.hook_in",
     "blocks.0.mlp.hook_post",
     "blocks.0.hook_mlp_out",
     "blocks.0.hook_resid_post",
     "ln_final.hook_normalized",
   ]);
   expect(hookNames(config).map((name) => hookLayer(config, name))).toEqual([
-    ...[-1, 0, 0, 0, 0, 0, 0, 0, 0],
-    ...[1, 1, 1, 1, 1, 1, 1, 1, 2],
+    ...[-1, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ...[1, 1, 1, 1, 1, 1, 1, 1, 1, 2],
   ]);
   expect(hookWidth(config, "blocks.1.mlp.hook_post")).toBe(10);
   expect(hookWidth(config, "blocks.1.attn.hook_z")).toBe(6);
