@@ -82,7 +82,7 @@ python.test("the reader in the documentation maps as this library does", async (
     }
   }
   const answers = JSON.parse(await run(script(), [JSON.stringify(asked)])) as unknown[][];
-  expect(answers).toHaveLength(3 * (3 * 7 + 2));
+  expect(answers).toHaveLength(3 * (3 * 8 + 2));
   for (const [i, [to, ...vectors]] of wanted.entries()) {
     expect(answers[i][0]).toBe(to);
     for (const [j, vector] of vectors.entries()) {
