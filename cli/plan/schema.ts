@@ -148,9 +148,7 @@ const sae = z.strictObject({
     .describe(
       "what a transcoder reconstructs from what it reads at `hook`, such as blocks.1.hook_mlp_out from blocks.1.mlp.hook_in (SAELens's hook_name_out); null = an SAE, which reconstructs what it reads",
     ),
-  skip_connection: z
-    .boolean()
-    .describe("a transcoder has a linear map from what it reads to what it reconstructs besides"),
+  skip_connection: z.boolean().describe("a transcoder has a linear map of its input besides"),
   architecture: z
     .enum(saeArchitectureNames)
     .describe("how latents are selected: see docs/methods.md, 2"),
