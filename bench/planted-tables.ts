@@ -7,8 +7,8 @@ import {
   type Confusion,
   classScore,
   type PlantedRecord,
+  rateOf,
   sumConfusions,
-  wilson,
 } from "../sae/planted/index.ts";
 import { withTable } from "./harness/markdown.ts";
 import type { CircuitRecord } from "./planted-circuits.ts";
@@ -204,7 +204,7 @@ function calibrationTable(
     const rate = (pick: "significant" | "matched" | "persisted"): string => {
       const called = some.reduce((sum, record) => sum + record[pick].called, 0);
       const wrong = some.reduce((sum, record) => sum + record[pick].false, 0);
-      const { value, ci } = wilson(wrong, called);
+      const { value, ci } = rateOf(wrong, called);
       return `${value.toFixed(3)} [${ci[0].toFixed(3)}, ${ci[1].toFixed(3)}] of ${called}`;
     };
     return `| ${name.replace("calibration-", "").replace("-", ", d ")} | ${some.length} | ${rate("significant")} | ${rate("matched")} | ${rate("persisted")} |`;

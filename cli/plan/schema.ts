@@ -4,20 +4,16 @@
  */
 import { z } from "zod";
 import { controls } from "./controls-schema.ts";
+import { folderName } from "./folder-name.ts";
 import { depthMethodNames, widthMethodNames } from "./growth-methods.ts";
 import { modelTypes } from "./model-types.ts";
-import { saeArchitectureNames } from "./sae-architectures.ts";
+import { sae } from "./sae-schema.ts";
 import type { PlanInput } from "./types.ts";
 
 const count = z.int().min(0);
 const positive = z.int().min(1);
 const share = z.number().min(0).max(1);
 const rate = z.number().gt(0).max(1);
-
-// Names become folders.
-const name = z
-  .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, "a name of letters, digits, '.', '_' and '-'");
 
 const absolute = positive;
 const factor = z.string().regex(/^\d+(\.\d+)?x$/, "a factor such as 1.5x");
@@ -133,114 +129,6 @@ const model = z.strictObject({
   train: z.strictObject(train).partial().describe("training of the base model"),
 });
 
-const sae = z.strictObject({
-  name: name.describe("folder of the SAE in each stage"),
-  hook: z
-    .string()
-    .min(1)
-    .describe(
-      "where it reads, under TransformerLens's name; default: the residual stream after the middle layer",
-    ),
-  hook_out: z
-    .string()
-    .min(1)
-    .nullable()
-    .describe(
-      "what a transcoder reconstructs from what it reads at `hook`, such as blocks.1.hook_mlp_out from blocks.1.mlp.hook_in (SAELens's hook_name_out); null = an SAE, which reconstructs what it reads",
-    ),
-  skip_connection: z.boolean().describe("a transcoder has a linear map of its input besides"),
-  architecture: z
-    .enum(saeArchitectureNames)
-    .describe("how latents are selected: see docs/methods.md, 2"),
-  d_sae: positive.describe("number of latents"),
-  k: positive
-    .nullable()
-    .describe(
-      "latents active for a token: exactly (topk), on average (batchtopk, matryoshka_batchtopk), or the L0 that a penalty is steered to (jumprelu, gated, standard; null = coefficients as given)",
-    ),
-  matryoshka_widths: z
-    .array(positive)
-    .nullable()
-    .describe(
-      "matryoshka_batchtopk: widths of the prefixes that reconstruct by themselves, ascending to d_sae; null = an eighth, a quarter, half and all of d_sae",
-    ),
-  tokens: positive.describe("tokens to train on"),
-  batch_tokens: positive.describe("tokens in a step"),
-  max_norm_ratio: z
-    .number()
-    .min(1)
-    .nullable()
-    .describe(
-      "tokens whose activations have a norm above so many medians (attention sinks) are neither trained nor evaluated on; null = all are",
-    ),
-  lr: rate.describe("peak learning rate"),
-  warmup: share.describe("share of the steps over which the rate rises from 0"),
-  decay: share.describe("share of the steps, at the end, over which the rate falls to 0"),
-  beta1: z.number().min(0).lt(1).describe("Adam's decay of the first moment"),
-  beta2: z.number().min(0).lt(1).describe("Adam's decay of the second moment"),
-  normalize_activations: z
-    .enum(["expected_average_only_in", "none"])
-    .describe(
-      "the frame of training, under SAELens's names: activations times √d_in over their mean norm in the first batch, or as they are; what is saved works on the activations as they are",
-    ),
-  aux_coefficient: z
-    .number()
-    .min(0)
-    .describe("weight of the auxiliary loss that revives dead latents; 1 as in SAELens"),
-  k_aux: positive
-    .nullable()
-    .describe("dead latents for a token in that loss; null = half of the width (Gao et al. 2024)"),
-  dead_after_tokens: positive.describe("a latent that has not fired for so many tokens is dead"),
-  resample_at: z
-    .array(positive)
-    .describe(
-      "steps after which dead latents are drawn anew from badly reconstructed activations (Bricken et al. 2023); [] = never; carried SAEs, whose latents have a lineage, never",
-    ),
-  k_warmup: share.describe(
-    "share of the steps over which k falls from the width to what it is, as dictionary_learning anneals it (batchtopk, topk, matryoshka_batchtopk; not in carried SAEs)",
-  ),
-  threshold_rate: z
-    .number()
-    .gt(0)
-    .max(1)
-    .describe(
-      "weight of the newest batch in the moving threshold of batchtopk and matryoshka_batchtopk; SAELens has 0.01 for runs of many thousand steps",
-    ),
-  sparsity_warmup: share.describe(
-    "share of the steps over which a penalty rises from 0 (jumprelu, gated, standard)",
-  ),
-  l1_coefficient: z
-    .number()
-    .gt(0)
-    .describe(
-      "weight of the norm-weighted L1 penalty, at the start where k steers it (gated, standard)",
-    ),
-  l1_rate: z
-    .number()
-    .gt(0)
-    .nullable()
-    .describe(
-      "how fast that weight follows k: it changes by the factor exp(l1_rate · (L0/k − 1)) a step; null = 0.03, or 6 over the number of steps where that is more",
-    ),
-  l0_coefficient: z.number().gt(0).describe("weight of jumprelu's penalty, over d_in"),
-  sparsity_mode: z
-    .enum(["step", "tanh"])
-    .describe("jumprelu: count latents, or tanh(tanh_scale · f · decoder norm)"),
-  tanh_scale: z.number().gt(0).describe("jumprelu: steepness of the tanh"),
-  bandwidth: z
-    .number()
-    .gt(0)
-    .describe(
-      "jumprelu: width of the window around a threshold in which it feels a gradient, where activations have the norm √d_in on average",
-    ),
-  init_threshold: z
-    .number()
-    .gt(0)
-    .describe(
-      "jumprelu: first threshold, in the same frame; 1 is about one deviation of a fresh latent's pre-activations",
-    ),
-});
-
 const expand = z.strictObject({
   width: z.union([absolute, factor, increment]).nullable().describe("new width: 96, 1.5x or +32"),
   layers: z
@@ -313,7 +201,7 @@ const gate = z.strictObject({
 });
 
 const stage = z.strictObject({
-  name: name
+  name: folderName
     .optional()
     .describe("folder of the stage; default: what it changes (wider, deeper, bigger)"),
   expand: expand.partial().optional().describe("what grows"),
@@ -387,7 +275,7 @@ export const planSchema: z.ZodType<PlanInput> = z.strictObject({
   tokenizer: tokenizer.partial().optional().describe("how text becomes tokens"),
   model: model.partial().optional().describe("the base model"),
   saes: z
-    .array(sae.partial())
+    .array(sae)
     .optional()
     .describe(
       "sparse autoencoders trained on the base model; [] = none: the growth alone is studied",

@@ -43,7 +43,7 @@ const processBytes = 300e6; // Node with a backend and the program
 // three tasks of 64 prompts, attributed in some steps and patched at some sizes
 const circuitTokens = 50_000;
 
-/** Read off runs of the demo's size, to half a digit. */
+/** Guesses from runs of the demo's size: they matter where products take seconds, and not beyond. */
 const fixedSeconds: Readonly<Record<Task["spec"]["kind"], number>> = {
   data: 3,
   "language-model": 1,

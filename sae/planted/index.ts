@@ -17,8 +17,8 @@ export {
   confusionOf,
   featureOf,
   type Rate,
+  rateOf,
   sumConfusions,
-  wilson,
 } from "./score.ts";
 export { plantedActivations } from "./source.ts";
 export { type Judged, oracleStudy, type PlantedRecord, trainedStudy } from "./study.ts";

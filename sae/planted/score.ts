@@ -4,6 +4,7 @@
  */
 import { correlationMatches } from "../persistence/correlation.ts";
 import { firingsOf } from "../persistence/firings.ts";
+import { wilson } from "../persistence/wilson.ts";
 import type { SparseCodes } from "../sae.ts";
 
 /** Correlation with a feature's true activations from which a latent stands for it. */
@@ -86,18 +87,14 @@ export function classScore(
     }
   }
   return {
-    precision: wilson(hits, called),
-    recall: wilson(hits, planted),
+    precision: rateOf(hits, called),
+    recall: rateOf(hits, planted),
     f1: (2 * hits) / (called + planted),
   };
 }
 
-/** The share k of n with its Wilson score interval at 95% (Wilson 1927). */
-export function wilson(k: number, n: number): Rate {
+/** The share k of n with its Wilson interval at 95%; NaN for n = 0. */
+export function rateOf(k: number, n: number): Rate {
   if (n === 0) return { value: Number.NaN, of: 0, ci: [Number.NaN, Number.NaN] };
-  const z = 1.959964;
-  const p = k / n;
-  const centre = (p + (z * z) / (2 * n)) / (1 + (z * z) / n);
-  const half = (z / (1 + (z * z) / n)) * Math.sqrt((p * (1 - p)) / n + (z * z) / (4 * n * n));
-  return { value: p, of: n, ci: [Math.max(0, centre - half), Math.min(1, centre + half)] };
+  return { value: k / n, of: n, ci: wilson(k, n) };
 }

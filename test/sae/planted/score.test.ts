@@ -5,8 +5,8 @@ import {
   classScore,
   confusionOf,
   featureOf,
+  rateOf,
   sumConfusions,
-  wilson,
 } from "../../../sae/planted/score.ts";
 import { createRng } from "../../../src/engine/random.ts";
 import { codesOf } from "../persistence/support.ts";
@@ -38,10 +38,10 @@ describe("scores", () => {
 
   it("have Wilson's intervals", () => {
     // 8 of 10: (0.8 + z²/20 ± z √(0.016 + z²/400)) / (1 + z²/10), z² = 3.841459
-    expect(wilson(8, 10).ci[0]).toBeCloseTo(0.4902, 4);
-    expect(wilson(8, 10).ci[1]).toBeCloseTo(0.9433, 4);
-    expect(wilson(10, 10).ci[1]).toBeCloseTo(1, 12);
-    expect(wilson(0, 0).value).toBeNaN();
+    expect(rateOf(8, 10).ci[0]).toBeCloseTo(0.4902, 4);
+    expect(rateOf(8, 10).ci[1]).toBeCloseTo(0.9433, 4);
+    expect(rateOf(10, 10).ci[1]).toBeCloseTo(1, 12);
+    expect(rateOf(0, 0).value).toBeNaN();
   });
 
   it("a latent stands for the feature it correlates with most, or for none", () => {
