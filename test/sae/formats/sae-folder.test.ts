@@ -190,7 +190,7 @@ describe("sparsify", () => {
 
   test.each<[Record<string, unknown>, RegExp]>([
     [{ activation: "groupmax" }, /cfg\.json: activation.*groupmax/],
-    [{ transcode: true }, /cfg\.json: transcode/],
+    [{ transcode: true }, /hook_name_out for a transcoder/],
     [{ skip_connection: true }, /cfg\.json: skip_connection/],
     [{ signed: true }, /cfg\.json: signed/],
     [{ k: 13 }, /k: expected a number in \(0, d_sae = 12\]/],
