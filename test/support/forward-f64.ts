@@ -105,6 +105,7 @@ export function forwardF64(model: HostModel, ids: ArrayLike<number>): F64Run {
     const isParallel = isNeox && config.use_parallel_residual;
     if (!isParallel) hooks.set(`blocks.${layer}.hook_resid_mid`, h);
     const read = norm(isParallel ? entering : h, `${at}.post_attention_layernorm`);
+    hooks.set(`blocks.${layer}.mlp.hook_in`, read);
     h = plus(h, mlp(read, at, `blocks.${layer}.mlp.hook_post`));
     hooks.set(`blocks.${layer}.hook_resid_post`, h);
   }

@@ -70,7 +70,9 @@ export function runF64(model: F64Model, ids: ArrayLike<number>): F64Run {
     hook("hook_attn_out", attnOut);
     h = sum(h, attnOut);
     hook("hook_resid_mid", h);
-    const pre = conv(norm(h, `h.${layer}.ln_2`), `h.${layer}.mlp.c_fc`, d);
+    const mlpIn = norm(h, `h.${layer}.ln_2`);
+    hook("mlp.hook_in", mlpIn);
+    const pre = conv(mlpIn, `h.${layer}.mlp.c_fc`, d);
     const post = pre.map(geluNew);
     hook("mlp.hook_post", post);
     const mlpOut = conv(post, `h.${layer}.mlp.c_proj`, dMlp);
