@@ -5,6 +5,7 @@
  * Two curves bound the truth. `persisted`: a feature lives on as long as it is called persisted, so that whatever the
  * rule could not decide counts as lost. `not_died`: it lives on until it is called died or lost by the SAE; where its
  * trace ends in another way (uncertain, unknown, split, absorbed, merged) it leaves the count without being lost.
+ * (A feature that fires too rarely to be judged at a later stage leaves both counts, so the bounds hold among the judged.)
  * With a constant risk per token the half-life is ln 2 · tokens at risk / losses.
  */
 import type { Rng } from "../../src/engine/index.ts";
