@@ -261,6 +261,7 @@ const crosscoder: z.ZodType<CrosscoderDocument> = z.strictObject({
 const returned = {
   returned: estimate.describe("cosine ≥ .9 to the parent's direction after training"),
   stayed: estimate.describe("cosine ≥ .9 to where they were put"),
+  to_parent: z.number().describe("mean cosine to the parent's direction after training"),
 };
 
 const compared = z
@@ -350,6 +351,8 @@ const compare: z.ZodType<Comparison> = z.strictObject({
       turned: count.describe("latents turned by 45° to 60° that can be judged"),
       ...returned,
       unturned: measured.describe("the same latents, not turned, in the carried arm"),
+      put_to_parent: z.number().describe("mean cosine to the parent's direction before training"),
+      unturned_to_parent: measured.describe("of the same latents, not turned, after training"),
       reinit: z.strictObject(returned).nullable().describe("in a child with random weights"),
     })
     .nullable(),

@@ -4,11 +4,13 @@ import type { CrosscoderSummary, Histograms, PersistenceSummary } from "./run-da
 import { estimate, folderName, interval, measured, text } from "./schema-parts.ts";
 
 const counts = z.array(z.number());
-const returned = { returned: estimate, stayed: estimate };
+const returned = { returned: estimate, stayed: estimate, to_parent: measured };
 const perturb = z.object({
   turned: z.number(),
   ...returned,
   unturned: measured,
+  put_to_parent: measured,
+  unturned_to_parent: measured,
   reinit: z.object(returned).nullable().default(null),
 });
 

@@ -222,12 +222,15 @@ export interface CrosscoderSummary extends CrosscoderFigures {
 export interface ReturnedSummary {
   readonly returned: Estimate;
   readonly stayed: Estimate;
+  readonly to_parent: number | null;
 }
 
 /** Some latents of the carried SAE were turned before it trained on. */
 export interface PerturbSummary extends ReturnedSummary {
   readonly turned: number;
   readonly unturned: number | null;
+  readonly put_to_parent: number | null;
+  readonly unturned_to_parent: number | null;
   readonly reinit: ReturnedSummary | null;
 }
 

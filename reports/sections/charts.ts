@@ -177,7 +177,7 @@ function stageFigures(
     figure({
       ...common,
       title: "Do turned features come back?",
-      caption: `Before training, ${count(persistence?.perturb_and_return?.turned ?? 0)} latents were turned by 45° to 60°. What the model has draws its latent back (cosine of at least .9); what only stayed by inertia stays where it was put.`,
+      caption: `Before training, ${count(persistence?.perturb_and_return?.turned ?? 0)} latents were turned by 45° to 60°. What the model has draws its latent back towards the parent’s direction; what only stayed by inertia stays where it was put, as on random weights.`,
       draw: (width) =>
         intervalChart(drawing, turned, width, { label: "Where turned latents ended" }),
     })

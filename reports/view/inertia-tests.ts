@@ -20,23 +20,18 @@ export function turnedRows(persistence: PersistenceSummary | null): IntervalRow[
     isMain: boolean,
   ): IntervalRow[] =>
     value === null ? [] : [{ ...plain, label, short, value, ci, colour, isMain }];
-  const { returned, stayed, unturned, reinit } = turned;
+  const { returned, stayed, to_parent, put_to_parent, unturned_to_parent, reinit } = turned;
+  const mean = (value: number | null): Estimate => ({ value, ci: null });
   return [
-    ...row("Back at the parent’s direction", "Came back", returned, "persisted", true),
-    ...row("Still where they were put", "Stayed", stayed, "drifted", true),
-    ...row(
-      "Same latents, never turned",
-      "Never turned",
-      { value: unturned, ci: null },
-      "unknown",
-      false,
-    ),
+    ...row("Cosine to the parent: as put", "As put", mean(put_to_parent), "unknown", false),
+    ...row("… after training", "After training", mean(to_parent), "persisted", true),
+    ...row("… never turned", "Never turned", mean(unturned_to_parent), "unknown", false),
+    ...row("… on random weights", "Random weights", mean(reinit?.to_parent ?? null), "died", false),
+    ...row("Share back (cosine ≥ .9)", "Back", returned, "persisted", true),
+    ...row("Share still where it was put", "Stayed", stayed, "drifted", true),
     ...(reinit === null
       ? []
-      : [
-          ...row("Back, on random weights", "Back, random", reinit.returned, "died", false),
-          ...row("Still there, on random weights", "Stayed, random", reinit.stayed, "died", false),
-        ]),
+      : row("… on random weights", "Stayed, random", reinit.stayed, "died", false)),
   ];
 }
 

@@ -19,6 +19,8 @@ export interface Returned {
   readonly returned: Estimate;
   /** Share with that cosine to where they were put. */
   readonly stayed: Estimate;
+  /** Mean cosine to the parent's mapped direction after training. */
+  readonly to_parent: number;
 }
 
 /** perturb_and_return of persistence.json. */
@@ -27,6 +29,9 @@ export interface PerturbDocument extends Returned {
   readonly turned: number;
   /** Share of the same latents, not turned, that the carried arm has at their parent's direction. */
   readonly unturned: number | null;
+  /** Mean cosine to the parent's mapped direction where the latents were put, and of the same ones never turned after training. */
+  readonly put_to_parent: number;
+  readonly unturned_to_parent: number | null;
   /** The same turned latents in a child with random weights; null without that arm. */
   readonly reinit: Returned | null;
 }
@@ -41,6 +46,9 @@ export function perturbAndReturn(
   if (mapped === null || perturbed?.turned === undefined || perturbed.start === null) return null;
   const turned = Array.from(perturbed.turned).filter((i) => eligible[i] === 1);
   if (turned.length === 0) return null;
+  const mean = (cosine: (i: number) => number): number =>
+    turned.reduce((sum, i) => sum + cosine(i), 0) / turned.length;
+  const put = directions(perturbed.start, perturbed.d_in);
   const ended = (arm: ArmInput): Returned => {
     const now = directions(arm.W_dec, arm.d_in);
     const start = directions(arm.start as Float32Array, arm.d_in);
@@ -49,6 +57,7 @@ export function perturbAndReturn(
       return { value: count / turned.length, ci: wilson(count, turned.length) };
     };
     return {
+      to_parent: mean((i) => rowCosine(mapped, i, now, i)),
       returned: share((i) => rowCosine(mapped, i, now, i)),
       stayed: share((i) => rowCosine(start, i, now, i)),
     };
@@ -63,6 +72,8 @@ export function perturbAndReturn(
       ? turned.filter((i) => rowCosine(mapped, i, unturned, i) >= returnCosine).length /
         turned.length
       : null,
+    put_to_parent: mean((i) => rowCosine(mapped, i, put, i)),
+    unturned_to_parent: unturned ? mean((i) => rowCosine(mapped, i, unturned, i)) : null,
     reinit: reinit ? ended(reinit) : null,
   };
 }

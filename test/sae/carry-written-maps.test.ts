@@ -92,9 +92,13 @@ function check(name: string, map: ExpansionMap): Set<string> {
         tf.tensor2d(pullBack(read, tensor, H), [6, d]),
       ];
       const [big, small] = [preActivations(carried, X), preActivations(sae, x)];
+      // a fitted map has large entries that nearly cancel: what f32 keeps of a sum is a share of its terms
+      const terms = tf.max(
+        tf.matMul(tf.abs(X), tf.abs(tf.tensor2d(carried.W_enc, [carried.cfg.d_in, 6]))),
+      );
       expect(big.dataSync(), `${name}, ${from}`).toBeAllclose(small.dataSync(), {
         rtol: 1e-4,
-        atol: 1e-4,
+        atol: 1e-4 + 1e-6 * terms.dataSync()[0],
       });
       const codes = encode(sae, x);
       const got = {
@@ -106,7 +110,7 @@ function check(name: string, map: ExpansionMap): Set<string> {
         rtol: 1e-3,
         atol: 1e-3,
       });
-      tf.dispose([X, x, big, small]);
+      tf.dispose([X, x, big, small, terms]);
     }
   }
   return kinds;

@@ -123,11 +123,21 @@ describe("a dump of all tokens", () => {
     reader.close();
   });
 
-  // TensorFlow's products may round differently with the number of rows, and a run has others than a dump
-  test.skipIf(testBackend === "tensorflow")("trains its SAEs, to the byte", async () => {
+  test("trains its SAEs, to the byte", async () => {
     const reader = dumpSequences(await dumped("all.arrow"), hooks);
-    expect(await trained(reader)).toEqual(await trained(modelSequences(model, hooks, set)));
+    const [ours, theirs] = [
+      await trained(reader),
+      await trained(modelSequences(model, hooks, set)),
+    ];
     reader.close();
+    if (testBackend !== "tensorflow") {
+      expect(ours).toEqual(theirs);
+      return;
+    }
+    // TensorFlow's products may round differently with the number of rows, and a run has others than a dump
+    for (const [i, sae] of ours.entries()) {
+      expect(sae.W_dec).toBeAllclose(theirs[i].W_dec, { rtol: 1e-3, atol: 1e-4 });
+    }
   });
 
   test("that a run wrote, without first tokens, loses no more of them", async () => {

@@ -52,12 +52,19 @@ describe("perturbAndReturn", () => {
       arm("perturbed", ended, start),
       arm("perturbed-reinit", at(50, 50, 48, 0, 0), start),
     ];
+    const cos = (degrees: number): number => Math.cos((degrees * Math.PI) / 180);
+    const near = (...degrees: readonly number[]) =>
+      expect.closeTo(degrees.reduce((sum, d) => sum + cos(d), 0) / degrees.length, 6);
     expect(perturbAndReturn(arms, mapped, eligible)).toEqual({
       turned: 3,
+      to_parent: near(10, 45, 100),
+      put_to_parent: near(50),
+      unturned_to_parent: near(5, 5, 40),
       returned: { value: 1 / 3, ci: wilson(1, 3) },
       stayed: { value: 1 / 3, ci: wilson(1, 3) },
       unturned: 2 / 3,
       reinit: {
+        to_parent: near(50, 50, 48),
         returned: { value: 0, ci: wilson(0, 3) },
         stayed: { value: 1, ci: wilson(3, 3) },
       },
