@@ -94,7 +94,10 @@ function check(name: string, map: ExpansionMap): Set<string> {
       const [big, small] = [preActivations(carried, X), preActivations(sae, x)];
       // a fitted map has large entries that nearly cancel: what f32 keeps of a sum is a share of its terms
       const terms = tf.max(
-        tf.matMul(tf.abs(X), tf.abs(tf.tensor2d(carried.W_enc, [carried.cfg.d_in, 6]))),
+        tf.matMul(
+          tf.abs(X),
+          tf.abs(tf.tensor2d(carried.W_enc, [carried.cfg.d_in, carried.cfg.d_sae])),
+        ),
       );
       expect(big.dataSync(), `${name}, ${from}`).toBeAllclose(small.dataSync(), {
         rtol: 1e-4,
