@@ -19,6 +19,7 @@ import {
   grownWidth,
   isFitted,
   parentWidth,
+  transposed,
   type VectorMap,
 } from "./vector-map.ts";
 
@@ -105,8 +106,8 @@ function composeFitted(a: VectorMap, b: VectorMap): DenseMap {
   const d = parentWidth(a) ?? parentWidth(b);
   if (d === null) throw new Error("internal: a fitted map has a width");
   const D = grownWidth(b, grownWidth(a, d));
-  const E = transpose(applyE(b, applyE(a, unitRows(d))), d, D);
-  const R = transpose(applyR(a, applyR(b, unitRows(D))), D, d);
+  const E = transposed(applyE(b, applyE(a, unitRows(d))), d, D);
+  const R = transposed(applyR(a, applyR(b, unitRows(D))), D, d);
   const e = applyPoints(b, applyPoints(a, new Float64Array(d)));
   const r = applyRPoints(a, applyRPoints(b, new Float64Array(D)));
   return { E, R, d, D, offset: { e, r } };
@@ -119,10 +120,10 @@ function unitRows(n: number): Float64Array {
 function composeDense(a: DenseMap | undefined, b: DenseMap | undefined): DenseMap | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   // rows of Eᵀ are columns of E: E2·E1 column by column, R1·R2 row by row through R2ᵀ
-  const columns = transpose(a.E, a.D, a.d); // [d, middle]
-  const E = transpose(applyE({ kind: "dense", ...b }, columns), a.d, b.D);
-  const first = transpose(b.R, b.d, b.D); // [D, middle]
-  const R = transpose(applyR({ kind: "dense", ...a }, first), b.D, a.d);
+  const columns = transposed(a.E, a.D, a.d); // [d, middle]
+  const E = transposed(applyE({ kind: "dense", ...b }, columns), a.d, b.D);
+  const first = transposed(b.R, b.d, b.D); // [D, middle]
+  const R = transposed(applyR({ kind: "dense", ...a }, first), b.D, a.d);
   return { E, R, d: a.d, D: b.D };
 }
 
@@ -148,10 +149,6 @@ function composeExperts(
   const isFresh = layer === undefined || !first.layers.some((to) => to.includes(layer));
   const before = layer === undefined ? undefined : first.experts?.[layer];
   return second.map((from) => (isFresh || from < 0 ? -1 : before ? before[from] : from));
-}
-
-function transpose(M: Float64Array, nRow: number, nColumn: number): Float64Array {
-  return Float64Array.from(M, (_, i) => M[(i % nRow) * nColumn + Math.floor(i / nRow)]);
 }
 
 function layerOf(hook: string): number | undefined {

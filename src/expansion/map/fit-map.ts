@@ -5,7 +5,7 @@
  * variance, which makes the fit independent of their scales (a few coordinates of a language model are huge).
  */
 import { cholesky, solveCholesky, tf } from "../../engine/index.ts";
-import type { DenseMap } from "./vector-map.ts";
+import { type DenseMap, transposed } from "./vector-map.ts";
 
 /** Share of a coordinate's variance that is added to it. */
 export const fitRidge = 1e-3;
@@ -113,12 +113,4 @@ async function meanRow(rows: tf.Tensor2D): Promise<Float32Array> {
   const values = (await mean.data()).slice() as Float32Array;
   mean.dispose();
   return values;
-}
-
-function transposed(M: Float64Array, nRow: number, nColumn: number): Float64Array {
-  const out = new Float64Array(M.length);
-  for (let i = 0; i < nRow; i++) {
-    for (let j = 0; j < nColumn; j++) out[j * nRow + i] = M[i * nColumn + j];
-  }
-  return out;
 }

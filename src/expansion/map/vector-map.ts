@@ -185,8 +185,9 @@ function countCopies({ source, nParent }: SelectionMap): Int32Array {
   return copies;
 }
 
-function transposed(M: Float64Array, nRow: number, nCol: number): Float64Array {
-  const out = new Float64Array(M.length);
+/** The transpose of M [nRow, nCol], row-major. */
+export function transposed<T extends Rows>(M: T, nRow: number, nCol: number): T {
+  const out = likewise(M, M.length);
   for (let i = 0; i < nRow; i++) for (let j = 0; j < nCol; j++) out[j * nRow + i] = M[i * nCol + j];
   return out;
 }

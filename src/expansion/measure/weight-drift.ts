@@ -8,6 +8,7 @@
 import type { HostModel } from "../../models/index.ts";
 import { layoutOf } from "../block-layout.ts";
 import { type ExpansionMap, mapVectors, pullBack } from "../map/expansion-map.ts";
+import { transposed } from "../map/vector-map.ts";
 
 /** How the matrices of one kind moved. */
 export interface Drift {
@@ -111,12 +112,4 @@ function drift({ moved, inside, size }: Sums, isKnown: boolean): Drift {
     relative: size > 0 ? Math.sqrt(moved / size) : null,
     inside_share: isKnown && moved > 0 ? inside / moved : null,
   };
-}
-
-function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(matrix.length);
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j < columns; j++) out[j * rows + i] = matrix[i * columns + j];
-  }
-  return out;
 }
