@@ -10,10 +10,10 @@
  * reconstructs, and the skip connection through both, W_skip' = E W_skip R.
  */
 import {
+  carriedHook,
   type ExpansionMap,
   grownWidth,
   type HookMap,
-  hookEntry,
   isFitted,
   mapPoints,
   mapReadouts,
@@ -103,19 +103,7 @@ export function carriedBefore({ sae, also }: CarriedSae): Sae | null {
 }
 
 function sideOf(map: ExpansionMap, hook: string, field: "d_in" | "d_out", d: number): Side {
-  const entry = hookEntry(map, hook);
-  if (entry === undefined) {
-    throw new UsageError({
-      code: "hook-not-in-map",
-      where: `hook ${hook}`,
-      expected: "a hook that the expansion map carries",
-      got: hook,
-      hint: `The parent has ${map.parent.n_layer} layers; the map has ${map.hooks
-        .map(({ from }) => from)
-        .filter((from) => from.endsWith(hook.split(".").pop() ?? ""))
-        .join(", ")}`,
-    });
-  }
+  const entry = carriedHook(map, hook);
   const linear = vectorMap(map, entry.tensor);
   const width = parentWidth(linear) ?? identityWidth(map, hook);
   if (d !== width) {

@@ -11,9 +11,8 @@ import {
 import {
   applyE,
   applyReadout,
+  carriedHook,
   type ExpansionMap,
-  type HookMap,
-  hookEntry,
   type MapKind,
   mapKind,
   mapReadouts,
@@ -41,7 +40,7 @@ export interface MapWish {
 
 /** The hook of the child that an expansion leads to; the SAE's own without one. Errors: UsageError for a hook not in it. */
 export function hookThrough(map: ExpansionMap | null, { cfg }: Sae): string {
-  return map === null ? cfg.hook_name : entryOf(map, cfg.hook_name).to[0];
+  return map === null ? cfg.hook_name : carriedHook(map, cfg.hook_name).to[0];
 }
 
 /** The map from the hook of `a` to that of `b`. Errors: UsageError where widths or wishes don't fit. */
@@ -63,7 +62,7 @@ export async function mapBetween(
   }
   if (expansion !== null) {
     if (map !== undefined) throw badMap("no --map beside --expansion", map);
-    const entry = entryOf(expansion, a.cfg.hook_name);
+    const entry = carriedHook(expansion, a.cfg.hook_name);
     const { tensor, to } = entry;
     if (!to.includes(b.cfg.hook_name)) {
       throw new UsageError({
@@ -112,24 +111,13 @@ export async function mapBetween(
 
 /** The map's tensor where `a` writes. Errors: UsageError where `b` writes elsewhere in the child. */
 function writtenTensor(expansion: ExpansionMap, a: Sae, b: Sae): string {
-  const { tensor, to } = entryOf(expansion, outputHook(a.cfg));
+  const { tensor, to } = carriedHook(expansion, outputHook(a.cfg));
   if (to.includes(outputHook(b.cfg))) return tensor;
   throw new UsageError({
     code: "wrong-hook",
     where: "--expansion",
     expected: `an SAE that reconstructs ${to.join(" or ")}, where ${outputHook(a.cfg)} is in the child`,
     got: outputHook(b.cfg),
-  });
-}
-
-function entryOf(map: ExpansionMap, hook: string): HookMap {
-  const entry = hookEntry(map, hook);
-  if (entry !== undefined) return entry;
-  throw new UsageError({
-    code: "hook-not-in-map",
-    where: `hook ${hook}`,
-    expected: "a hook that the expansion map carries",
-    got: hook,
   });
 }
 

@@ -23,6 +23,7 @@ export { type LearnOptions, type LearnStep, learnDefaults } from "./ligo/learn-o
 export { composeMaps } from "./map/compose-maps.ts";
 export {
   type BoundaryError,
+  carriedHook,
   type Exactness,
   type ExpansionMap,
   type HookMap,

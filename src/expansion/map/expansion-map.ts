@@ -2,6 +2,7 @@
  * @file The expansion map: where every hook, layer, head and neuron of a parent model lies in its
  * child. All that is said about a growth method after the weights are written is said here.
  */
+import { UsageError } from "../../io/index.ts";
 import type { FanOut } from "../plan/fan-out.ts";
 import {
   applyE,
@@ -149,6 +150,22 @@ export interface UnitCopy {
 /** The entry of a hook, or undefined where the map has none. */
 export function hookEntry(map: ExpansionMap, hook: string): HookMap | undefined {
   return map.hooks.find((entry) => entry.from === hook);
+}
+
+/** The entry of a hook that somebody names. Errors: UsageError where the map doesn't carry it. */
+export function carriedHook(map: ExpansionMap, hook: string): HookMap {
+  const entry = hookEntry(map, hook);
+  if (entry !== undefined) return entry;
+  throw new UsageError({
+    code: "hook-not-in-map",
+    where: `hook ${hook}`,
+    expected: "a hook that the expansion map carries",
+    got: hook,
+    hint: `The parent has ${map.parent.n_layer} layers; the map has ${map.hooks
+      .map(({ from }) => from)
+      .filter((from) => from.endsWith(hook.split(".").pop() ?? ""))
+      .join(", ")}`,
+  });
 }
 
 /** The linear map behind a hook entry's `tensor`. Errors: an unknown key is internal. */
