@@ -2,8 +2,8 @@
  * @file Every default of a plan, in one place. What depends on something else in the plan (a hook on
  * the number of layers, a stage's name on what it expands) is a function here; `resolve.ts` applies them.
  */
+import { armNames } from "./arm-names.ts";
 import type {
-  Arm,
   ControlsPlan,
   CorpusPlan,
   EvalPlan,
@@ -148,19 +148,6 @@ export function defaultNewLatents(saes: readonly Pick<SaePlan, "d_sae">[]): numb
   return Math.round(Math.min(...saes.map(({ d_sae }) => d_sae)) / 6);
 }
 
-const everyArm: readonly Arm[] = [
-  "frozen",
-  "fresh",
-  "fresh-parent",
-  "same-model",
-  "reinit",
-  "scratch",
-  "carried-scratch",
-  "no-expand",
-  "rotated",
-  "perturbed",
-];
-
 /** `controls.crosscoder`: the one with the fewest artefacts (Minder et al. 2025). */
 const crosscoderDefault = "batchtopk";
 
@@ -174,13 +161,13 @@ export const presets: Readonly<Record<ControlsPlan["preset"], Omit<ControlsPlan,
   },
   standard: {
     fresh_seeds: 2,
-    arms: [...everyArm, "crosscoder"],
+    arms: armNames.filter((arm) => arm !== "crosscoder-reinit"),
     crosscoder: crosscoderDefault,
     sweep: [],
   },
   full: {
     fresh_seeds: 4,
-    arms: [...everyArm, "crosscoder", "crosscoder-reinit"],
+    arms: armNames,
     crosscoder: crosscoderDefault,
     sweep: [4, 16],
   },

@@ -5,6 +5,9 @@
 import type { CrosscoderArchitecture, SaeArchitecture, SaeTrainOptions } from "../../sae/index.ts";
 import type { DocumentFilter, LabelOrder } from "../../src/data/index.ts";
 import type { DepthMethodName, GrowthMethodName } from "../../src/expansion/index.ts";
+import type { Arm } from "./arm-names.ts";
+
+export type { Arm };
 
 /** Where the numbers are computed; `auto` takes the first backend that works. */
 export type BackendOption =
@@ -187,21 +190,6 @@ export interface StagePlan {
   readonly carry: CarryPlan;
   readonly gates: readonly GatePlan[];
 }
-
-/** The control trajectories that a run can train beside the carried one. */
-export type Arm =
-  | "frozen"
-  | "fresh"
-  | "fresh-parent"
-  | "same-model"
-  | "reinit"
-  | "scratch"
-  | "carried-scratch"
-  | "no-expand"
-  | "crosscoder"
-  | "crosscoder-reinit"
-  | "rotated"
-  | "perturbed";
 
 /** Which control arms are trained; the preset fills what is not given. */
 export interface ControlsPlan {
