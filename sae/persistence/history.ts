@@ -161,12 +161,13 @@ function survival(
   const counts = list.map(({ count }) => count);
   const tally = (weights: readonly number[]): Counts => count(list, weights, stages.length, rule);
   const value = tally(counts);
+  const kindOf = list.flatMap(({ count: n }, kind) => new Array<number>(n).fill(kind));
   const drawn = Array.from({ length: replicates }, () => {
     const weights = new Array<number>(list.length).fill(0);
-    const kindOf = list.flatMap(({ count: n }, kind) => new Array<number>(n).fill(kind));
     for (let i = 0; i < kindOf.length; i++) weights[kindOf[rng.int(kindOf.length)]]++;
     return tally(weights);
   });
+  const curve = products(value);
   const curves = drawn.map(products);
   const halves = drawn.map((sample) => halfLife(sample, stages)).filter(Number.isFinite);
   const half = halfLife(value, stages);
@@ -182,8 +183,8 @@ function survival(
         at_risk: value.atRisk[s],
         lost: value.lost[s],
         censored: value.censored[s],
-        survival: products(value)[s],
-        ci: interval(curves.map((curve) => curve[s])),
+        survival: curve[s],
+        ci: interval(curves.map((other) => other[s])),
       };
     }),
     half_life_tokens: isKnown ? half : null,
