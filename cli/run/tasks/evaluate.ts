@@ -26,6 +26,7 @@ import {
 import { readJson, writeJsonAtomic } from "../../../src/io/index.ts";
 import {
   blockHook,
+  type HostModel,
   heldOutLoss,
   loadModel,
   type Model,
@@ -118,9 +119,10 @@ export async function evaluateTask(context: TaskContext, stage: number): Promise
   const heldOut = readTokenSet(context.path(dataDir, "held-out.safetensors"));
   const set = heldOutSubset(heldOut, plan.eval.tokens);
   const own = ownHeldOut(context, stage);
-  const model = placeModel(loadModel(context.path(modelDir(plan, stage))));
+  const host = loadModel(context.path(modelDir(plan, stage)));
+  const model = placeModel(host);
   const corpus = readJson(context.path(dataDir, "corpus.json")) as CorpusRecord;
-  const growth = stage === 0 ? null : await growthFigures(context, stage, set, model);
+  const growth = stage === 0 ? null : await growthFigures(context, stage, set, { host, model });
   context.progress(0.1);
   const { saes, codes } = await saeFigures(context, stage, set);
   context.progress(0.7);
@@ -257,7 +259,7 @@ async function growthFigures(
   context: TaskContext,
   stage: number,
   set: TokenSet,
-  child: Model,
+  child: { readonly host: HostModel; readonly model: Model },
 ): Promise<{
   loss: number;
   exactness: Exactness | null;
@@ -271,8 +273,8 @@ async function growthFigures(
   const hook = tracedHook(context, stage, map);
   const entry = hookEntry(map, hook);
   if (!entry) throw new Error(`internal: the map has no hook ${hook}`);
-  const host = loadModel(context.path(expansionDir(plan, stage), "model"));
-  const start = placeModel(host);
+  const grown = loadModel(context.path(expansionDir(plan, stage), "model"));
+  const start = placeModel(grown);
   const { loss } = await heldOutLoss(start, set.ids, set.context);
   const few = spreadSequences(set, 64);
   const measure = async (model: Model): Promise<{ off: Mean; spread: Mean }> => {
@@ -285,16 +287,15 @@ async function growthFigures(
     }
     return { off: meanOf(off), spread: meanOf(spread) };
   };
-  const [before, after] = [await measure(start), await measure(child)];
+  const [before, after] = [await measure(start), await measure(child.model)];
   start.dispose();
-  const trained = loadModel(context.path(modelDir(plan, stage)));
   return {
     loss,
     exactness: map.exactness,
     off_image: beforeAfter(before.off, after.off),
     copy_spread: beforeAfter(before.spread, after.spread),
-    weight_drift: weightDrift(host, trained, map),
-    expert_spread: beforeAfter(expertSpread(host), map.experts && expertSpread(trained)),
+    weight_drift: weightDrift(grown, child.host, map),
+    expert_spread: beforeAfter(expertSpread(grown), map.experts && expertSpread(child.host)),
   };
 }
 
