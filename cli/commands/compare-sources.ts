@@ -1,5 +1,6 @@
 /** @file Where the activations of `compare` come from: for each side a dump, or a model and the text of both. */
 import { type ActivationRows, dumpRows, modelRows, type Sae } from "../../sae/index.ts";
+import type { TokenSet } from "../../src/data/index.ts";
 import { createRng } from "../../src/engine/index.ts";
 import { ActivationDump, UsageError } from "../../src/io/index.ts";
 import {
@@ -10,6 +11,7 @@ import {
   modelSizes,
   placeModel,
 } from "../../src/models/index.ts";
+import { missingFlag } from "../missing-flag.ts";
 import { evalDefaults } from "../plan/defaults.ts";
 import { checkSaeFits } from "./sae-fits.ts";
 import { tokensOfText } from "./text-tokens.ts";
@@ -55,7 +57,7 @@ export async function openSources(
   const [placeA, placeB] = [placeOf(flags, "a"), placeOf(flags, "b")];
   const places = [placeA, placeB];
   if (text === undefined && places.some(({ kind }) => kind === "model")) {
-    throw missing("--text", "a text to run through the models");
+    throw missingFlag("--text", "a text to run through the models");
   }
   if (text !== undefined && places.every(({ kind }) => kind === "dump")) {
     throw new UsageError({
@@ -65,46 +67,38 @@ export async function openSources(
       got: text,
     });
   }
-  const hosts = new Map<string, HostModel>();
-  for (const { kind, path } of places) {
-    if (kind === "model" && !hosts.has(path)) hosts.set(path, loadModel(path));
-  }
+  const paths = new Set(places.flatMap(({ kind, path }) => (kind === "model" ? [path] : [])));
+  const hosts = new Map([...paths].map((path) => [path, loadModel(path)]));
   const contexts = [...hosts.values()].map(({ config }) => modelSizes(config).context);
+  const opened = new Map<string, OpenModel>();
   const placed: Model[] = [];
-  const models = new Map<string, Model>();
   const place = (host: HostModel): Model => {
     const model = placeModel(host);
     placed.push(model);
     return model;
   };
-  const setOf = async (path: string, host: HostModel) => {
-    const read = await tokensOfText(
-      path,
-      host.config,
-      text as string,
-      tokens,
-      Math.min(...contexts),
-    );
-    return read.set;
-  };
   const open = async ({ kind, path }: Place, { dir, sae }: SourceSae): Promise<ActivationRows> => {
-    if (kind === "dump") return dumpRows(new ActivationDump(path), sae.cfg.hook_name);
+    const hook = sae.cfg.hook_name;
+    if (kind === "dump") return dumpRows(new ActivationDump(path), hook);
     const host = hosts.get(path) as HostModel;
     checkSaeFits(sae, host.config, dir);
-    const model = models.get(path) ?? place(host);
-    models.set(path, model);
-    return modelRows(model, sae.cfg.hook_name, await setOf(path, host), path);
+    const { model, set } = opened.get(path) ?? {
+      model: place(host),
+      ...(await tokensOfText(path, host.config, text as string, tokens, Math.min(...contexts))),
+    };
+    opened.set(path, { model, set });
+    return modelRows(model, hook, set, path);
   };
   const first = await open(placeA, a);
   const second = await open(placeB, b);
   const hook = b.sae.cfg.hook_name;
   let random: ActivationRows | null = null;
+  const shape = opened.get(placeB.path);
   if (flags.activationsRandom !== undefined) {
     random = dumpRows(new ActivationDump(flags.activationsRandom), hook);
-  } else if (placeB.kind === "model") {
-    const host = hosts.get(placeB.path) as HostModel;
-    const shaped = initModel(host.config, createRng(`seed ${seed}`).fork("random weights"));
-    random = modelRows(place(shaped), hook, await setOf(placeB.path, host), placeB.path);
+  } else if (shape !== undefined) {
+    const weights = initModel(shape.model.config, createRng(`seed ${seed}`).fork("random weights"));
+    random = modelRows(place(weights), hook, shape.set, placeB.path);
   }
   return {
     a: first,
@@ -115,6 +109,12 @@ export async function openSources(
       for (const model of placed) model.dispose();
     },
   };
+}
+
+/** A model, and the text as its tokens. */
+interface OpenModel {
+  readonly model: Model;
+  readonly set: TokenSet;
 }
 
 interface Place {
@@ -135,12 +135,8 @@ function placeOf(flags: SourceFlags, side: "a" | "b"): Place {
   }
   if (model !== undefined) return { kind: "model", path: model };
   if (dump !== undefined) return { kind: "dump", path: dump };
-  throw missing(
+  throw missingFlag(
     `--model-${side} or --activations-${side}`,
     "the model that the SAE reads, with --text, or a dump of its activations",
   );
-}
-
-function missing(flag: string, expected: string): UsageError {
-  return new UsageError({ code: "missing-flag", where: flag, expected, got: "nothing" });
 }

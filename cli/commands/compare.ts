@@ -20,7 +20,6 @@ import {
   readSaeFolder,
   requireHook,
   type Sae,
-  unknownHook,
 } from "../../sae/index.ts";
 import { createRng, useBackend } from "../../src/engine/index.ts";
 import { readMap } from "../../src/expansion/index.ts";
@@ -156,13 +155,11 @@ export interface ComparedDocument extends PersistenceDocument {
   };
 }
 
-/** An SAE of any known library; `usual` is its hook where nothing tells. */
-function readNamed(dir: string, hook: string | undefined, usual?: string): NamedSae {
-  const { sae } = readSaeFolder(dir, { hook });
-  const isUnknown = sae.cfg.hook_name === unknownHook && usual !== undefined;
-  const named = isUnknown ? { ...sae, cfg: { ...sae.cfg, hook_name: usual } } : sae;
-  requireHook(named, dir);
-  return { name: basename(resolve(dir)), dir, sae: named };
+/** An SAE of any known library; `usualHook` is its hook where nothing tells. */
+function readNamed(dir: string, hook: string | undefined, usualHook?: string): NamedSae {
+  const { sae } = readSaeFolder(dir, { hook, usualHook });
+  requireHook(sae, dir);
+  return { name: basename(resolve(dir)), dir, sae };
 }
 
 function saesOf(first: NamedSae, others: readonly NamedSae[]): Sae[] {

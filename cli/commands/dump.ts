@@ -1,7 +1,7 @@
 /** @file `dump`: runs a text through a model and writes its activations as Arrow, one batch in memory at a time. */
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { encodeAsync, readSaeFolder, requireHook, type Sae, unknownHook } from "../../sae/index.ts";
+import { encodeAsync, readSaeFolder, requireHook, type Sae } from "../../sae/index.ts";
 import { type Tokenizer, type TokenSet, tokenRows } from "../../src/data/index.ts";
 import { tf, useBackend } from "../../src/engine/index.ts";
 import {
@@ -22,6 +22,7 @@ import {
 } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
 import { dumpMetadata } from "../dump-metadata.ts";
+import { missingFlag } from "../missing-flag.ts";
 import { modelOrigin, originWarnings, saeOrigin } from "../origin.ts";
 import { claimFolder, writeFolder } from "../out-folder.ts";
 import { formatBytes, type Row } from "../output.ts";
@@ -49,9 +50,9 @@ export async function dump(target: string, flags: DumpFlags, context: Context): 
   const host = loadModel(dir);
   const saes = (flags.sae ?? []).map((sae) => readNamedSae(sae, hookNames));
   if (hookNames.length === 0 && saes.length === 0) {
-    throw missing("--hook", "the name of a hook, such as blocks.0.hook_resid_post");
+    throw missingFlag("--hook", "the name of a hook, such as blocks.0.hook_resid_post");
   }
-  if (text === undefined) throw missing("--text", "a text to run through the model");
+  if (text === undefined) throw missingFlag("--text", "a text to run through the model");
   if (layout === "saelens" && (saes.length > 0 || dtype === "float16")) {
     throw new UsageError({
       code: "bad-flag",
@@ -143,20 +144,15 @@ async function modelFolder(target: string): Promise<string> {
 
 // A folder of another library may not tell its hook; the one that is dumped is meant then.
 function readNamedSae(dir: string, hooks: readonly string[]): NamedSae {
-  const { sae } = readSaeFolder(dir);
-  const isTold = sae.cfg.hook_name !== unknownHook || hooks.length !== 1;
-  const found = isTold ? sae : { ...sae, cfg: { ...sae.cfg, hook_name: hooks[0] } };
-  requireHook(found, dir);
-  return { name: basename(resolve(dir)), sae: found };
-}
-
-function missing(flag: string, expected: string): UsageError {
-  return new UsageError({ code: "missing-flag", where: flag, expected, got: "nothing" });
+  const usualHook = hooks.length === 1 ? hooks[0] : undefined;
+  const { sae } = readSaeFolder(dir, { usualHook });
+  requireHook(sae, dir);
+  return { name: basename(resolve(dir)), sae };
 }
 
 function claimOut(layout: "tokens" | "saelens", { out, force }: Context): string {
   if (layout === "saelens") return claimFolder({ out, force, marker: "state.json" });
-  if (out === undefined) throw missing("--out", "a file to write to, such as acts.arrow");
+  if (out === undefined) throw missingFlag("--out", "a file to write to, such as acts.arrow");
   const taken = statSync(out, { throwIfNoEntry: false });
   if (taken?.isDirectory() || (taken && !force)) {
     throw new UsageError({

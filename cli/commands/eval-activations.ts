@@ -6,7 +6,6 @@ import {
   requireHook,
   type SaeEvaluation,
   sequenceBlocks,
-  unknownHook,
 } from "../../sae/index.ts";
 import { useBackend } from "../../src/engine/index.ts";
 import { ActivationDump, UsageError } from "../../src/io/index.ts";
@@ -55,12 +54,11 @@ export async function evaluateOnDump(
     });
   }
   const dump = new ActivationDump(activations);
-  const { sae: stored } = readSaeFolder(dir, { hook: flags.hook });
   // a dump of one hook says which one is meant
-  const only = dump.hooks.length === 1 ? dump.hooks[0].name : unknownHook;
-  const hook_name = stored.cfg.hook_name === unknownHook ? only : stored.cfg.hook_name;
-  const sae = { ...stored, cfg: { ...stored.cfg, hook_name } };
+  const usualHook = dump.hooks.length === 1 ? dump.hooks[0].name : undefined;
+  const { sae } = readSaeFolder(dir, { hook: flags.hook, usualHook });
   requireHook(sae, dir);
+  const { hook_name } = sae.cfg;
   const { width } = dump.hook(hook_name);
   if (width !== sae.cfg.d_in) {
     throw new UsageError({

@@ -11,6 +11,7 @@ import { useBackend } from "../../src/engine/index.ts";
 import { UsageError, writeJsonAtomic } from "../../src/io/index.ts";
 import { loadModel, placeModel } from "../../src/models/index.ts";
 import type { Context } from "../context.ts";
+import { missingFlag } from "../missing-flag.ts";
 import { modelOrigin, originWarnings, saeOrigin } from "../origin.ts";
 import type { Row } from "../output.ts";
 import { evalDefaults } from "../plan/defaults.ts";
@@ -44,8 +45,11 @@ export async function evaluate(dir: string, flags: EvalFlags, context: Context):
     return evaluateOnDump(dir, { ...flags, activations: flags.activations }, context);
   }
   if (modelDir === undefined)
-    throw missing("--model", "the folder of the model that the SAE reads, or --activations FILE");
-  if (text === undefined) throw missing("--text", "a text to measure on");
+    throw missingFlag(
+      "--model",
+      "the folder of the model that the SAE reads, or --activations FILE",
+    );
+  if (text === undefined) throw missingFlag("--text", "a text to measure on");
   if (saebench !== undefined && existsSync(saebench) && !force) {
     throw new UsageError({
       code: "out-exists",
@@ -124,8 +128,4 @@ export async function evaluate(dir: string, flags: EvalFlags, context: Context):
       ...(saebench === undefined ? [] : [["SAEBench's core results", saebench] satisfies Row]),
     ],
   );
-}
-
-function missing(flag: string, expected: string): UsageError {
-  return new UsageError({ code: "missing-flag", where: flag, expected, got: "nothing" });
 }

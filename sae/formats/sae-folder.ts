@@ -61,6 +61,8 @@ export interface ReadSaeOptions {
   readonly from?: SaeFormat;
   /** The hook it reads, in place of what the folder says. */
   readonly hook?: string;
+  /** The hook it reads where nothing tells. Default: "unknown". */
+  readonly usualHook?: string;
 }
 
 /** An SAE and the format it was in. */
@@ -69,8 +71,11 @@ export interface FoundSae {
   readonly format: SaeFormat;
 }
 
-/** Reads the SAE in a folder of any known library; its hook is "unknown" where nothing tells. Errors: UsageError naming file and field. */
-export function readSaeFolder(dir: string, { from, hook }: ReadSaeOptions = {}): FoundSae {
+/** Reads the SAE in a folder of any known library; its hook is `usualHook` where nothing tells. Errors: UsageError naming file and field. */
+export function readSaeFolder(
+  dir: string,
+  { from, hook, usualHook = unknownHook }: ReadSaeOptions = {},
+): FoundSae {
   const format = from ?? saeFormatOf(dir);
   if (format === null) {
     throw new UsageError({
@@ -81,10 +86,8 @@ export function readSaeFolder(dir: string, { from, hook }: ReadSaeOptions = {}):
     });
   }
   const sae = saeFormats[format].load(dir);
-  return {
-    format,
-    sae: hook === undefined ? sae : { ...sae, cfg: { ...sae.cfg, hook_name: hook } },
-  };
+  const told = sae.cfg.hook_name === unknownHook ? usualHook : sae.cfg.hook_name;
+  return { format, sae: { ...sae, cfg: { ...sae.cfg, hook_name: hook ?? told } } };
 }
 
 /** Throws a UsageError where nothing told the SAE's hook. */
