@@ -7,6 +7,7 @@ import {
   type Confusion,
   classScore,
   type PlantedRecord,
+  parentKinds,
   rateOf,
   sumConfusions,
 } from "../sae/planted/index.ts";
@@ -18,15 +19,7 @@ import type { ModelRecord } from "./planted-models.ts";
 export type StudyRecords = Readonly<Record<string, StudyRecord>>;
 type StudyRecord = PlantedRecord & CalibrationRecord & ModelRecord & CircuitRecord;
 
-const parentClasses = [
-  "persisted",
-  "drifted_direction",
-  "drifted_meaning",
-  "split",
-  "absorbed",
-  "merged",
-  "died",
-] as const;
+const parentClasses = parentKinds.filter((kind) => kind !== "borderline");
 
 /** Puts every table that there are records for into the page. */
 export function plantedTables(records: StudyRecords): void {

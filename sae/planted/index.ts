@@ -29,6 +29,7 @@ export {
   type Feature,
   type ParentKind,
   type PlantedWorld,
+  parentKinds,
   plantWorld,
   type Source,
 } from "./world.ts";
