@@ -23,15 +23,27 @@ export function turnedRows(persistence: PersistenceSummary | null): IntervalRow[
   const { returned, stayed, to_parent, put_to_parent, unturned_to_parent, reinit } = turned;
   const mean = (value: number | null): Estimate => ({ value, ci: null });
   return [
-    ...row("Cosine to the parent: as put", "As put", mean(put_to_parent), "unknown", false),
-    ...row("… after training", "After training", mean(to_parent), "persisted", true),
-    ...row("… never turned", "Never turned", mean(unturned_to_parent), "unknown", false),
-    ...row("… on random weights", "Random weights", mean(reinit?.to_parent ?? null), "died", false),
-    ...row("Share back (cosine ≥ .9)", "Back", returned, "persisted", true),
-    ...row("Share still where it was put", "Stayed", stayed, "drifted", true),
+    ...row(
+      "Cosine to the parent: as put",
+      "Cosine to the parent: as put",
+      mean(put_to_parent),
+      "unknown",
+      false,
+    ),
+    ...row("… after training", "… after training", mean(to_parent), "persisted", true),
+    ...row("… never turned", "… never turned", mean(unturned_to_parent), "unknown", false),
+    ...row(
+      "… on random weights",
+      "… on random weights",
+      mean(reinit?.to_parent ?? null),
+      "died",
+      false,
+    ),
+    ...row("Share back (cosine ≥ .9)", "Share back (cosine ≥ .9)", returned, "persisted", true),
+    ...row("Share still where it was put", "Share still where it was put", stayed, "drifted", true),
     ...(reinit === null
       ? []
-      : row("… on random weights", "Stayed, random", reinit.stayed, "died", false)),
+      : row("… on random weights", "… on random weights", reinit.stayed, "died", false)),
   ];
 }
 
