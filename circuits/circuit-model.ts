@@ -4,7 +4,7 @@
  * position, so the unembedding is applied to one row of a prompt only. A hand-made linear model can
  * take its place, as the tests do. Synchronous reads: not for the webgpu backend.
  */
-import { encode, type Sae, type SparseCodes } from "../sae/index.ts";
+import { encode, rowScales, type Sae, type SparseCodes } from "../sae/index.ts";
 import { tf } from "../src/engine/index.ts";
 import {
   forwardHidden,
@@ -30,6 +30,7 @@ export interface Dictionary {
   readonly dIn: number;
   readonly dSae: number;
   readonly W_dec: Float32Array; // [dSae, dIn]
+  /** Codes f with x = Σ f_i W_dec[i, :] + what doesn't depend on latents + error. */
   encode(x: tf.Tensor2D): SparseCodes;
 }
 
@@ -75,8 +76,20 @@ export function saeDictionary(sae: Sae, hook: string = sae.cfg.hook_name): Dicti
     dIn: sae.cfg.d_in,
     dSae: sae.cfg.d_sae,
     W_dec: sae.W_dec,
-    encode: (x) => encode(sae, x),
+    encode: (x) => scaledCodes(sae, x),
   };
+}
+
+/** Codes in the activations' own units: where the SAE takes a norm off its rows, times what it gives back. */
+function scaledCodes(sae: Sae, x: tf.Tensor2D): SparseCodes {
+  const codes = encode(sae, x);
+  const scales = tf.tidy(() => rowScales(sae, x)?.dataSync());
+  if (scales === undefined) return codes;
+  const value = codes.value.slice();
+  for (let row = 0; row < codes.nTokens; row++) {
+    for (let at = codes.rowStart[row]; at < codes.rowStart[row + 1]; at++) value[at] *= scales[row];
+  }
+  return { ...codes, value };
 }
 
 /** Runs the prompts once with the tokens `ids` and keeps the metric, the nodes' values and the codes. */

@@ -7,7 +7,8 @@
  * the hook, the map fitted on text takes its place: h_big ≈ E h + e, h ≈ R h_big + r. Then b_dec' = E b_dec + e, and
  * b_enc' takes up what pulling b_dec' back misses b_dec by, so that latents see R h_big + r − b_dec.
  * A transcoder has two hooks: its encoder goes through R of the one it reads, decoder and b_dec through E of the one it
- * reconstructs, and the skip connection through both, W_skip' = E W_skip R.
+ * reconstructs, and the skip connection through both, W_skip' = E W_skip R. An SAE that takes a norm off its rows has
+ * the scale of the child's normalised rows moved into its weights, or can't be carried (carry-norm.ts).
  */
 import {
   carriedHook,
@@ -23,6 +24,7 @@ import {
   vectorMap,
 } from "../src/expansion/index.ts";
 import { UsageError } from "../src/io/index.ts";
+import { normFactor } from "./carry-norm.ts";
 import { transposeInto } from "./kernels/transpose.ts";
 import type { Sae } from "./sae.ts";
 
@@ -45,7 +47,7 @@ interface Side {
 
 /**
  * Carries `sae`, which reads the parent's hook `fromHook`. Errors: UsageError when the map lacks one of its
- * hooks or the SAE's width is not the parent's there.
+ * hooks, the SAE's width is not the parent's there, or the map changes the norm that the SAE takes off its rows.
  */
 export function carrySae(
   sae: Sae,
@@ -58,6 +60,7 @@ export function carrySae(
   const encoder = new Float32Array(sae.W_enc.length); // [d_sae, d_in]
   transposeInto(sae.W_enc, d_in, d_sae, encoder);
   const grown = mapReadouts(map, read.entry.tensor, encoder); // [d_sae, D]
+  const factor = normFactor(sae, map, read.entry.tensor, read.D, read.isFitted);
   const W_enc = new Float32Array(grown.length);
   transposeInto(grown, d_sae, read.D, W_enc);
   const b_dec = mapPoints(map, written.entry.tensor, biasWithSkip(sae, map, read));
@@ -71,7 +74,7 @@ export function carrySae(
     ),
   };
   const [hook_name, ...also] = read.entry.to;
-  return {
+  const carried: CarriedSae = {
     sae: {
       cfg: {
         ...sae.cfg,
@@ -90,6 +93,17 @@ export function carrySae(
     },
     hook_name,
     also,
+  };
+  return factor === 1 ? carried : { ...carried, sae: onScaledRows(carried.sae, factor) };
+}
+
+/** The SAE with the same latents on rows `factor` times as large, whose reconstructions are as much larger. */
+function onScaledRows(sae: Sae, factor: number): Sae {
+  return {
+    ...sae,
+    W_enc: sae.W_enc.map((w) => w / factor),
+    W_dec: sae.W_dec.map((w) => w * factor),
+    b_dec: sae.b_dec.map((b) => b * factor),
   };
 }
 

@@ -1,14 +1,16 @@
 /**
  * @file An SAE's decoder on sparse codes: Σ f_i W_dec[i, :] + b_dec, in plain JavaScript or the native addon, and
- * W_skip x besides where there is a skip connection, by a dense product on the engine.
+ * W_skip x besides where there is a skip connection, by a dense product on the engine. A norm that was taken off a row
+ * comes back in `reconstruct`, which knows the row.
  */
 import { hostView, linear, saeAddon, tf } from "../src/engine/index.ts";
 import { decodeRows } from "./kernels/reconstruct.ts";
+import { normaliseRows, restoreRows } from "./runtime-norm.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 
 /**
- * What the latents reconstruct of every row: [nTokens, d_out], row-major. A skip connection's part is not in it:
- * `reconstruct` adds it.
+ * What the latents reconstruct of every row: [nTokens, d_out], row-major. A skip connection's part and a row's norm are
+ * not in it: `reconstruct` adds them.
  */
 export function decode(sae: Sae, codes: SparseCodes): Float32Array {
   const { d_out, d_sae } = sae.cfg;
@@ -34,6 +36,11 @@ export async function reconstruct(
   const out = decode(sae, codes);
   const skipped = sae.W_skip && (await skipProduct(sae.W_skip, x));
   if (skipped) for (let i = 0; i < out.length; i++) out[i] += skipped[i];
+  const { normalize_activations: norm, d_in } = sae.cfg;
+  if (norm !== "none") {
+    const rows = hostView(x) ?? ((await x.data()) as Float32Array);
+    restoreRows(out, normaliseRows(norm, rows, d_in));
+  }
   return out;
 }
 

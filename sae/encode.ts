@@ -8,6 +8,7 @@
 import { hostView, linear, type SaeWork, saeAddon, tf } from "../src/engine/index.ts";
 import { CodeBuffer } from "./kernels/code-buffer.ts";
 import { selectAbove, selectTopK } from "./kernels/select.ts";
+import { normaliseRows, withoutNorm } from "./runtime-norm.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 import { applyLine, selectionOf } from "./selection.ts";
 
@@ -16,6 +17,12 @@ import { applyLine, selectionOf } from "./selection.ts";
  * asynchronously (webgpu) throw here: use `encodeAsync` there.
  */
 export function encode(sae: Sae, x: tf.Tensor2D): SparseCodes {
+  if (sae.cfg.normalize_activations !== "none") {
+    const normalised = normalisedTensor(sae, hostView(x) ?? (x.dataSync() as Float32Array));
+    const codes = encode(withoutNorm(sae), normalised);
+    normalised.dispose();
+    return codes;
+  }
   const native = encodeNatively(sae, x);
   if (native) return native;
   const pre = preActivations(sae, x);
@@ -26,6 +33,13 @@ export function encode(sae: Sae, x: tf.Tensor2D): SparseCodes {
 
 /** The same codes as `encode`, on any backend. */
 export async function encodeAsync(sae: Sae, x: tf.Tensor2D): Promise<SparseCodes> {
+  if (sae.cfg.normalize_activations !== "none") {
+    const values = hostView(x) ?? ((await x.data()) as Float32Array);
+    const normalised = normalisedTensor(sae, values);
+    const codes = await encodeAsync(withoutNorm(sae), normalised);
+    normalised.dispose();
+    return codes;
+  }
   const native = encodeNatively(sae, x);
   if (native) return native;
   const pre = preActivations(sae, x);
@@ -34,7 +48,12 @@ export async function encodeAsync(sae: Sae, x: tf.Tensor2D): Promise<SparseCodes
   return codes;
 }
 
-/** (x − b_dec) W_enc + b_enc, or x W_enc + b_enc: [nTokens, d_sae]. The caller disposes it. */
+function normalisedTensor({ cfg }: Sae, x: Float32Array): tf.Tensor2D {
+  const { rows } = normaliseRows(cfg.normalize_activations, x, cfg.d_in);
+  return tf.tensor2d(rows, [x.length / cfg.d_in, cfg.d_in]);
+}
+
+/** (x − b_dec) W_enc + b_enc, or x W_enc + b_enc, of rows whose norm is off: [nTokens, d_sae]. The caller disposes it. */
 export function preActivations(sae: Sae, x: tf.Tensor2D): tf.Tensor2D {
   const { d_in, d_sae, apply_b_dec_to_input } = sae.cfg;
   checkWidth(sae, x);

@@ -15,6 +15,7 @@ import { encodeAsync } from "./encode.ts";
 import { columnMeans } from "./initialise.ts";
 import { rowNorms } from "./kernels/row-norms.ts";
 import { quantile, quantileOfSorted } from "./persistence/quantile.ts";
+import { normaliseRows, withoutNorm } from "./runtime-norm.ts";
 import type { Gate, Sae, SparseCodes } from "./sae.ts";
 import { selectionOf } from "./selection.ts";
 import type { ActivationSource } from "./shared-activations.ts";
@@ -36,9 +37,10 @@ export async function growSae(
   const wanted = Math.max(sampleRows, count);
   const rows = await sample(source, source.dIn, wanted);
   const { target } = source;
+  const { normalize_activations: norm, d_in } = sae.cfg;
   return appendLatents(
     sae,
-    rows,
+    normaliseRows(norm, rows, d_in).rows,
     count,
     rng,
     target && (await sample(target, target.width, wanted)),
@@ -46,7 +48,7 @@ export async function growSae(
 }
 
 /**
- * The same from activations in memory, `rows` [n, d_in], and of a transcoder its `targets` [n, d_out]. Carried latents,
+ * The same from activations in memory, their norms taken off where the SAE takes them off: `rows` [n, d_in], and of a transcoder its `targets` [n, d_out]. Carried latents,
  * their biases and thresholds stay as they are. Takes time in n · d_in · (d_in + count).
  */
 export async function appendLatents(
@@ -58,9 +60,10 @@ export async function appendLatents(
 ): Promise<Sae> {
   const { d_in, d_out, d_sae, apply_b_dec_to_input, hook_name_out } = sae.cfg;
   const n = rows.length / d_in;
+  const inner = withoutNorm(sae);
   const x = tf.tensor2d(rows.slice(), [n, d_in]);
-  const codes = await encodeAsync(sae, x);
-  const residual = await reconstruct(sae, codes, x); // [n, d_out]
+  const codes = await encodeAsync(inner, x);
+  const residual = await reconstruct(inner, codes, x); // [n, d_out]
   x.dispose();
   for (let i = 0; i < residual.length; i++) residual[i] = targets[i] - residual[i];
 

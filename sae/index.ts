@@ -165,10 +165,18 @@ export {
   evaluateOnActivations,
   type ReconstructionFigures,
 } from "./reconstruction.ts";
+export { rowScales } from "./row-scales.ts";
 export { type ActivationRows, dumpRows, modelRows, type RowKeys } from "./rows/activation-rows.ts";
 export { type EncodedRows, encodeRows } from "./rows/encode-rows.ts";
 export { type FittedRows, fitRows } from "./rows/fit-rows.ts";
 export { type PairedRows, type PairOptions, pairRows } from "./rows/pair-rows.ts";
+export {
+  normaliseRows,
+  type RuntimeNorm,
+  restoreRows,
+  runtimeNorms,
+  withoutNorm,
+} from "./runtime-norm.ts";
 export {
   type Gate,
   outputHook,
@@ -199,9 +207,11 @@ export {
   sharedActivations,
 } from "./shared-activations.ts";
 export {
+  runtimeNormOf,
   type SaeTrainOptions,
   saeLearningRate,
   saeTrainDefaults,
+  type TrainingNorm,
 } from "./training/options.ts";
 export type { SaeStepFigures } from "./training/step.ts";
 export {

@@ -3,9 +3,11 @@
 //   pre_i = W_enc[:, i] · (x − b_dec) + b_enc_i   (x itself where apply_b_dec_to_input is false),
 // and the reconstruction is Σ f_i W_dec[i, :] + b_dec. The architectures differ in which pre_i survive
 // as f_i, and how (architectures.ts). A transcoder (Dunefsky et al. 2024) reads one hook and reconstructs another;
-// with a skip connection (Paulo et al. 2025) W_skip x is part of the reconstruction.
+// with a skip connection (Paulo et al. 2025) W_skip x is part of the reconstruction. An SAE may also take a norm off each
+// row and give it back to the reconstruction (runtime-norm.ts).
 import { UsageError } from "../src/io/index.ts";
 import { architectureNames, architectures, type SaeArchitecture } from "./architectures.ts";
+import { type RuntimeNorm, runtimeNorms } from "./runtime-norm.ts";
 
 /** What one needs to know to use or to train on an SAE; stored beside its weights. */
 export interface SaeConfig {
@@ -22,6 +24,8 @@ export interface SaeConfig {
   readonly matryoshka_widths: readonly number[] | null;
   /** Whether the encoder reads x − b_dec or x itself. */
   readonly apply_b_dec_to_input: boolean;
+  /** The norm that each row loses before it is read and gets back in its reconstruction. */
+  readonly normalize_activations: RuntimeNorm;
   /** TransformerLens name of the activations, such as blocks.1.hook_resid_post. */
   readonly hook_name: string;
   /** The activations that a transcoder reconstructs; null for an SAE, which reconstructs what it reads. */
@@ -39,7 +43,7 @@ export interface SaeConfig {
   readonly aux_coefficient: number;
 }
 
-/** An SAE's weights, row-major f32, in the frame of the raw activations (nothing left to fold). */
+/** An SAE's weights, row-major f32, in the frame of the activations that it reads: raw ones but for a norm by row (nothing left to fold). */
 export interface Sae {
   readonly cfg: SaeConfig;
   readonly W_enc: Float32Array; // [d_in, d_sae]
@@ -79,6 +83,7 @@ export function saeConfig(shape: SaeShape & Partial<SaeConfig>): SaeConfig {
     k: null,
     matryoshka_widths: null,
     apply_b_dec_to_input: (shape.hook_name_out ?? null) === null,
+    normalize_activations: "none",
     hook_name_out: null,
     skip_connection: false,
     model_name: "unknown",
@@ -122,6 +127,10 @@ export function validateSae(sae: Sae, where: string): void {
   }
   if (traits.k === "exact" && !Number.isInteger(k)) fail("k", "an integer for topk", String(k));
   checkWidths(sae.cfg, fail);
+  const norm = sae.cfg.normalize_activations;
+  if (!runtimeNorms.includes(norm)) {
+    fail("normalize_activations", runtimeNorms.join(", "), String(norm));
+  }
   checkOutput(sae.cfg, fail);
   if (!Number.isSafeInteger(skipped) || skipped < 0) {
     fail("first_tokens_excluded", "a whole number from 0", String(skipped));
@@ -166,6 +175,10 @@ function checkOutput(
   }
   if (hook_name_out === hook_name && hook_name !== "unknown") {
     fail("hook_name_out", "another hook than hook_name for a transcoder", hook_name_out);
+  }
+  if (cfg.normalize_activations !== "none") {
+    const why = "what it reconstructs has another scale than what it reads";
+    fail("normalize_activations", `none for a transcoder: ${why}`, cfg.normalize_activations);
   }
   if (apply_b_dec_to_input) {
     fail("apply_b_dec_to_input", "false for a transcoder: b_dec belongs to its output", "true");

@@ -35,6 +35,7 @@ export function resolveSaes(
       fail(at("name"), `no other SAE's name with ${earlierSuffix} (${place})`, sae.name);
     }
     checkOutput(sae, at, fail);
+    checkNorm(sae, at("normalize_activations"), fail);
     checkK(sae, at("k"), fail);
     checkWidths(sae, at("matryoshka_widths"), fail);
     const steps = Math.ceil(sae.tokens / sae.batch_tokens);
@@ -67,6 +68,14 @@ function checkOutput(
       "false without hook_out: it would make an SAE the identity",
       "true",
     );
+  }
+}
+
+/** A transcoder's target has another scale than its input, so a norm by row has nothing to go back to. */
+function checkNorm({ hook_out, normalize_activations }: SaePlan, key: string, fail: Fail): void {
+  const isByRow = ["constant_norm_rescale", "layer_norm"].includes(normalize_activations);
+  if (isByRow && hook_out !== null) {
+    fail(key, "expected_average_only_in or none for a transcoder", normalize_activations);
   }
 }
 

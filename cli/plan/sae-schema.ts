@@ -75,9 +75,9 @@ export const sae: z.ZodType<Partial<SaePlan>> = z
       .lt(1)
       .describe("Adam's decay of the second moment; own choice for short runs (0.999 elsewhere)"),
     normalize_activations: z
-      .enum(["expected_average_only_in", "none"])
+      .enum(["expected_average_only_in", "none", "constant_norm_rescale", "layer_norm"])
       .describe(
-        "the frame of training, under SAELens's names: activations times √d_in over their mean norm in the first batch, or as they are; what is saved works on the activations as they are",
+        "the frame of training, under SAELens's names: activations times √d_in over their mean norm in the first batch, or as they are, where what is saved works on the activations as they are; constant_norm_rescale and layer_norm take each row's own norm off, in training (the loss is there too) and in what is saved, which only SAELens's format can say and not every expansion can carry (docs/methods.md, 2)",
       ),
     aux_coefficient: z
       .number()

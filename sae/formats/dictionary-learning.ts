@@ -17,7 +17,7 @@ import {
 import { type Sae, saeConfig, saeKind, validateSae } from "../sae.ts";
 import { type DictClass, type DictLayout, dictClasses, dictLayouts } from "./dict-layouts.ts";
 import { Fields } from "./fields.ts";
-import { refuse } from "./inexact.ts";
+import { refuse, refuseNorm } from "./inexact.ts";
 import { ownFields, readOwnFields, unknownHook } from "./own-fields.ts";
 import { StoredTensors } from "./stored-tensors.ts";
 import { transposed } from "./transposed.ts";
@@ -174,6 +174,7 @@ export function saveDictionary(dir: string, sae: Sae): void {
   validateSae(sae, dir);
   const { cfg } = sae;
   const { d_in, d_sae, k } = cfg;
+  refuseNorm(dir, "dictionary_learning", cfg);
   const dictClass = dictClassOf(dir, sae);
   const layout = dictLayouts[dictClass];
   const tensors = new Map<string, HostTensor>();

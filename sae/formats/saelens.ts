@@ -3,6 +3,8 @@
  * which `sae_lens.SAE.load_from_disk` reads as they are. Batchtopk SAEs, Matryoshka or not, are stored as the jumprelu
  * they are in inference; what SAELens has no field for lies under metadata.sae_carry. A missing
  * metadata.sae_lens_version would make SAELens rebuild the metadata in its old flat format.
+ * Norms by row (normalize_activations) are kept as they are; expected_average_only_in, which SAELens folds when training
+ * ends, is refused, for the factor is in none of these files.
  * Transcoders have names of their own there (saelens-names.ts), d_out, hook_name_out and perhaps W_skip.
  * The reader is strict: a tensor or a setting that it can't honour is a UsageError, since others
  * have loaded SAEs "successfully" with their threshold dropped.
@@ -17,6 +19,7 @@ import {
 } from "../../src/io/index.ts";
 import { architectureNames, architectures, type SaeArchitecture } from "../architectures.ts";
 import { foldRescaling } from "../fold.ts";
+import { runtimeNorms } from "../runtime-norm.ts";
 import { type Sae, type SaeConfig, saeConfig, validateSae } from "../sae.ts";
 import { Fields } from "./fields.ts";
 import { leftOutFields, readLeftOut } from "./own-fields.ts";
@@ -56,7 +59,7 @@ export function saveSae(dir: string, sae: Sae, { metadata = {} }: SaveSaeOptions
     dtype: "float32",
     device: "cpu",
     apply_b_dec_to_input: cfg.apply_b_dec_to_input,
-    normalize_activations: "none",
+    normalize_activations: cfg.normalize_activations,
     reshape_activations: "none",
     metadata: {
       sae_lens_version: saeLensVersion,
@@ -100,7 +103,10 @@ export function loadSae(dir: string): Sae {
     ours.fail("format_version", String(formatVersion), ours.value("format_version"));
   }
   const architecture = trainedAs(stored, metadata, ours);
-  fields.oneOf("normalize_activations", ["none"]);
+  const normalize_activations = fields.oneOf(
+    "normalize_activations",
+    isTranscoder ? ["none"] : runtimeNorms,
+  );
   fields.oneOf("reshape_activations", ["none"]);
   const d_in = fields.number("d_in");
   const d_sae = fields.number("d_sae");
@@ -116,6 +122,7 @@ export function loadSae(dir: string): Sae {
       "apply_b_dec_to_input",
       isTranscoder ? [false] : [true, false],
     ),
+    normalize_activations,
     hook_name: metadata.string("hook_name"),
     hook_name_out: isTranscoder ? metadata.string("hook_name_out") : null,
     skip_connection: hasSkip,

@@ -17,7 +17,7 @@ import {
 import { rowNorms } from "../kernels/row-norms.ts";
 import { type Sae, type SaeConfig, saeConfig, saeKind, validateSae } from "../sae.ts";
 import { Fields } from "./fields.ts";
-import { refuse } from "./inexact.ts";
+import { refuse, refuseNorm } from "./inexact.ts";
 import { ownFields, readOwnFields, unknownHook } from "./own-fields.ts";
 import { StoredTensors } from "./stored-tensors.ts";
 import { transposed } from "./transposed.ts";
@@ -76,6 +76,7 @@ export function saveSparsifySae(dir: string, sae: Sae): void {
   const { cfg } = sae;
   const { architecture, d_in, d_out, d_sae, k, skip_connection } = cfg;
   const isTranscoder = cfg.hook_name_out !== null;
+  refuseNorm(dir, "sparsify", cfg);
   if (architecture !== "topk") {
     refuse({
       where: `${dir}: architecture`,

@@ -8,6 +8,7 @@
 import { tf } from "../../src/engine/index.ts";
 import { forwardLogits, type Model, modelSizes } from "../../src/models/index.ts";
 import type { Sequences } from "../activations.ts";
+import { rowScales } from "../row-scales.ts";
 import type { Sae, SparseCodes } from "../sae.ts";
 
 /** A model, an SAE of it, and the SAE's codes of the sequences without their first tokens. */
@@ -122,7 +123,11 @@ async function changesOf(
   }
   const change = tf.tidy(() => {
     const less = tf.tensor2d(taken, [chosen.length, d_out]);
-    const hooks = { [hook_name_out ?? hook_name]: (value: tf.Tensor) => tf.sub(value, less) };
+    const without = (value: tf.Tensor): tf.Tensor => {
+      const scales = rowScales(sae, value as tf.Tensor2D);
+      return tf.sub(value, scales === null ? less : tf.mul(less, scales));
+    };
+    const hooks = { [hook_name_out ?? hook_name]: without };
     const all = tf.sub(
       forwardLogits(model, chosen, at.length, { hooks }),
       forwardLogits(model, chosen, at.length),

@@ -1,4 +1,13 @@
 /** @file How an SAE is trained: the options, their defaults, and the learning-rate schedule. */
+import type { RuntimeNorm } from "../runtime-norm.ts";
+
+/** The frames of training. */
+export type TrainingNorm = "expected_average_only_in" | RuntimeNorm;
+
+/** The norm by row of an SAE that is trained in a frame. */
+export function runtimeNormOf(norm: TrainingNorm): RuntimeNorm {
+  return norm === "expected_average_only_in" ? "none" : norm;
+}
 
 /** Options of a training run; all SAEs of the run share them. */
 export interface SaeTrainOptions {
@@ -20,8 +29,11 @@ export interface SaeTrainOptions {
   readonly kWarmup: number;
   /** Steps after which the dead latents of fresh SAEs are drawn anew (resample.ts). */
   readonly resampleAt: readonly number[];
-  /** The frame of training: activations times √d_in / E‖x‖, as SAELens names it, or as they are; folded in both cases. */
-  readonly normalize: "expected_average_only_in" | "none";
+  /**
+   * The frame of training under SAELens's names: activations times √d_in / E‖x‖ or as they are, both folded, or each row
+   * without its own norm (runtime-norm.ts), in whose frame the loss is too; then every SAE's configuration says so.
+   */
+  readonly normalize: TrainingNorm;
   /** Weight of the newest batch in BatchTopK's moving threshold: at 0.01 it lags behind a run of 300 steps and inference keeps 10 latents of 16. */
   readonly thresholdRate: number;
   /** Share of the steps over which a penalty's coefficient rises from 0 (standard, gated, jumprelu). */

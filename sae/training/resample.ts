@@ -13,6 +13,7 @@ import { reconstruct } from "../decode.ts";
 import { encodeAsync } from "../encode.ts";
 import { columnMeans } from "../initialise.ts";
 import { rowNorms } from "../kernels/row-norms.ts";
+import { withoutNorm } from "../runtime-norm.ts";
 import type { SaeTrainOptions } from "./options.ts";
 import { deadLatents } from "./step.ts";
 import { leaveTraining, type SaeArrays, type TrainingSae } from "./training-sae.ts";
@@ -76,7 +77,7 @@ async function squaredErrors(
 ): Promise<Float64Array> {
   const { d_in, d_out } = sae.cfg;
   const n = rows.length / d_in;
-  const stored = leaveTraining(sae, 1); // a copy in the frame of the rows
+  const stored = withoutNorm(leaveTraining(sae, 1)); // a copy in the frame of the rows
   const x = tf.tensor2d(rows, [n, d_in]);
   const out = await reconstruct(stored, await encodeAsync(stored, x), x);
   x.dispose();

@@ -8,10 +8,16 @@ import { hostView, type Rng, saeAddon } from "../../src/engine/index.ts";
 import { type HostTensor, RunError, UsageError } from "../../src/io/index.ts";
 import { activationScale } from "../frame.ts";
 import { columnMeans, initialiseSae } from "../initialise.ts";
+import { normaliseRows, type RuntimeNorm } from "../runtime-norm.ts";
 import { outputHook, type Sae, type SaeConfig } from "../sae.ts";
 import type { ActivationSource } from "../shared-activations.ts";
 import { stepKernels } from "./choose-kernels.ts";
-import { type SaeTrainOptions, saeLearningRate, saeTrainDefaults } from "./options.ts";
+import {
+  runtimeNormOf,
+  type SaeTrainOptions,
+  saeLearningRate,
+  saeTrainDefaults,
+} from "./options.ts";
 import { resampleDead } from "./resample.ts";
 import { prepareStep, type SaeStepFigures } from "./step.ts";
 import type { StepKernels } from "./step-kernels.ts";
@@ -79,6 +85,8 @@ export async function createSaeTrainer(
 ): Promise<SaeTrainer> {
   const options: SaeTrainOptions = { ...saeTrainDefaults, ...given };
   checkJobs(source, jobs);
+  checkNorms(jobs, options);
+  const norm = runtimeNormOf(options.normalize);
   const {
     saes,
     scale,
@@ -96,7 +104,7 @@ export async function createSaeTrainer(
       return taken;
     },
     async step() {
-      rows = await takeRows(source, taken, scale.input, rows);
+      rows = withNorm(norm, await takeRows(source, taken, scale.input, rows), source.dIn);
       targets = source.target ? await takeRows(source.target, taken, scale.target, targets) : rows;
       const variance = totalVariance(targets, source.target?.width ?? source.dIn);
       const lr = saeLearningRate(taken + 1, options);
@@ -169,10 +177,11 @@ async function begin(
   options: SaeTrainOptions,
 ): Promise<Started> {
   const { target } = source;
-  const sample = await takeRows(source, 0, 1, new Float32Array(0));
+  const norm = runtimeNormOf(options.normalize);
+  const sample = withNorm(norm, await takeRows(source, 0, 1, new Float32Array(0)), source.dIn);
   const targets = target ? await takeRows(target, 0, 1, new Float32Array(0)) : sample;
   const scaled = (rows: Float32Array, width: number): number =>
-    options.normalize === "none" ? 1 : activationScale(rows, width);
+    options.normalize === "expected_average_only_in" ? activationScale(rows, width) : 1;
   const input = scaled(sample, source.dIn);
   const scale = { input, target: target ? scaled(targets, target.width) : input };
   const saes = jobs.map(({ config, init, rng, pinNorms }) =>
@@ -230,6 +239,23 @@ function checkJobs(source: ActivationSource, jobs: readonly SaeJob[]): void {
       checkWidth(name, "d_out", cfg.d_out, dOut, outputHook(config));
     }
   }
+}
+
+/** SAEs that take a norm off their rows are trained on such rows, others on none. */
+function checkNorms(jobs: readonly SaeJob[], { normalize }: SaeTrainOptions): void {
+  const norm = runtimeNormOf(normalize);
+  for (const { name, config, init } of jobs) {
+    for (const { normalize_activations } of [config, init?.cfg ?? config]) {
+      if (normalize_activations !== norm) {
+        throw new Error(`internal: ${name} has ${normalize_activations}, its training ${norm}`);
+      }
+    }
+  }
+}
+
+/** The rows [n, d] without the norm that SAEs take off them. */
+function withNorm(norm: RuntimeNorm, rows: Float32Array, d: number): Float32Array {
+  return norm === "none" ? rows : normaliseRows(norm, rows, d).rows;
 }
 
 function checkWidth(name: string, field: string, got: number, width: number, hook: string): void {

@@ -8,6 +8,7 @@ import {
   createCrosscoderTrainer,
   loadSae,
   modelSequences,
+  runtimeNormOf,
   saveCrosscoder,
 } from "../../../sae/index.ts";
 import { readTokenSet, type TokenSet } from "../../../src/data/index.ts";
@@ -112,6 +113,10 @@ function startTraining(
       maxNormRatio: sae.max_norm_ratio,
       rng: context.rng(`${arm} ${stageName(plan, stage)} ${sae.name}`),
       ...trainingOptions(sae),
+      // joined rows of two models have no norm of their own
+      ...(runtimeNormOf(sae.normalize_activations) !== "none" && {
+        normalize: "expected_average_only_in" as const,
+      }),
       ...(state ? { state } : {}),
     },
   );

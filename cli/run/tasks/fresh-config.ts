@@ -1,5 +1,5 @@
 /** @file The configuration of an SAE that a plan trains from its beginning. */
-import { architectures, type SaeConfig, saeConfig } from "../../../sae/index.ts";
+import { architectures, runtimeNormOf, type SaeConfig, saeConfig } from "../../../sae/index.ts";
 import type { SaePlan } from "../../plan/types.ts";
 import { firstTokensExcluded } from "./held-out.ts";
 
@@ -19,6 +19,7 @@ export function freshConfig(
     k: architectures[plan.architecture].k === "none" ? null : plan.k,
     // a grown stage's dictionary is wider; the whole of it is the last prefix
     matryoshka_widths: plan.matryoshka_widths && [...plan.matryoshka_widths.slice(0, -1), d_sae],
+    normalize_activations: runtimeNormOf(plan.normalize_activations),
     first_tokens_excluded: firstTokensExcluded,
     max_norm_ratio: plan.max_norm_ratio,
     aux_coefficient: plan.aux_coefficient,

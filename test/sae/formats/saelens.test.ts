@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
@@ -7,9 +7,11 @@ import {
   architectures,
   encode,
   loadSae,
+  type RuntimeNorm,
   reconstruct,
   type Sae,
   type SaeArchitecture,
+  saeFormats,
   saveSae,
 } from "../../../sae/index.ts";
 import { createRng, tf, useBackend } from "../../../src/engine/index.ts";
@@ -29,6 +31,11 @@ beforeAll(async () => {
 });
 
 const folder = () => mkdtempSync(join(tmpdir(), "sae-carry-saelens-"));
+
+const withNorm = (sae: Sae, normalize_activations: RuntimeNorm): Sae => ({
+  ...sae,
+  cfg: { ...sae.cfg, normalize_activations },
+});
 
 /** A random SAE with decoder norms, thresholds and gates that differ between latents. */
 function randomSae(architecture: SaeArchitecture, d_in = 5, d_sae = 12): Sae {
@@ -50,6 +57,36 @@ for (const architecture of architectureNames) {
   });
 }
 
+for (const norm of ["constant_norm_rescale", "layer_norm"] as const) {
+  test(`an SAE that takes ${norm} off its rows comes back as it was stored, from SAELens's format alone`, () => {
+    const dir = folder();
+    const sae = withNorm(randomSae("topk"), norm);
+    saveSae(dir, sae);
+    expect(loadSae(dir)).toEqual(sae);
+    const again = folder();
+    saveSae(again, loadSae(dir));
+    for (const file of ["cfg.json", "sae_weights.safetensors"]) {
+      expect(readFileSync(join(again, file))).toEqual(readFileSync(join(dir, file)));
+    }
+    for (const library of ["sparsify", "dictionary_learning"] as const) {
+      const other = join(folder(), library);
+      expect(() => saeFormats[library].save(other, sae)).toThrow(
+        new RegExp(`normalize_activations.*none: ${library} has no norm by row.*${norm}`, "s"),
+      );
+      expect(existsSync(other)).toBe(false);
+    }
+  });
+}
+
+test("a transcoder with a norm by row is neither stored nor read", () => {
+  const dir = folder();
+  const transcoder = randomTranscoder("standard", { d_in: 5, d_out: 5, d_sae: 12 });
+  expect(() => saveSae(dir, withNorm(transcoder, "layer_norm"))).toThrow(/normalize_activations/);
+  saveSae(dir, transcoder);
+  editCfg(dir, ["normalize_activations"], "layer_norm");
+  expect(() => loadSae(dir)).toThrow(/cfg\.json: normalize_activations/);
+});
+
 python.test(
   "SAELens loads every architecture and gives the same latents and reconstructions",
   async (run) => {
@@ -66,6 +103,14 @@ python.test(
     const saes = [
       ...architectureNames.map((architecture) =>
         stored(randomSae(architecture, 7, 24), architectures[architecture].stored),
+      ),
+      ...(["constant_norm_rescale", "layer_norm"] as const).flatMap((norm) =>
+        (["standard", "gated", "topk", "batchtopk"] as const).map((architecture) =>
+          stored(
+            withNorm(randomSae(architecture, 7, 24), norm),
+            architectures[architecture].stored,
+          ),
+        ),
       ),
       transcoder("standard", false, "transcoder"),
       transcoder("standard", true, "skip_transcoder"),
@@ -130,7 +175,12 @@ test.each<[string, string[], unknown, RegExp]>([
   ["another width", ["d_in"], 6, /W_enc/],
   ["a missing version", ["metadata", "sae_lens_version"], undefined, /sae_lens_version/],
   ["an old version", ["metadata", "sae_lens_version"], "5.9.0", /sae_lens_version/],
-  ["activation scaling", ["normalize_activations"], "layer_norm", /normalize_activations/],
+  [
+    "a scale that isn't folded",
+    ["normalize_activations"],
+    "expected_average_only_in",
+    /normalize_activations/,
+  ],
   [
     "rescaling that is neither on nor off",
     ["rescale_acts_by_decoder_norm"],
