@@ -1,6 +1,4 @@
 // Memory stays flat on the native backend: arrays of disposed tensors come back, over thousands of steps.
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, expect } from "vitest";
 import {
   createRng,
@@ -12,28 +10,15 @@ import {
   useBackend,
 } from "../../src/engine/index.ts";
 import { createLmTrainer, gpt2Config, initGpt2, lmTrainDefaults } from "../../src/models/index.ts";
+import { residentGrowth } from "../support/held-memory.ts";
 import { missingNative } from "../support/native.ts";
 import { testWith } from "../support/require.ts";
 
 const native = testWith("native", await missingNative());
 
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as () => void;
-
 afterAll(async () => {
   await useBackend("wasm");
 });
-
-/** Lowest resident memory in MiB, garbage collected, seen while `steps` steps are made in eight parts. */
-async function lowest(steps: number, step: () => Promise<void> | void): Promise<number> {
-  let least = Infinity;
-  for (let part = 0; part < 8; part++) {
-    for (let i = 0; i < steps / 8; i++) await step();
-    collect();
-    least = Math.min(least, process.memoryUsage.rss() / 2 ** 20);
-  }
-  return least;
-}
 
 // What V8 and the allocator may keep; one array of 6 KiB leaked by each step is 24.
 const slack = 8;
@@ -57,11 +42,9 @@ native("10,000 steps of fused operations, forward and backward, take no more mem
     return crossEntropy(last, unembed as tf.Tensor2D, targets);
   });
   const step = (): void => tf.dispose(tf.tidy(() => gradients(inputs)));
-  await lowest(2000, step);
+  for (let i = 0; i < 2000; i++) step();
   const tensors = tf.memory().numTensors;
-  const before = await lowest(4000, step);
-  const after = await lowest(4000, step);
-  expect(after - before).toBeLessThan(slack);
+  expect(await residentGrowth(4000, step, slack)).toBeLessThan(slack);
   expect(tf.memory().numTensors).toBe(tensors);
   tf.dispose(inputs);
 });
@@ -77,18 +60,16 @@ native("training a language model takes no more memory from step to step", async
   });
   const trainer = createLmTrainer(initGpt2(config, createRng("memory")), {
     ...lmTrainDefaults,
-    steps: 800,
+    steps: 2000,
   });
   const draw = createRng("ids");
   const step = async (): Promise<void> => {
     const ids = Int32Array.from({ length: 4 * 32 }, () => draw.int(300));
     await trainer.step({ ids, context: 32 });
   };
-  await lowest(200, step);
+  for (let i = 0; i < 200; i++) await step();
   const tensors = tf.memory().numTensors;
-  const before = await lowest(200, step);
-  const after = await lowest(400, step);
-  expect(after - before).toBeLessThan(slack);
+  expect(await residentGrowth(300, step, slack)).toBeLessThan(slack);
   expect(tf.memory().numTensors).toBe(tensors);
   trainer.dispose();
 });
