@@ -19,6 +19,8 @@ export interface BinaryEnding {
 export interface RunningBinary {
   readonly process: ChildProcess;
   readonly ended: Promise<BinaryEnding>;
+  /** Resolves once stderr holds `times` lines that match `pattern`, or the process has ended. */
+  says(pattern: RegExp, times: number): Promise<void>;
 }
 
 /** Starts `sae-carry …args`; `shell` is put before it (a `ulimit`, say). */
@@ -33,13 +35,26 @@ export function startBinary(args: readonly string[], shell?: string): RunningBin
   child.stdout.on("data", (chunk) => {
     out += chunk;
   });
+  child.stderr.setEncoding("utf8");
   child.stderr.on("data", (chunk) => {
     err += chunk;
   });
   const ended = new Promise<BinaryEnding>((resolve) => {
     child.on("close", (code, signal) => resolve({ code, signal, out, err }));
   });
-  return { process: child, ended };
+  const says = (pattern: RegExp, times: number): Promise<void> =>
+    new Promise((resolve) => {
+      const look = (): void => {
+        const found = err.split("\n").filter((line) => pattern.test(line)).length;
+        if (found < times && child.exitCode === null && child.signalCode === null) return;
+        child.stderr.off("data", look);
+        resolve();
+      };
+      child.stderr.on("data", look);
+      child.on("close", look);
+      look();
+    });
+  return { process: child, ended, says };
 }
 
 /** Runs `sae-carry …args` to its end. */
