@@ -35,6 +35,10 @@ export function addPlanFlags(command: Command): void {
   );
   flag("--d-sae <n>", "latents of an SAE", count("--d-sae"));
   flag("--k <n>", "active latents for a token", count("--k"));
+  addFlag(command, "--sae <dir...>", "SAEs of --model to start from, of any known library", {
+    parse: each,
+    group: planGroup,
+  });
   addFlag(command, "--no-sae", "grow the model alone: no SAE, no features", { group: planGroup });
   flag(
     "--family <name>",

@@ -82,6 +82,7 @@ export {
   latentFeatures,
 } from "./features.ts";
 export { equaliseThresholds, fold, foldDecoderNorms, foldRescaling } from "./fold.ts";
+export { unknownHook } from "./formats/own-fields.ts";
 export {
   type FoundSae,
   type ReadSaeOptions,

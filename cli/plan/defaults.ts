@@ -78,6 +78,9 @@ export const checkpointStageRate = 1e-3;
 /** One entry of `saes:` (the hook depends on the model: `defaultHook`). */
 export const saeDefaults: Omit<SaePlan, "hook"> = {
   name: "resid",
+  from: null,
+  from_sha256: null,
+  from_tokens: 0,
   hook_out: null,
   skip_connection: false,
   architecture: "batchtopk",

@@ -3,7 +3,7 @@
  * them) win over the plan. On a run that exists, `--expand` lists its stages from the first on: those
  * it has are left as they are, further ones are appended, so the same command can be repeated.
  */
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { corpusSpecOf } from "../../src/data/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import { nearest } from "../suggest.ts";
@@ -31,8 +31,8 @@ export interface PlanFlags {
   readonly arch?: SaePlan["architecture"];
   readonly dSae?: number;
   readonly k?: number;
-  /** False = a plan without SAEs. */
-  readonly sae?: boolean;
+  /** Folders of SAEs to start from; false = a plan without SAEs. */
+  readonly sae?: readonly string[] | boolean;
   readonly family?: string;
   readonly layers?: number;
   readonly dModel?: number;
@@ -141,9 +141,10 @@ function applyGlobals(plan: PlanInput, flags: PlanFlags): PlanInput {
 }
 
 function withSaeFlags(
-  saes: NonNullable<PlanInput["saes"]>,
+  planned: NonNullable<PlanInput["saes"]>,
   flags: PlanFlags,
 ): readonly Partial<SaePlan>[] {
+  const saes = Array.isArray(flags.sae) ? importedSaes(planned, flags.sae) : planned;
   const changes = given({
     architecture: flags.arch,
     d_sae: flags.dSae,
@@ -176,6 +177,25 @@ function withSaeFlags(
     });
   }
   return hooks.map((hook) => ({ ...saes[0], name: hook, hook, ...changes }));
+}
+
+/** The plan's SAEs begun from folders, or one SAE for each folder, named for it. */
+function importedSaes(
+  saes: NonNullable<PlanInput["saes"]>,
+  folders: readonly string[],
+): readonly Partial<SaePlan>[] {
+  if (folders.length === saes.length) {
+    return saes.map((sae, i) => ({ ...sae, from: resolve(folders[i]) }));
+  }
+  if (saes.length > 1) {
+    throw new UsageError({
+      code: "bad-flag",
+      where: "--sae",
+      expected: `${saes.length} folders, one for each SAE of the plan`,
+      got: `${folders.length}`,
+    });
+  }
+  return folders.map((folder) => ({ ...saes[0], name: basename(folder), from: resolve(folder) }));
 }
 
 function withStageFlags(stage: StageInput, flags: PlanFlags): StageInput {

@@ -1,6 +1,9 @@
 /** @file `saes:` with every default spelled out, and what no single key of an SAE shows checked. */
+import { resolve } from "node:path";
+import { unknownHook } from "../../sae/index.ts";
 import { defaultMatryoshkaWidths, saeDefaults } from "./defaults.ts";
 import { defined } from "./defined.ts";
+import { importedKeys } from "./imported-sae.ts";
 import type { PlanInput, SaePlan } from "./types.ts";
 
 /** Refuses a key. */
@@ -14,14 +17,38 @@ export function folded(name: string): string {
   return name.toLowerCase();
 }
 
+/** Where SAEs of a plan come from that it doesn't train. */
+export interface SaeSources {
+  /** Where relative paths start. */
+  readonly folder: string;
+  /** Names the plan in errors. */
+  readonly where: string;
+  /** Whether the plan's model is one that exists: SAEs that exist are of such models. */
+  readonly hasModel: boolean;
+}
+
 /** Resolves the plan's SAEs; `hook` is asked for where one names none. Errors: by `fail`, naming the key. */
 export function resolveSaes(
   inputs: NonNullable<PlanInput["saes"]>,
   hook: () => string,
+  { folder, where, hasModel }: SaeSources,
   fail: Fail,
 ): SaePlan[] {
-  const saes = inputs.map((input): SaePlan => {
-    const sae = { ...saeDefaults, ...defined(input), hook: input.hook ?? hook() };
+  const saes = inputs.map((given, i): SaePlan => {
+    const from = given.from ? resolve(folder, given.from) : null;
+    if (from !== null && !hasModel) {
+      fail(`saes[${i}].from`, "model.path, the model that the SAE is of, beside it", "no such key");
+    }
+    const input = from === null ? given : { ...given, from };
+    const imported = from === null ? null : importedKeys(input, `${where} saes[${i}]`);
+    const own = input.hook ?? imported?.hook ?? hook();
+    const sae = { ...saeDefaults, ...defined(input), ...imported, hook: own };
+    if (sae.hook === unknownHook) {
+      fail(`saes[${i}].hook`, "the hook that the SAE reads, which its folder doesn't tell", "none");
+    }
+    if (from === null && sae.from_tokens !== 0) {
+      fail(`saes[${i}].from_tokens`, "0 without saes[].from", `${sae.from_tokens}`);
+    }
     if (sae.architecture !== "matryoshka_batchtopk" || sae.matryoshka_widths !== null) return sae;
     return { ...sae, matryoshka_widths: defaultMatryoshkaWidths(sae.d_sae) };
   });

@@ -69,7 +69,8 @@ export function resolvePlan(input: PlanInput, folder: string, where: string): Re
   }
   const hook = (): string =>
     activations === null ? defaultHook(model.layers) : onlyHook(activations);
-  const saes = resolveSaes(input.saes ?? [{}], hook, fail);
+  const sources = { folder, where, hasModel: model.path !== null && activations === null };
+  const saes = resolveSaes(input.saes ?? [{}], hook, sources, fail);
   if (activations !== null && saes.length === 0) fail("saes", "SAEs to train on activations", "[]");
   const stages = resolveStages(
     input.stages ?? [],

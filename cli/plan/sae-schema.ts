@@ -15,6 +15,24 @@ const rate = z.number().gt(0).max(1);
 export const sae: z.ZodType<Partial<SaePlan>> = z
   .strictObject({
     name: folderName.describe("folder of the SAE in each stage"),
+    from: z
+      .string()
+      .min(1)
+      .nullable()
+      .describe(
+        "the folder of an SAE of the model at model.path to start from, ours or SAELens's, sparsify's, dictionary_learning's: hook, sizes, architecture and norm are taken from it, and the run keeps a copy; null = one is trained",
+      ),
+    from_sha256: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, "64 hexadecimal digits")
+      .nullable()
+      .describe(
+        "fingerprint of that folder, which a run writes; another SAE under its name is an error",
+      ),
+    from_tokens: z
+      .int()
+      .min(0)
+      .describe("tokens on which that SAE trains on at the base; 0 = it stays as it is"),
     hook: z
       .string()
       .min(1)

@@ -13,9 +13,12 @@ import {
   loadConfig,
   type ModelConfig,
 } from "../../src/models/index.ts";
+import { checkSaeFits } from "../commands/sae-fits.ts";
+import { modelOrigin, originWarnings, saeOrigin } from "../origin.ts";
 import { frozenEntries } from "../run/frozen.ts";
 import { realArm } from "../run/layout.ts";
 import { baseConfig, plannedGrowth } from "../run/planned-growth.ts";
+import { importedSae } from "./imported-sae.ts";
 import type { ResolvedPlan, SaePlan } from "./types.ts";
 
 /**
@@ -32,15 +35,16 @@ export function stageConfigs(
   let config: ModelConfig = isThere
     ? loadConfig(model.path as string)
     : baseConfig(plan, { size: tokenizer.vocab_size, endOfText: 0 }, `${where} model`);
+  const notes: string[] = [];
   for (const [i, sae] of plan.saes.entries()) {
     for (const key of ["hook", "hook_out"] as const) {
       const hook = sae[key];
       if (hook !== null) named(`${where} saes[${i}].${key}`, () => hookWidth(config, hook));
     }
+    notes.push(...checkImported(plan, sae, config, `${where} saes[${i}].from`));
     checkOrder(hookNames(config), sae, `${where} saes[${i}].hook_out`);
   }
   const configs = [config];
-  const notes: string[] = [];
   for (const [i, stage] of plan.stages.entries()) {
     const parent = config;
     config = named(`${where} stages[${i}].expand`, () => {
@@ -67,6 +71,21 @@ export function stageConfigs(
     frozenEntries(plan, i + 1, realArm, parent);
   }
   return { configs, notes };
+}
+
+/** Whether an SAE that exists fits the model; what its files say of another model or tokenizer. */
+function checkImported(
+  { model }: ResolvedPlan,
+  sae: SaePlan,
+  config: ModelConfig,
+  where: string,
+): string[] {
+  if (sae.from === null || !existsSync(sae.from)) return [];
+  checkSaeFits(importedSae(sae, where), config, `${where} (${sae.from})`);
+  const from = sae.from;
+  return originWarnings(saeOrigin(from), modelOrigin(model.path as string), "the model").map(
+    (warning) => `${sae.name}: ${warning}`,
+  );
 }
 
 /** A transcoder's output can stand in for what it reconstructs only where what it reads comes before. */

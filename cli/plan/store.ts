@@ -26,6 +26,7 @@ export function planText(plan: ResolvedPlan, folder: string): string {
     data: { ...data, path: storedPath(data.path, folder) },
     tokenizer: { ...tokenizer, path: storedPath(tokenizer.path, folder) },
     model: { ...model, path: storedPath(model.path, folder) },
+    saes: plan.saes.map((sae) => ({ ...sae, from: storedPath(sae.from, folder) })),
     stages: plan.stages.map(({ data, ...stage }) => ({
       ...stage,
       data: data && { ...data, path: storedPath(data.path, folder) },

@@ -13,6 +13,7 @@ import {
   trainingFlopsPerToken,
 } from "../../src/models/index.ts";
 import { crosscoderSizes } from "../run/crosscoder-sizes.ts";
+import { realArm } from "../run/layout.ts";
 import { learnedTokens } from "../run/planned-growth.ts";
 import type { Task } from "../run/task.ts";
 import { effectPairs } from "./defaults.ts";
@@ -98,9 +99,10 @@ export function taskWork(
           sae,
           width: hookWidth(configs[0], sae.hook) * scale,
           latents: sae.d_sae + addedLatents(plan, stage),
-          lengths: spec.jobs.map(({ start, times = 1 }) =>
-            start === "fresh" ? sae.tokens : times * continued,
-          ),
+          lengths: spec.jobs.map(({ arm, start, times = 1 }) => {
+            if (sae.from !== null && stage === 0 && arm === realArm) return sae.from_tokens;
+            return start === "fresh" ? sae.tokens : times * continued;
+          }),
         })),
         perToken(of) / 3,
       );

@@ -95,6 +95,12 @@ export interface ModelPlan {
 /** One sparse autoencoder and how it is trained on the base model. */
 export interface SaePlan {
   readonly name: string;
+  /** The folder of an SAE of the model to start from; null = trained here. What it says of itself is taken over. */
+  readonly from: string | null;
+  /** Its fingerprint, which a run keeps; null = any. */
+  readonly from_sha256: string | null;
+  /** Tokens on which it trains on at the base; 0 = it stays as it is. */
+  readonly from_tokens: number;
   readonly hook: string;
   /** What a transcoder reconstructs from what it reads at `hook`; null for an SAE. */
   readonly hook_out: string | null;

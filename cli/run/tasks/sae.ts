@@ -1,10 +1,11 @@
 /**
  * Task: trains the SAEs that read one model: every SAE of the plan and every arm of the task side by side,
- * fed by one forward pass. Fresh SAEs train for `saes[].tokens`, continued ones (carried,
+ * fed by one forward pass. At the base an SAE that exists (`saes[].from`) is copied, or trains on. Fresh SAEs train for `saes[].tokens`, continued ones (carried,
  * or the parent's own) for the stage's `carry.tokens`. All arms of a stage have dictionaries of the
  * same size: continued ones first grow by `new_latents`, fresh ones start that wide.
  */
 
+import { basename } from "node:path";
 import {
   type ActivationSource,
   appendLineage,
@@ -14,14 +15,16 @@ import {
   loadSae,
   modelSequences,
   readLineage,
+  type Sae,
   saveSae,
   writeLineage,
 } from "../../../sae/index.ts";
 import { readTokenSet } from "../../../src/data/index.ts";
 import { type HostModel, loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
 import { modelOrigin, originFields } from "../../origin.ts";
+import { importedSae } from "../../plan/imported-sae.ts";
 import type { SaePlan } from "../../plan/types.ts";
-import { carriedDir, modelDir, saeDir, stageName, trainingDataDir } from "../layout.ts";
+import { carriedDir, modelDir, realArm, saeDir, stageName, trainingDataDir } from "../layout.ts";
 import type { ModelRef, SaeJobSpec } from "../task.ts";
 import type { TaskContext } from "../task-context.ts";
 import { freshConfig } from "./fresh-config.ts";
@@ -61,14 +64,24 @@ export async function saeTask(
         prepared.push(await prepare(context, stage, ref, sae, spec, streams[i], hooks[i]));
       }
     }
-    const trained = await trainSideBySide(context, stageName(plan, stage), prepared, saved);
-    for (const [i, { sae, spec, lineage }] of prepared.entries()) {
+    // an imported SAE may stay as it is, to the bit
+    const trains = prepared.filter(({ steps }) => steps > 0);
+    const trained =
+      trains.length === 0
+        ? []
+        : await trainSideBySide(context, stageName(plan, stage), trains, saved);
+    for (const arm of prepared) {
+      const { sae, spec, lineage, job } = arm;
       const dir = saeDir(plan, stage, sae.name, spec.arm);
-      saveSae(context.path(dir), trained[i], {
+      const made =
+        arm.steps > 0 ? trained[trains.indexOf(arm)] : { ...(job.init as Sae), cfg: job.config };
+      const isImported = sae.from !== null && stage === 0 && spec.arm === realArm;
+      saveSae(context.path(dir), made, {
         metadata: {
           stage: stageName(plan, stage),
           arm: spec.arm,
           seed: plan.seed,
+          ...(isImported && { from: basename(sae.from as string), from_sha256: sae.from_sha256 }),
           ...originFields(modelOrigin(context.path(modelDir(plan, ref.stage, ref.arm)))),
         },
       });
@@ -97,6 +110,20 @@ async function prepare(
   const rng = context.rng(`sae ${stageName(plan, stage)} ${saePlan.name} ${spec.arm}`);
   const steps = (tokens: number): number => Math.ceil(tokens / saePlan.batch_tokens);
   const model_name = stageName(plan, ref.stage);
+  if (saePlan.from !== null && stage === 0 && spec.arm === realArm) {
+    const init = importedSae(saePlan, `saes: ${saePlan.name}`);
+    const { max_norm_ratio, aux_coefficient } = saePlan;
+    const { context: context_size } = plan.data;
+    const own = { hook_name: hook, model_name, context_size, max_norm_ratio, aux_coefficient };
+    return {
+      sae: saePlan,
+      spec,
+      source,
+      job: { name: spec.arm, config: { ...init.cfg, ...own }, init, rng, pinNorms: true },
+      lineage: freshLineage(init.cfg.d_sae, model_name),
+      steps: steps(saePlan.from_tokens),
+    };
+  }
   if (spec.start === "fresh") {
     const d_sae =
       saePlan.d_sae +
