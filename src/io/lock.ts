@@ -3,7 +3,7 @@
  * again sooner or later) and its host. The lock of a dead process is taken over. A lock appears with its
  * content in one step, by a hard link, so nobody ever reads half of one.
  */
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { sweepTemporaries } from "./atomic-file.ts";
@@ -41,7 +41,8 @@ export function acquireLock(runDir: string): RunLock {
       if (text === undefined) continue; // released meanwhile
       const owner = parseOwner(text);
       if (owner !== undefined && isAlive(owner)) throw taken(runDir, path, owner);
-      removeDead(path, text);
+      const other = removeDead(path, text, own);
+      if (other !== null) throw taken(runDir, `${path} and ${takeoverOf(path)}`, other);
     }
   } catch (error) {
     throw writeProblem(error, path);
@@ -104,17 +105,25 @@ function readLock(path: string): string | undefined {
   }
 }
 
-/** Removes a dead lock. When another process was faster and this is its lock already, puts it back. */
-function removeDead(path: string, text: string): void {
-  const aside = `${path}.${process.pid}.partial`;
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if (hasCode(error, "ENOENT")) return;
-    throw error;
+/** The lock of who removes a dead lock, so that nobody removes the lock that its successor has made meanwhile. */
+function takeoverOf(path: string): string {
+  return `${path}.takeover`;
+}
+
+/** Removes the dead lock `text`, if it is still there. Returns who is about to do that already, or null. */
+function removeDead(path: string, text: string, own: string): Owner | null {
+  const takeover = takeoverOf(path);
+  if (!tryLink(takeover, own)) {
+    const held = readLock(takeover);
+    if (held === undefined) return null; // done meanwhile
+    const owner = parseOwner(held);
+    if (owner !== undefined && isAlive(owner)) return owner;
+    rmSync(takeover, { force: true }); // killed between the two lines below
+    return null;
   }
-  if (readLock(aside) !== text) linkSync(aside, path);
-  rmSync(aside, { force: true });
+  if (readLock(path) === text) rmSync(path, { force: true });
+  rmSync(takeover, { force: true });
+  return null;
 }
 
 function parseOwner(text: string): Owner | undefined {

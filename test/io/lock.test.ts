@@ -108,3 +108,18 @@ test("of several processes that take over one dead lock, one gets the run", asyn
   expect(answers.filter((text) => /^\d+$/.test(text))).toHaveLength(1);
   expect(answers.filter((text) => text.startsWith("UsageError"))).toHaveLength(2);
 });
+
+test("a dead lock that another process is about to remove is left to it, unless that one was killed too", () => {
+  const deadOwner = '{"pid":-1}';
+  writeFileSync(run(".lock"), deadOwner);
+  writeFileSync(
+    run(".lock.takeover"),
+    JSON.stringify({ pid: process.ppid, started: null, host: hostname() }),
+  );
+  expect(() => acquireLock(run())).toThrow(`another process (pid ${process.ppid})`);
+  expect(readFileSync(run(".lock"), "utf8")).toBe(deadOwner);
+  writeFileSync(run(".lock.takeover"), JSON.stringify({ pid: -1 }));
+  const lock = acquireLock(run());
+  expect(readdirSync(run())).toEqual([".lock"]);
+  lock.release();
+});
