@@ -15,8 +15,10 @@ import { type FinishedRun, finishedRun } from "./studies/finished-run.ts";
 import { type StudyRun, studyRuns, variants, variedPlan } from "./studies/runs.ts";
 import {
   carryTable,
+  methodFigure,
   methodTable,
   pilotArmTable,
+  pilotFigure,
   pilotFigureTable,
   stageTable,
 } from "./studies/tables.ts";
@@ -53,10 +55,13 @@ function writeTables(): void {
   const finished = (some: readonly StudyRun[]): FinishedRun[] =>
     some.map(({ name, seed }) => finishedRun(dir, name, seed)).filter((run) => run !== null);
   const write = (table: string, name: string): void => writeTable(table, name, "study.md");
+  const draw = (svg: string, name: string): void =>
+    writeFileSync(join(root, "docs", "images", `${name}.svg`), svg);
   const pilots = finished(runs.filter(({ plan }) => plan === "pilot"));
   if (pilots.length > 0) {
     write(pilotArmTable(pilots), "pilot arms");
     write(pilotFigureTable(pilots), "pilot figures");
+    draw(pilotFigure(pilots), "study-pilot");
   }
   const ways = variants
     .map((variant) => ({ variant, runs: finished(runs.filter((r) => r.variant === variant)) }))
@@ -64,6 +69,7 @@ function writeTables(): void {
   if (ways.length > 0) {
     write(methodTable(ways), "methods");
     write(carryTable(ways), "methods carry");
+    draw(methodFigure(ways), "study-methods");
   }
   for (const large of finished(runs.filter(({ plan }) => plan === "large"))) {
     write(stageTable(large), "large");

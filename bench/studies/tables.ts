@@ -1,5 +1,6 @@
 /** @file The tables of docs/study.md from the runs' own documents; shares of several seeds as mean (smallest to largest). */
 import type { ArmRole, Estimate, PersistenceDocument } from "../../sae/persistence/index.ts";
+import { shareFigure } from "./figures.ts";
 import type { FinishedRun, FinishedStage } from "./finished-run.ts";
 import type { Variant } from "./runs.ts";
 
@@ -13,8 +14,8 @@ interface PilotArm {
 }
 
 /** The pilot's arms: match at r > .5, with strong containment besides, cosine ≥ .7 to its own start. Two seeds as their mean. */
-const pilotArms: readonly PilotArm[] = [
-  ...[
+const pilotArms: readonly PilotArm[] = (
+  [
     ["carried", "carried, grown child (CG)", 0.578, 0.424, 0.899],
     ["fresh", "fresh, grown child (FG)", 0.257, 0.13, null],
     ["carried-scratch", "carried, from-scratch model (CS)", 0.198, 0.096, 0.692],
@@ -25,25 +26,14 @@ const pilotArms: readonly PilotArm[] = [
     ["reinit", "carried, random weights", 0.03, 0.02, 0.89],
     ["rotated", "turned by a random matrix", 0.259, 0.124, 0.585],
     ["no-expand", "trained on, parent trained on", 0.665, 0.488, null],
-  ].map(([role, label, match, functions, toStart]) => {
-    return { role, label, match, functions, toStart } as PilotArm;
-  }),
-];
+  ] as const
+).map(([role, label, match, functions, toStart]) => ({ role, label, match, functions, toStart }));
 
 /** The pilot's arms beside those of its repetitions. */
 export function pilotArmTable(runs: readonly FinishedRun[]): string {
   const documents = runs.map(comparison);
   const share = (role: ArmRole, of: "match" | "function"): string =>
-    spread(
-      documents.map(({ arms }) =>
-        mean(
-          valuesOf(
-            arms.filter((a) => a.role === role),
-            of,
-          ),
-        ),
-      ),
-    );
+    spread(runs.map((run) => armShare(run, role, of)));
   const toStart = (role: ArmRole): string => {
     const key = role.replace("-", "_") as keyof PersistenceDocument["inertia"];
     return spread(documents.map(({ inertia }) => inertia[key] ?? Number.NaN));
@@ -56,6 +46,15 @@ export function pilotArmTable(runs: readonly FinishedRun[]): string {
         `| ${arm.label} | ${two(arm.match)} | **${share(arm.role, "match")}** | ${two(arm.functions)} | **${share(arm.role, "function")}** | ${two(arm.toStart)} | ${toStart(arm.role)} |`,
     ),
   ].join("\n");
+}
+
+/** The same as a figure: function matches, the pilot's as rings. */
+export function pilotFigure(runs: readonly FinishedRun[]): string {
+  const rows = pilotArms.map(({ role, label, functions }) => {
+    const values = runs.map((run) => armShare(run, role, "function"));
+    return { label, values, ring: functions, isMain: role === "carried" };
+  });
+  return shareFigure(rows, "Share of the parent's latents with a function match, by arm");
 }
 
 /** What the pilot's arms add up to, and its models and SAEs, beside each seed. */
@@ -143,6 +142,17 @@ export function methodTable(all: readonly VariantRuns[]): string {
       ].join(" | ")} |`;
     }),
   ].join("\n");
+}
+
+/** Inertia-corrected persistence by way of growing, as a figure. */
+export function methodFigure(all: readonly VariantRuns[]): string {
+  const rows = all.map(({ variant, runs }) => {
+    const frozen = variant.freeze === undefined ? "" : ", inherited frozen";
+    const exact = runs.every((run) => last(run).map?.exact);
+    const values = runs.map((run) => comparison(run).corrected.value ?? Number.NaN);
+    return { label: `${wayOf(variant)}${frozen}`, values, isMain: exact };
+  });
+  return shareFigure(rows, "Inertia-corrected persistence by way of growing");
 }
 
 /** What the carry saves, and the figures that warn of it, by way of growing. */
@@ -244,8 +254,10 @@ function fvuOf({ evaluation }: FinishedStage, arm: string): number {
   return evaluation.saes.find((sae) => sae.arm === arm)?.fvu ?? Number.NaN;
 }
 
-function valuesOf(arms: PersistenceDocument["arms"], of: "match" | "function"): number[] {
-  return arms.map((arm) => arm[of] ?? Number.NaN);
+/** An arm's share, its seeds averaged; NaN where the run lacks it. */
+function armShare(run: FinishedRun, role: ArmRole, of: "match" | "function"): number {
+  const arms = comparison(run).arms.filter((arm) => arm.role === role);
+  return arms.length === 0 ? Number.NaN : mean(arms.map((arm) => arm[of] ?? Number.NaN));
 }
 
 function mean(values: readonly number[]): number {

@@ -18,7 +18,7 @@ test("every run has a name of its own and a plan that resolves", () => {
   for (const { plan, variant } of runs) {
     const written = parse(textOf(plan));
     const text = stringify(variant ? variedPlan(written, variant) : written);
-    const [stage] = resolvePlan(parsePlan(text, plan)).stages;
+    const [stage] = resolvePlan(parsePlan(text, plan), root, plan).stages;
     expect(stage.expand).toMatchObject(variant?.expand ?? {});
     expect(stage.train.freeze).toBe(variant?.freeze ?? "none");
   }
