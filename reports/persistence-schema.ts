@@ -1,6 +1,7 @@
 /** persistence.json as zod, as far as the report reads it. */
 import { z } from "zod";
-import type { CrosscoderSummary, Histograms, PersistenceSummary } from "./run-data.ts";
+import type { CrosscoderSummary } from "./run-data/crosscoder.ts";
+import type { Histograms, PersistenceSummary } from "./run-data/persistence.ts";
 import { estimate, folderName, interval, measured, text } from "./schema-parts.ts";
 
 const counts = z.array(z.number());

@@ -11,7 +11,9 @@ import { decodeUtf8, readJson, readJsonl, readManifest, UsageError } from "../sr
 import { persistenceSchema } from "./persistence-schema.ts";
 import { type PlanDocument, planSchema } from "./plan-schema.ts";
 import { readFeatures, readVerdicts } from "./read-tables.ts";
-import type { PersistenceSummary, PlanSummary, RunData, StageData } from "./run-data.ts";
+import type { PersistenceSummary } from "./run-data/persistence.ts";
+import type { PlanSummary } from "./run-data/whole-run.ts";
+import type { RunData, StageData } from "./run-data.ts";
 import {
   carryCheckSchema,
   circuitSchema,

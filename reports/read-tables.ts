@@ -10,7 +10,7 @@ import {
   measureNames,
   type TokenLogit,
   type VerdictTable,
-} from "./run-data.ts";
+} from "./run-data/tables.ts";
 
 /** Reads features.arrow. Errors: UsageError on another layout. */
 export function readFeatures(path: string): FeatureTable {

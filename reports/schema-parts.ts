@@ -1,6 +1,6 @@
 /** What the schemas of several documents are made of: what is missing counts as not measured. */
 import { z } from "zod";
-import type { Estimate } from "./run-data.ts";
+import type { Estimate } from "./run-data/estimate.ts";
 
 export const text: z.ZodString = z.string();
 /** Becomes part of a path. */

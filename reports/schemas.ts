@@ -4,24 +4,28 @@
  */
 import { z } from "zod";
 import type {
-  BeforeAfter,
-  CarryCheck,
   CircuitNodeRef,
   CircuitScores,
   CircuitSummary,
-  Exactness,
-  GateSummary,
-  GrowthSummary,
   HeadScore,
   HeadScoreTables,
-  HistorySummary,
+} from "./run-data/circuit.ts";
+import type { Score } from "./run-data/estimate.ts";
+import type {
+  BeforeAfter,
+  CarryCheck,
+  Exactness,
   MapSummary,
-  MetricPoint,
   ModelSize,
-  QuestionSummary,
-  Score,
   StageEvaluation,
-} from "./run-data.ts";
+} from "./run-data/evaluation.ts";
+import type {
+  GateSummary,
+  GrowthSummary,
+  HistorySummary,
+  MetricPoint,
+  QuestionSummary,
+} from "./run-data/whole-run.ts";
 import { interval, maybeText, measured, text } from "./schema-parts.ts";
 
 const beforeAfter: z.ZodType<BeforeAfter> = z.object({

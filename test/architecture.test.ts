@@ -111,15 +111,10 @@ test("every file opens by saying what it is", () => {
   expect(silent).toEqual([]);
 });
 
-/** Files past 400 lines get a hard look; those that had one are named here with the reason. */
-const long: Readonly<Record<string, string>> = {
-  "reports/run-data.ts": "types only: what the report reads of a run",
-};
-
-test("no file is longer than 400 lines without a reason", () => {
+test("no file is longer than 400 lines", () => {
   const tooLong = files
     .map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 }))
-    .filter(({ path, lines }) => lines > 400 && !(path in long))
+    .filter(({ lines }) => lines > 400)
     .map(({ path, lines }) => `${path}: ${lines} lines`);
   expect(tooLong).toEqual([]);
 });

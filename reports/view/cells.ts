@@ -3,7 +3,7 @@
  * a function match, its interval, and beside it the share with a match at τ alone. The gain of a row
  * over what any such model learns is what the estimands divide.
  */
-import type { CellName, PersistenceSummary } from "../run-data.ts";
+import type { CellName, PersistenceSummary } from "../run-data/persistence.ts";
 import type { IntervalRow } from "./interval-rows.ts";
 
 const rows: readonly {

@@ -1,5 +1,7 @@
 /** Circuits of the stages: the mapped circuit against its parent, the rediscovered and random ones; its nodes; the tasks. */
-import type { CircuitNodeRef, CircuitSummary, RunData } from "../run-data.ts";
+
+import type { CircuitNodeRef, CircuitSummary } from "../run-data/circuit.ts";
+import type { RunData } from "../run-data.ts";
 import { decimal, interval, missing, signed } from "./format.ts";
 import type { IntervalRow } from "./interval-rows.ts";
 

@@ -1,5 +1,7 @@
 /** A stage's crosscoder as printed: how its latents fall, and what it says of the parent's latents by verdict. */
-import type { CrosscoderFigures, StageData } from "../run-data.ts";
+
+import type { CrosscoderFigures } from "../run-data/crosscoder.ts";
+import type { StageData } from "../run-data.ts";
 import { count, decimal, percent, plural } from "./format.ts";
 import { severity, wordsOf } from "./verdicts.ts";
 

@@ -1,5 +1,6 @@
 /** Direction against function: one point per parent latent that can be judged, by verdict. */
-import type { PersistenceSummary, VerdictTable } from "../run-data.ts";
+import type { PersistenceSummary } from "../run-data/persistence.ts";
+import type { VerdictTable } from "../run-data/tables.ts";
 import { severity, verdictWords, wordsOf } from "./verdicts.ts";
 
 /** The points of one colour. */

@@ -3,7 +3,9 @@
  * expansion, their confirmed heirs (and what joined) into the verdicts at the next, and so on. A
  * latent of a stage flows out of the node of its own origin, which is the verdict on it as a child.
  */
-import type { RunData, VerdictTable } from "../run-data.ts";
+
+import type { VerdictTable } from "../run-data/tables.ts";
+import type { RunData } from "../run-data.ts";
 import { stageLabel } from "./stages.ts";
 import { isKept } from "./verdicts.ts";
 

@@ -1,5 +1,7 @@
 /** What each expansion cost and bought, as printed: losses around it, tokens and compute spent, controls at matched amounts. */
-import type { GrowthSummary, RunData } from "../run-data.ts";
+
+import type { GrowthSummary } from "../run-data/whole-run.ts";
+import type { RunData } from "../run-data.ts";
 import { compact, decimal, interval, percent, signed, small } from "./format.ts";
 import { growthLabel, sizeLabel, sizeOf, stageLabel } from "./stages.ts";
 

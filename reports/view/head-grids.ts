@@ -1,5 +1,7 @@
 /** Head scores of every stage, by kind, with the best head of each and what became of it. */
-import type { HeadKind, RunData } from "../run-data.ts";
+
+import type { HeadKind } from "../run-data/circuit.ts";
+import type { RunData } from "../run-data.ts";
 import { decimal } from "./format.ts";
 import { stageLabel } from "./stages.ts";
 

@@ -2,7 +2,8 @@
  * Best correlations and cosines to the own start as shares per bin, over their nulls, with the
  * thresholds. The axis is cut to the bins that hold anything.
  */
-import type { PersistenceSummary, Threshold } from "../run-data.ts";
+import type { Threshold } from "../run-data/estimate.ts";
+import type { PersistenceSummary } from "../run-data/persistence.ts";
 
 /** A histogram in front of its controls; every series is shares of its own total, one per bin. */
 export interface HistogramView {

@@ -2,7 +2,8 @@
  * Two tests of inertia as rows of a chart: latents that were turned away before training (do they come back?), and the
  * carried SAE after shorter and longer training (does what it shares with the parent wear off?).
  */
-import type { Estimate, PersistenceSummary } from "../run-data.ts";
+import type { Estimate } from "../run-data/estimate.ts";
+import type { PersistenceSummary } from "../run-data/persistence.ts";
 import { decimal } from "./format.ts";
 import type { IntervalRow } from "./interval-rows.ts";
 

@@ -1,5 +1,5 @@
 /** Rows of a chart of points with intervals on one axis of shares. */
-import type { Interval } from "../run-data.ts";
+import type { Interval } from "../run-data/estimate.ts";
 
 /** One row. */
 export interface IntervalRow {

@@ -3,15 +3,15 @@
  * indices into one list, contexts cut to a window around their peak, activations as hundredths of the
  * latent's own maximum. Rows are sorted worst first. What the page leaves out stays in the run's files.
  */
+
 import {
   type FeatureTable,
   type LatentContext,
   measureNames,
-  type RunData,
-  type StageData,
   type TokenLogit,
   type VerdictTable,
-} from "../run-data.ts";
+} from "../run-data/tables.ts";
+import type { RunData, StageData } from "../run-data.ts";
 import { rounded } from "./format.ts";
 import { stageLabel } from "./stages.ts";
 import { severity, verdictWords } from "./verdicts.ts";

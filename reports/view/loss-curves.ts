@@ -2,7 +2,9 @@
  * Held-out loss of the grown line, of the unexpanded parent trained on and of the model trained from
  * scratch at the final size, by tokens or by training compute, with the expansions marked.
  */
-import type { MetricPoint, RunData } from "../run-data.ts";
+
+import type { MetricPoint } from "../run-data/whole-run.ts";
+import type { RunData } from "../run-data.ts";
 import { decimal } from "./format.ts";
 import { growthLabel, sizeOf } from "./stages.ts";
 import { exactnessLabel } from "./tiles.ts";

@@ -1,5 +1,7 @@
 /** The five questions as cards: answer, number with its interval, confidence, where it comes from. */
-import type { QuestionSummary, RunData } from "../run-data.ts";
+
+import type { QuestionSummary } from "../run-data/whole-run.ts";
+import type { RunData } from "../run-data.ts";
 import { decimal, interval, missing } from "./format.ts";
 
 /** One card. */

@@ -1,5 +1,7 @@
 /** FVU while the stage's SAEs trained: the carried one against the fresh ones, whose end is the mark to reach. */
-import type { MetricPoint, RunData, StageData } from "../run-data.ts";
+
+import type { MetricPoint } from "../run-data/whole-run.ts";
+import type { RunData, StageData } from "../run-data.ts";
 import { decimal } from "./format.ts";
 import type { CurvesView, Series } from "./loss-curves.ts";
 

@@ -2,7 +2,9 @@
  * Every SAE of a stage in training, as small multiples: FVU, L0 and dead latents over its tokens, the carried SAE, its
  * fresh siblings and its parent's own training on the same axes.
  */
-import type { MetricPoint, RunData } from "../run-data.ts";
+
+import type { MetricPoint } from "../run-data/whole-run.ts";
+import type { RunData } from "../run-data.ts";
 import { decimal, percent } from "./format.ts";
 import type { Series } from "./loss-curves.ts";
 

@@ -1,5 +1,8 @@
 /** The SAEs of a stage, one row per arm: sparsity, fidelity, and whether it may be compared with the carried one. */
-import type { PersistenceArm, SaeEvaluation, StageData } from "../run-data.ts";
+
+import type { SaeEvaluation } from "../run-data/evaluation.ts";
+import type { PersistenceArm } from "../run-data/persistence.ts";
+import type { StageData } from "../run-data.ts";
 import { decimal, percent } from "./format.ts";
 
 /** A row of the table, as printed. */

@@ -1,5 +1,7 @@
 /** The stages as the header and the captions name them: size, growth in words, state. */
-import type { ModelSize, RunData, StageData } from "../run-data.ts";
+
+import type { ModelSize } from "../run-data/evaluation.ts";
+import type { RunData, StageData } from "../run-data.ts";
 
 /** A stage in the header. */
 export interface StagePill {

@@ -1,5 +1,8 @@
 /** The headline numbers of a stage, each with its interval or with what it stands against. */
-import type { Estimate, RunData, SaeEvaluation, StageEvaluation } from "../run-data.ts";
+
+import type { Estimate } from "../run-data/estimate.ts";
+import type { SaeEvaluation, StageEvaluation } from "../run-data/evaluation.ts";
+import type { RunData } from "../run-data.ts";
 import { compact, decimal, interval, missing, percent, signed, small } from "./format.ts";
 
 /** One tile. */

@@ -3,7 +3,11 @@
  * controls allow it, what cosine alone would have said and what it says on random weights, whether
  * the rule passed its own checks, and plain words where the run can't tell.
  */
-import type { Interval, PersistenceSummary, RunData, StageEvaluation } from "../run-data.ts";
+
+import type { Interval } from "../run-data/estimate.ts";
+import type { StageEvaluation } from "../run-data/evaluation.ts";
+import type { PersistenceSummary } from "../run-data/persistence.ts";
+import type { RunData } from "../run-data.ts";
 import { throughAll } from "./fates.ts";
 import { count, decimal, interval, inWords, percent, plural, signed } from "./format.ts";
 import { isGrowthAlone } from "./growth.ts";

@@ -1,15 +1,11 @@
 // A run in memory, small enough to work every figure out by hand: four base latents, one expansion
 // that appends a fifth, and optionally a second one.
-import type {
-  Cell,
-  MeasureName,
-  PersistenceSummary,
-  RunData,
-  StageData,
-  StageEvaluation,
-  VerdictTable,
-} from "../../reports/run-data.ts";
-import { measureNames } from "../../reports/run-data.ts";
+
+import type { StageEvaluation } from "../../reports/run-data/evaluation.ts";
+import type { Cell, PersistenceSummary } from "../../reports/run-data/persistence.ts";
+import type { MeasureName, VerdictTable } from "../../reports/run-data/tables.ts";
+import { measureNames } from "../../reports/run-data/tables.ts";
+import type { RunData, StageData } from "../../reports/run-data.ts";
 
 /** One row of a verdict table: parent or child, latent, verdict, the latent of the other side. */
 export type Row = readonly ["parent" | "child", number, string, number];

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { renderRun } from "../../../reports/index.ts";
-import type { CrosscoderSummary } from "../../../reports/run-data.ts";
+import type { CrosscoderSummary } from "../../../reports/run-data/crosscoder.ts";
 import { crosscoderView } from "../../../reports/view/crosscoder.ts";
 import { persistence, run, stage } from "../small-run.ts";
 

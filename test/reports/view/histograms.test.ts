@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Histograms } from "../../../reports/run-data.ts";
+import type { Histograms } from "../../../reports/run-data/persistence.ts";
 import { correlationHistogram, cosineHistogram } from "../../../reports/view/histograms.ts";
 import { persistence } from "../small-run.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { FeatureTable, LatentContext } from "../../../reports/run-data.ts";
+import type { FeatureTable, LatentContext } from "../../../reports/run-data/tables.ts";
 import { latentPayload } from "../../../reports/view/latent-payload.ts";
 import { verdictWords } from "../../../reports/view/verdicts.ts";
 import { firstRows, persistence, run, stage, table } from "../small-run.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { MetricPoint } from "../../../reports/run-data.ts";
+import type { MetricPoint } from "../../../reports/run-data/whole-run.ts";
 import { lossCurves } from "../../../reports/view/loss-curves.ts";
 import { evaluation, run, stage } from "../small-run.ts";
 

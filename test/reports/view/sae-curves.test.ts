@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { MetricPoint } from "../../../reports/run-data.ts";
+import type { MetricPoint } from "../../../reports/run-data/whole-run.ts";
 import { saeCurves } from "../../../reports/view/sae-curves.ts";
 import { evaluation, persistence, run, stage } from "../small-run.ts";
 

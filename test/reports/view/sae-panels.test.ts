@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Drawing } from "../../../reports/charts/drawing.ts";
 import { panelsChart } from "../../../reports/charts/panels-chart.ts";
-import type { MetricPoint } from "../../../reports/run-data.ts";
+import type { MetricPoint } from "../../../reports/run-data/whole-run.ts";
 import { saePanels } from "../../../reports/view/sae-panels.ts";
 import { run, stage } from "../small-run.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { HistorySummary, SurvivalSummary } from "../../../reports/run-data.ts";
+import type { HistorySummary, SurvivalSummary } from "../../../reports/run-data/whole-run.ts";
 import { survivalView } from "../../../reports/view/survival.ts";
 import { run, stage } from "../small-run.ts";
 

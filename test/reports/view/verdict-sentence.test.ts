@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { PersistenceSummary } from "../../../reports/run-data.ts";
+import type { PersistenceSummary } from "../../../reports/run-data/persistence.ts";
 import { amount, type VerdictView, verdictView } from "../../../reports/view/verdict-sentence.ts";
 import { evaluation, persistence, run, stage, table, twoExpansions } from "../small-run.ts";
 
