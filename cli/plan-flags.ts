@@ -27,6 +27,11 @@ export function addPlanFlags(command: Command): void {
   flag("--activations <file>", "an Arrow dump to train the SAEs on, without a model (train only)");
   flag("--model <dir>", "a Hugging Face model folder to start from");
   addFlag(command, "--hook <name...>", "hooks that get an SAE", { parse: each, group: planGroup });
+  addFlag(command, "--hook-out <name...>", "what they reconstruct instead: transcoders", {
+    parse: each,
+    group: planGroup,
+  });
+  addFlag(command, "--skip", "transcoders with a linear skip connection", { group: planGroup });
   flag(
     "--arch <name>",
     "SAE architecture",

@@ -72,6 +72,7 @@ export const persistenceSchema: z.ZodType<PersistenceSummary> = z.object({
         role: text.default(""),
         sae: text,
         seed: measured,
+        lr: measured,
         l0: measured,
         fvu: measured,
         ce_loss_score_zero: measured,

@@ -56,6 +56,9 @@ export const compare: z.ZodType<Comparison> = z.strictObject({
       ]),
       sae: text,
       seed: z.int(),
+      lr: measured.describe(
+        "peak learning rate of its last training: carry.lr of what goes on, saes[].lr of fresh SAEs; null = untrained or not known",
+      ),
       l0: measured,
       fvu: measured,
       ce_loss_score_zero: measured,

@@ -28,6 +28,10 @@ export interface PlanFlags {
   readonly activations?: string;
   readonly model?: string;
   readonly hook?: readonly string[];
+  /** What transcoders reconstruct: one for each hook. */
+  readonly hookOut?: readonly string[];
+  /** Transcoders with a linear skip connection. */
+  readonly skip?: boolean;
   readonly arch?: SaePlan["architecture"];
   readonly dSae?: number;
   readonly k?: number;
@@ -65,6 +69,8 @@ const flagOfKey: Readonly<Record<string, string>> = {
   d_sae: "--d-sae",
   k: "--k",
   hook: "--hook",
+  hook_out: "--hook-out",
+  skip_connection: "--skip",
   optimizer: "--optimizer",
   freeze: "--freeze",
   seed: "--seed",
@@ -149,11 +155,13 @@ function withSaeFlags(
     architecture: flags.arch,
     d_sae: flags.dSae,
     k: flags.k,
+    skip_connection: flags.skip,
     tokens: flags.saeTokens,
   });
   const hooks = flags.hook ?? [];
+  const outputs = flags.hookOut ?? [];
   if (flags.sae === false) {
-    const [contrary] = [...hooks, ...Object.values(changes).map(String)];
+    const [contrary] = [...hooks, ...outputs, ...Object.values(changes).map(String)];
     if (contrary !== undefined) {
       throw new UsageError({
         code: "bad-flag",
@@ -164,9 +172,21 @@ function withSaeFlags(
     }
     return [];
   }
-  if (hooks.length === 0) return saes.map((sae) => ({ ...sae, ...changes }));
+  const reading = hooks.length || saes.length;
+  if (outputs.length > 0 && outputs.length !== reading) {
+    throw new UsageError({
+      code: "bad-flag",
+      where: "--hook-out",
+      expected: `${reading} hooks, one for each that is read`,
+      got: `${outputs.length}`,
+      hint: "--hook blocks.1.mlp.hook_in --hook-out blocks.1.hook_mlp_out makes a transcoder of an MLP",
+    });
+  }
+  const written = (i: number): Partial<SaePlan> =>
+    outputs.length > 0 ? { hook_out: outputs[i] } : {};
+  if (hooks.length === 0) return saes.map((sae, i) => ({ ...sae, ...changes, ...written(i) }));
   if (hooks.length === saes.length) {
-    return saes.map((sae, i) => ({ ...sae, hook: hooks[i], ...changes }));
+    return saes.map((sae, i) => ({ ...sae, hook: hooks[i], ...changes, ...written(i) }));
   }
   if (saes.length > 1) {
     throw new UsageError({
@@ -176,7 +196,7 @@ function withSaeFlags(
       got: `${hooks.length}`,
     });
   }
-  return hooks.map((hook) => ({ ...saes[0], name: hook, hook, ...changes }));
+  return hooks.map((hook, i) => ({ ...saes[0], name: hook, hook, ...changes, ...written(i) }));
 }
 
 /** The plan's SAEs begun from folders, or one SAE for each folder, named for it. */

@@ -286,7 +286,7 @@ function resolveStages(
       expand,
       data: input.data ? corpus(input.data, `stages[${i}].data`) : null,
       train,
-      carry: { new_latents: newLatents, tokens: carryTokens, ...defined(input.carry) },
+      carry: { new_latents: newLatents, tokens: carryTokens, lr: null, ...defined(input.carry) },
       gates,
     });
   }

@@ -188,6 +188,11 @@ const carry = z.strictObject({
     "latents appended to each carried SAE; default: a sixth of the smallest d_sae",
   ),
   tokens: count.describe("tokens on which the carried SAE trains on"),
+  lr: rate
+    .nullable()
+    .describe(
+      "peak learning rate of carried SAEs and of all that go on with a dictionary; null = the SAE's own (saes[].lr), which fresh ones have in any case",
+    ),
 });
 
 const gate = z.strictObject({

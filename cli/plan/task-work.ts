@@ -98,6 +98,7 @@ export function taskWork(
         plan.saes.map((sae) => ({
           sae,
           width: hookWidth(configs[0], sae.hook) * scale,
+          widthOut: hookWidth(configs[0], sae.hook_out ?? sae.hook) * scale,
           latents: sae.d_sae + addedLatents(plan, stage),
           lengths: spec.jobs.map(({ arm, start, times = 1 }) => {
             if (sae.from !== null && stage === 0 && arm === realArm) return sae.from_tokens;
@@ -119,7 +120,8 @@ export function taskWork(
           0,
         );
         const { d_sae, k } = crosscoderSizes(plan, stage, sae);
-        return { sae: { ...sae, k }, width, latents: d_sae, lengths: [sae.tokens] };
+        const one = { sae: { ...sae, hook_out: null, k }, width, widthOut: width };
+        return { ...one, latents: d_sae, lengths: [sae.tokens] };
       });
       const work = saeWork(saes, (perToken(pair[0]) + perToken(pair[1])) / 3);
       const models = pair.reduce((sum, of) => sum + parameterCount(of), 0);
@@ -130,7 +132,8 @@ export function taskWork(
       const dump = new ActivationDump(plan.activations as string);
       const saes = plan.saes.map((sae) => {
         const { width } = dump.hook(sae.hook);
-        return { sae, width, latents: sae.d_sae, lengths: [sae.tokens] };
+        const widthOut = dump.hook(sae.hook_out ?? sae.hook).width;
+        return { sae, width, widthOut, latents: sae.d_sae, lengths: [sae.tokens] };
       });
       const work = saeWork(saes, 0);
       return { ...none, ...work, memory_bytes: bytes(work.floats + 3 * dump.rows) };
@@ -181,7 +184,9 @@ function passFloats(config: ModelConfig, tokens: number): number {
 /** Arms of one SAE of the plan. */
 interface SaeArms {
   readonly sae: SaePlan;
+  /** What it reads, and what it reconstructs. */
   readonly width: number;
+  readonly widthOut: number;
   readonly latents: number;
   /** Tokens of each. */
   readonly lengths: readonly number[];
@@ -200,17 +205,22 @@ function saeWork(
   let count = 0;
   let floats = 0;
   const streams = new Map<string, { tokens: number; batch: number; widths: Map<string, number> }>();
-  for (const { sae, width, latents, lengths } of saes) {
+  for (const { sae, width, widthOut, latents, lengths } of saes) {
     const tokens = lengths.reduce((sum, length) => sum + length, 0);
-    flops += (2 * latents + 12 * activeLatents(sae)) * width * tokens;
+    // the encoder's product, and sparse work: half of it in the encoder, half in the decoder
+    const sparse = 6 * activeLatents(sae) * (width + widthOut);
+    const skip = sae.skip_connection ? 6 * width * widthOut : 0;
+    flops += (2 * latents * width + sparse + skip) * tokens;
     saeTokens += tokens;
     count += lengths.length;
     // weights, gradients and two moments of two matrices; the pre-activations of a batch
-    floats += lengths.length * 8 * latents * width + 2 * sae.batch_tokens * latents;
+    floats += lengths.length * 4 * latents * (width + widthOut) + 2 * sae.batch_tokens * latents;
+    if (sae.skip_connection) floats += lengths.length * 4 * width * widthOut;
     const key = `${sae.batch_tokens} ${sae.max_norm_ratio}`;
     const stream = streams.get(key) ?? { tokens: 0, batch: sae.batch_tokens, widths: new Map() };
     stream.tokens = Math.max(stream.tokens, ...lengths);
     stream.widths.set(sae.hook, width);
+    if (sae.hook_out !== null) stream.widths.set(sae.hook_out, widthOut);
     streams.set(key, stream);
   }
   const buffer = { tokens: 0, bytes: 0 };

@@ -8,6 +8,8 @@ export interface PersistenceArm {
   readonly role: string;
   readonly sae: string;
   readonly seed: number | null;
+  /** Peak learning rate of its last training. */
+  readonly lr: number | null;
   readonly l0: number | null;
   readonly fvu: number | null;
   readonly ce_loss_score_zero: number | null;

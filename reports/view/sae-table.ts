@@ -10,6 +10,8 @@ export interface SaeRow {
   readonly arm: string;
   /** What the arm is for. */
   readonly what: string;
+  /** Peak learning rate of its last training. */
+  readonly rate: string;
   readonly l0: string;
   readonly fvu: string;
   readonly ceScore: string;
@@ -81,6 +83,7 @@ function row(
   return {
     arm,
     what: purposes[role] ?? "",
+    rate: compared?.lr == null ? "–" : String(compared.lr),
     l0: decimal(evaluated?.l0 ?? compared?.l0, 1),
     fvu: decimal(evaluated?.fvu ?? compared?.fvu, 3),
     ceScore: decimal(evaluated?.ce_loss_score_zero ?? compared?.ce_loss_score_zero, 3),

@@ -13,6 +13,8 @@ export interface ArmDocument {
   readonly role: ArmRole;
   readonly sae: string;
   readonly seed: number;
+  /** Peak learning rate of its last training; null where there was none or nobody knows. */
+  readonly lr: number | null;
   readonly l0: number | null;
   readonly fvu: number | null;
   readonly ce_loss_score_zero: number | null;

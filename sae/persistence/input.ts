@@ -76,6 +76,8 @@ export interface ArmInput extends Dictionary {
   readonly turned?: Int32Array;
   /** Of continued arms, how many times the carried arm's tokens they trained. */
   readonly times?: number;
+  /** Peak learning rate of its last training; null or absent where there was none or nobody knows. */
+  readonly lr?: number | null;
   readonly l0: number | null;
   readonly fvu: number | null;
   readonly ce_loss_score_zero: number | null;

@@ -324,13 +324,14 @@ function armDocument(
   carried: ArmInput,
   matchedWithin: number,
 ): ArmDocument {
-  const { arm, role, sae, seed, l0, fvu, ce_loss_score_zero } = input;
+  const { arm, role, sae, seed, lr = null, l0, fvu, ce_loss_score_zero } = input;
   const near = (a: number, b: number): boolean => Math.abs(a - b) <= matchedWithin * Math.abs(b);
   return {
     arm,
     role,
     sae,
     seed,
+    lr,
     l0,
     fvu,
     ce_loss_score_zero,

@@ -90,6 +90,7 @@ function arm(name: string, role: string, fvu: number, share: number) {
     role,
     sae: "resid",
     seed: 0,
+    lr: 0.004,
     l0: 16,
     fvu,
     ce_loss_score_zero: 0.98,

@@ -185,6 +185,7 @@ function armInput(
     lineage: { stage: lineage.stage, parent: lineage.parent },
     frame: frameOf(arm, parent, map),
     ...startOf(context, arm, sae, name),
+    lr: peakRate(context, arm.role, name),
     l0: figures?.l0 ?? null,
     fvu: figures?.fvu ?? null,
     ce_loss_score_zero: figures?.ce_loss_score_zero ?? null,
@@ -214,6 +215,14 @@ function startOf(
   const start = Float32Array.from(sae.W_dec);
   start.set(begun.sae.W_dec);
   return { start, turned: begun.turned };
+}
+
+/** The peak learning rate that an arm trained at in this stage; null for one that didn't train. */
+function peakRate({ plan, task }: TaskContext, role: ArmRole, name: string): number | null {
+  if (role === "carried-start" || role === "frozen") return null;
+  const own = plan.saes.find((sae) => sae.name === name)?.lr ?? null;
+  const isFresh = role === "fresh" || role === "fresh-parent" || role === "scratch";
+  return isFresh ? own : (plan.stages[task.stage - 1].carry.lr ?? own);
 }
 
 /** What is to be said of a growth that changed the function; null for one that did not. */

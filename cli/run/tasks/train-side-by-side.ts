@@ -29,6 +29,8 @@ export interface TrainedArm {
   /** Named for its arm. */
   readonly job: SaeJob;
   readonly steps: number;
+  /** Peak learning rate; default: the SAE's own. */
+  readonly lr?: number;
 }
 
 /** A stream for each SAE; those that read alike share what they read. `rng` names the order of all of them. */
@@ -55,10 +57,11 @@ export function saeStreams(
   );
 }
 
-/** Arms of one SAE that train equally long: one trainer. */
+/** Arms of one SAE that train equally long at one rate: one trainer. */
 interface Group {
   readonly sae: SaePlan;
   readonly steps: number;
+  readonly lr: number;
   readonly arms: readonly TrainedArm[];
   readonly trainer: SaeTrainer;
 }
@@ -108,7 +111,7 @@ async function createGroups(
   const groups: Group[] = [];
   for (const key of keys) {
     const own = arms.filter((arm) => keyOf(arm) === key);
-    const [{ sae, source, steps }] = own;
+    const [{ sae, source, steps, lr = sae.lr }] = own;
     const state = saved && withoutPrefix(saved.tensors, key);
     const trainer = await createSaeTrainer(
       source,
@@ -116,10 +119,11 @@ async function createGroups(
       {
         steps,
         ...trainingOptions(sae),
+        lr,
         ...(state ? { state } : {}),
       },
     );
-    groups.push({ sae, steps, arms: own, trainer });
+    groups.push({ sae, steps, lr, arms: own, trainer });
   }
   return groups;
 }
@@ -151,8 +155,8 @@ export function trainingOptions(sae: SaePlan): Omit<SaeTrainOptions, "steps" | "
 }
 
 /** Prefix of a group's tensors in a saved state; names of SAEs hold no slash. */
-function keyOf({ sae, steps }: Pick<TrainedArm, "sae" | "steps">): string {
-  return `${sae.name}/${steps}/`;
+function keyOf({ sae, steps, lr = sae.lr }: Pick<TrainedArm, "sae" | "steps" | "lr">): string {
+  return `${sae.name}/${steps}/${lr}/`;
 }
 
 function logStep(

@@ -106,6 +106,30 @@ describe("estimateRun", () => {
     expect(estimateRun(resolve(small), unknown).total.seconds).toBeNull();
   });
 
+  test("a transcoder costs by both of its widths, and its skip connection besides", () => {
+    const hooks = { hook: "blocks.0.mlp.hook_in", hook_out: "blocks.0.mlp.hook_post" };
+    const base = (sae: object) => {
+      const { tasks, buffer } = estimate({
+        ...small,
+        saes: [{ d_sae: 32, k: 4, tokens: 500, ...sae }],
+      });
+      const task = tasks.find(({ task: id }) => id === "00-base/sae");
+      return { flops: task?.flops ?? 0, memory: task?.memory_bytes ?? 0, bytes: buffer?.bytes };
+    };
+    const [sae, transcoder, skip] = [
+      base({ hook: hooks.hook }),
+      base(hooks),
+      base({ ...hooks, skip_connection: true }),
+    ];
+    // it reads 8 numbers and reconstructs 32: 24 more in the sparse half, in a decoder with gradients and two moments
+    expect(transcoder.flops - sae.flops).toBe(500 * 6 * 4 * 24);
+    expect(transcoder.memory - sae.memory).toBe(4 * (4 * 32 * 24) + 16 * 2048 * 32 * 4);
+    expect(skip.flops - transcoder.flops).toBe(500 * 6 * 8 * 32);
+    expect(skip.memory - transcoder.memory).toBe(4 * 4 * 8 * 32);
+    // the grown stage's, 12 and 48 wide
+    expect(transcoder.bytes).toBe(16 * 2048 * 60 * 4);
+  });
+
   test("the document follows its schema", () => {
     expect(() => jsonDocuments["dry-run"].schema.parse(estimate(small))).not.toThrow();
   });

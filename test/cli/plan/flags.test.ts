@@ -127,6 +127,20 @@ describe("applyFlags", () => {
     );
   });
 
+  test("--hook-out makes transcoders, one for each hook that is read; --skip gives them a skip connection", () => {
+    const [read, write] = ["blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out"];
+    expect(applyFlags({}, { hook: [read], hookOut: [write], skip: true }).saes).toEqual([
+      { hook: read, hook_out: write, skip_connection: true },
+    ]);
+    const planned = { saes: [{ name: "a", hook: read }, { name: "b" }] };
+    expect(applyFlags(planned, { hookOut: [write, "blocks.1.hook_mlp_out"] }).saes).toEqual([
+      { name: "a", hook: read, hook_out: write },
+      { name: "b", hook_out: "blocks.1.hook_mlp_out" },
+    ]);
+    expect(() => applyFlags(planned, { hookOut: [write] })).toThrow(/--hook-out.*2 hooks/);
+    expect(() => applyFlags({}, { sae: false, hookOut: [write] })).toThrow(/--no-sae/);
+  });
+
   test("--controls replaces what the plan's controls said", () => {
     const plan = applyFlags(
       { controls: { preset: "full", fresh_seeds: 9 } },

@@ -1,4 +1,5 @@
-// `saes[].from`: a run that begins with SAEs that exist, one as SAELens writes it and one of ours that trains on.
+// `saes[].from`: a run that begins with SAEs that exist, one as SAELens writes it and one of ours that trains on; its
+// carried SAEs go on at a rate of their own.
 import {
   cpSync,
   existsSync,
@@ -13,7 +14,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadSae, type Sae, saveSae } from "../../../sae/index.ts";
 import { useBackend } from "../../../src/engine/index.ts";
-import { readJson } from "../../../src/io/index.ts";
+import { readJson, readJsonl } from "../../../src/io/index.ts";
 import { testBackend } from "../../support/backend.ts";
 import { runCommand } from "../../support/command-line.ts";
 import { makeSmallRun, type SmallRun } from "../../support/small-run.ts";
@@ -40,7 +41,7 @@ data: { corpus: text, path: ${small.text}, context: 16 }
 model: { path: ${small.model} }
 saes:
 ${saes}
-stages: [{ expand: { width: 1.5x }, train: { tokens: 2000, batch_tokens: 256 }, carry: { new_latents: 4, tokens: 2000 } }]
+stages: [{ expand: { width: 1.5x }, train: { tokens: 2000, batch_tokens: 256 }, carry: { new_latents: 4, tokens: 2000, lr: 0.001 } }]
 controls: { preset: quick, arms: [fresh] }
 eval: { tokens: 1500, min_firings: 5, bootstrap: 20 }
 `;
@@ -87,6 +88,24 @@ test("an SAE of ours trains on at the base where tokens are given", () => {
   for (const [i, w] of before.W_dec.entries())
     moved = Math.max(moved, Math.abs(w - after.W_dec[i]));
   expect(moved).toBeLessThan(0.2); // four steps of at most .004, and norms held
+});
+
+test("what goes on with a dictionary has the carry's rate, fresh SAEs their own, and both are said", () => {
+  const lines = readJsonl(at("run", "metrics.jsonl")) as readonly Record<string, unknown>[];
+  const peak = (arm: string): number =>
+    Math.max(
+      ...lines
+        .filter(
+          ({ stage, phase, arm: of }) => stage === "01-wider" && phase === "sae" && of === arm,
+        )
+        .map(({ lr }) => lr as number),
+    );
+  expect([peak("carried"), peak("fresh-1")]).toEqual([0.001, 0.004]);
+  const { arms } = readJson(at("run", "stages", "01-wider", "persistence.json")) as {
+    readonly arms: readonly { readonly arm: string; readonly lr: number | null }[];
+  };
+  const stated = Object.fromEntries(arms.map(({ arm, lr }) => [arm, lr]));
+  expect(stated).toEqual({ carried: 0.001, "carried-start": null, "fresh-1": 0.004 });
 });
 
 test("the plan that a run stores says what was taken from the folder, and goes on without it", async () => {
