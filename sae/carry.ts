@@ -25,7 +25,7 @@ import {
 } from "../src/expansion/index.ts";
 import { UsageError } from "../src/io/index.ts";
 import { normFactor } from "./carry-norm.ts";
-import { transposeInto } from "./kernels/transpose.ts";
+import { transposed } from "./kernels/transpose.ts";
 import type { Sae } from "./sae.ts";
 
 /** An SAE in the child's frame. */
@@ -57,12 +57,10 @@ export function carrySae(
   const { d_in, d_out, d_sae, hook_name_out } = sae.cfg;
   const read = sideOf(map, fromHook, "d_in", d_in);
   const written = hook_name_out === null ? read : sideOf(map, hook_name_out, "d_out", d_out);
-  const encoder = new Float32Array(sae.W_enc.length); // [d_sae, d_in]
-  transposeInto(sae.W_enc, d_in, d_sae, encoder);
+  const encoder = transposed(sae.W_enc, d_in, d_sae); // [d_sae, d_in]
   const grown = mapReadouts(map, read.entry.tensor, encoder); // [d_sae, D]
   const factor = normFactor(sae, map, read.entry.tensor, read.D, read.isFitted);
-  const W_enc = new Float32Array(grown.length);
-  transposeInto(grown, d_sae, read.D, W_enc);
+  const W_enc = transposed(grown, d_sae, read.D);
   const b_dec = mapPoints(map, written.entry.tensor, biasWithSkip(sae, map, read));
   const shift = read.isFitted ? encoderShift(sae, map, read, b_dec) : null;
   const b_enc = sae.b_enc.map((bias, i) => bias + (shift?.[i] ?? 0));
@@ -141,11 +139,9 @@ function carriedSkip(
   written: Side,
 ): Float32Array {
   const rows = mapReadouts(map, read.entry.tensor, W_skip); // [d_out, D_in]
-  const columns = new Float32Array(rows.length);
-  transposeInto(rows, d_out, read.D, columns);
+  const columns = transposed(rows, d_out, read.D);
   const mapped = mapVectors(map, written.entry.tensor, columns); // [D_in, D_out]
-  const out = new Float32Array(mapped.length);
-  transposeInto(mapped, read.D, written.D, out);
+  const out = transposed(mapped, read.D, written.D);
   return out;
 }
 

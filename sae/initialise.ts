@@ -7,7 +7,7 @@
 import type { Rng } from "../src/engine/index.ts";
 import { architectures } from "./architectures.ts";
 import { setRowNorms } from "./kernels/row-norms.ts";
-import { transposeInto } from "./kernels/transpose.ts";
+import { transposed } from "./kernels/transpose.ts";
 import type { Sae, SaeConfig } from "./sae.ts";
 
 /**
@@ -26,8 +26,7 @@ export function initialiseSae(
   const directions = new Float32Array(d_sae * d_in); // latent-major
   for (let at = 0; at < directions.length; at++) directions[at] = rng.normal();
   setRowNorms(directions, new Float32Array(d_sae).fill(1));
-  const W_enc = new Float32Array(directions.length);
-  transposeInto(directions, d_sae, d_in, W_enc);
+  const W_enc = transposed(directions, d_sae, d_in);
   return {
     cfg,
     W_enc,

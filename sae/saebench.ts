@@ -8,7 +8,7 @@ import { bestMatches } from "../src/engine/index.ts";
 import { sha256 } from "../src/io/index.ts";
 import type { SaeEvaluation } from "./evaluate.ts";
 import { rowNorms } from "./kernels/row-norms.ts";
-import { transposeInto } from "./kernels/transpose.ts";
+import { transposed } from "./kernels/transpose.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 
 /** How often each latent fires: on how many tokens, and in how many sequences. */
@@ -183,8 +183,7 @@ async function coreLatents(
   tokens: number,
 ): Promise<CoreLatent[]> {
   const { d_in, d_out, d_sae } = sae.cfg;
-  const encoder = new Float32Array(sae.W_enc.length); // [d_sae, d_in]
-  transposeInto(sae.W_enc, d_in, d_sae, encoder);
+  const encoder = transposed(sae.W_enc, d_in, d_sae); // [d_sae, d_in]
   const norms = rowNorms(encoder, d_in);
   const decoderNorms = rowNorms(sae.W_dec, d_out);
   const [enc, dec] = [await highestCosines(encoder, d_in), await highestCosines(sae.W_dec, d_out)];

@@ -7,7 +7,7 @@
  * Encoder and decoder of a latent are turned by the same angle, norms and biases stay as they are.
  */
 import type { Rng } from "../src/engine/index.ts";
-import { transposeInto } from "./kernels/transpose.ts";
+import { transposed } from "./kernels/transpose.ts";
 import type { Sae } from "./sae.ts";
 
 /** Angles of `turnLatents`, degrees. */
@@ -26,8 +26,7 @@ export function turnLatents(sae: Sae, nLatents: number, share: number, rng: Rng)
   const order = Int32Array.from({ length: nLatents }, (_, i) => i);
   rng.fork("latents").shuffle(order);
   const turned = order.slice(0, Math.max(1, Math.round(share * nLatents))).sort();
-  const encoder = new Float32Array(sae.W_enc.length); // [d_sae, d_in]
-  transposeInto(sae.W_enc, d_in, d_sae, encoder);
+  const encoder = transposed(sae.W_enc, d_in, d_sae); // [d_sae, d_in]
   const W_dec = sae.W_dec.slice();
   for (const latent of turned) {
     const own = rng.fork(latent);
@@ -38,8 +37,7 @@ export function turnLatents(sae: Sae, nLatents: number, share: number, rng: Rng)
       turn(rows.subarray(latent * d_in, (latent + 1) * d_in), towards, angle);
     }
   }
-  const W_enc = new Float32Array(sae.W_enc.length);
-  transposeInto(encoder, d_sae, d_in, W_enc);
+  const W_enc = transposed(encoder, d_sae, d_in);
   return { sae: { ...sae, W_enc, W_dec }, turned };
 }
 
@@ -47,10 +45,8 @@ export function turnLatents(sae: Sae, nLatents: number, share: number, rng: Rng)
 export function turnAll(sae: Sae, rng: Rng): Sae {
   const { d_in, d_sae } = sae.cfg;
   const Q = randomOrthogonal(d_in, rng);
-  const encoder = new Float32Array(sae.W_enc.length);
-  transposeInto(sae.W_enc, d_in, d_sae, encoder);
-  const W_enc = new Float32Array(sae.W_enc.length);
-  transposeInto(timesQ(encoder, Q, d_in), d_sae, d_in, W_enc);
+  const encoder = transposed(sae.W_enc, d_in, d_sae);
+  const W_enc = transposed(timesQ(encoder, Q, d_in), d_sae, d_in);
   return { ...sae, W_enc, W_dec: timesQ(sae.W_dec, Q, d_in) };
 }
 

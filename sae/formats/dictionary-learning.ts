@@ -14,13 +14,13 @@ import {
   writeJsonAtomic,
   writeTorchTensors,
 } from "../../src/io/index.ts";
+import { transposed } from "../kernels/transpose.ts";
 import { type Sae, saeConfig, saeKind, validateSae } from "../sae.ts";
 import { type DictClass, type DictLayout, dictClasses, dictLayouts } from "./dict-layouts.ts";
 import { Fields } from "./fields.ts";
 import { refuse, refuseNorm } from "./inexact.ts";
 import { ownFields, readOwnFields, unknownHook } from "./own-fields.ts";
 import { StoredTensors } from "./stored-tensors.ts";
-import { transposed } from "./transposed.ts";
 
 /** Reads the SAE in the folder `dir`; its hook is "unknown" where config.json doesn't tell. Errors: UsageError naming file and field. */
 export function loadDictionary(dir: string): Sae {

@@ -15,12 +15,12 @@ import {
   writeSafetensors,
 } from "../../src/io/index.ts";
 import { rowNorms } from "../kernels/row-norms.ts";
+import { transposed } from "../kernels/transpose.ts";
 import { type Sae, type SaeConfig, saeConfig, saeKind, validateSae } from "../sae.ts";
 import { Fields } from "./fields.ts";
 import { refuse, refuseNorm } from "./inexact.ts";
 import { ownFields, readOwnFields, unknownHook } from "./own-fields.ts";
 import { StoredTensors } from "./stored-tensors.ts";
-import { transposed } from "./transposed.ts";
 
 /** Reads the SAE in the folder `dir`; its hook is "unknown" where the folder's name doesn't tell. Errors: UsageError naming file and field. */
 export function loadSparsifySae(dir: string): Sae {

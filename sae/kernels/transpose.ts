@@ -18,3 +18,10 @@ export function transposeInto(
     }
   }
 }
+
+/** `matrix` [rows, cols] as a new array [cols, rows]; numbers keep their bits. */
+export function transposed(matrix: Float32Array, rows: number, cols: number): Float32Array {
+  const out = new Float32Array(matrix.length);
+  transposeInto(matrix, rows, cols, out);
+  return out;
+}

@@ -1,10 +1,12 @@
 // Persistence of the features of one SAE in another (methods.md §4–5), start to end: prepare the
 // parent, draw the nulls and set the thresholds, look for the parent's latents in every arm, ask the
 // witnesses, judge, and sum up. Host mathematics only; the same input and seed give the same output.
+
+import { transposed } from "../kernels/transpose.ts";
 import { resample, sequenceBlocks } from "./bootstrap.ts";
 import { childFreshRate, childVerdicts } from "./child-side.ts";
 import { withLevels } from "./containment.ts";
-import { type Directions, directions, rowCosine, transposed, whitened } from "./cosine.ts";
+import { type Directions, directions, rowCosine, whitened } from "./cosine.ts";
 import type { PersistenceDocument } from "./document.ts";
 import {
   armVerdicts,

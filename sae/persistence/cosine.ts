@@ -28,15 +28,6 @@ export function directions(rows: ArrayLike<number>, width: number): Directions {
   return { n, width, rows: unit };
 }
 
-/** Columns become rows: W_enc [d_in, d_sae] to one encoder direction a row [d_sae, d_in]. */
-export function transposed(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  const out = new Float32Array(matrix.length); // [columns, rows]
-  for (let r = 0; r < rows; r++) {
-    for (let c = 0; c < columns; c++) out[c * rows + r] = matrix[r * columns + c];
-  }
-  return out;
-}
-
 /** Cosine of row i of `a` and row j of `b`; NaN where either is zero. */
 export function rowCosine(a: Directions, i: number, b: Directions, j: number): number {
   const { width } = a;

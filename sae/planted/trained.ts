@@ -8,7 +8,7 @@ import { tf } from "../../src/engine/index.ts";
 import type { SaeArchitecture } from "../architectures.ts";
 import { encodeAsync } from "../encode.ts";
 import { growSae } from "../grow.ts";
-import { transposeInto } from "../kernels/transpose.ts";
+import { transposed } from "../kernels/transpose.ts";
 import { appendLineage, freshLineage } from "../lineage.ts";
 import type { ActivationStream } from "../persistence/index.ts";
 import type {
@@ -183,10 +183,8 @@ export async function trainedInput(
 function carried(world: PlantedWorld, sae: Sae): Sae {
   const { d, D } = world;
   const { d_sae } = sae.cfg;
-  const readers = new Float32Array(d_sae * d);
-  transposeInto(sae.W_enc, d, d_sae, readers);
-  const W_enc = new Float32Array(D * d_sae);
-  transposeInto(mapRows(world, readers), d_sae, D, W_enc);
+  const readers = transposed(sae.W_enc, d, d_sae);
+  const W_enc = transposed(mapRows(world, readers), d_sae, D);
   return {
     ...sae,
     cfg: { ...sae.cfg, d_in: D, d_out: D },

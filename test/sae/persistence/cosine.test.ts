@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { directions, rowCosine, transposed, whitened } from "../../../sae/persistence/cosine.ts";
+import { directions, rowCosine, whitened } from "../../../sae/persistence/cosine.ts";
 import { createRng } from "../../../src/engine/random.ts";
 
 describe("rowCosine", () => {
@@ -17,12 +17,6 @@ describe("rowCosine", () => {
 
   it("refuses numbers that are not whole rows", () => {
     expect(() => directions([1, 2, 3], 2)).toThrow("internal: 3 numbers are not rows of 2");
-  });
-});
-
-describe("transposed", () => {
-  it("turns columns into rows", () => {
-    expect([...transposed(Float32Array.of(1, 2, 3, 4, 5, 6), 2, 3)]).toEqual([1, 4, 2, 5, 3, 6]);
   });
 });
 
