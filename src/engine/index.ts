@@ -63,6 +63,15 @@ export { gelu, geluComposite } from "./ops/gelu.ts";
 export { geluErf, geluErfComposite } from "./ops/gelu-erf.ts";
 export { layerNorm, layerNormComposite } from "./ops/layer-norm.ts";
 export { type LinearOptions, linear } from "./ops/linear.ts";
+export {
+  type Affine,
+  attentionBranch,
+  attentionBranchComposite,
+  type BranchWeights,
+  mlpBranch,
+  mlpBranchComposite,
+  type Norm,
+} from "./ops/residual-branch.ts";
 export { rmsNorm, rmsNormComposite } from "./ops/rms-norm.ts";
 export { swiglu, swigluComposite } from "./ops/swiglu.ts";
 export { topKGates, topKMask, topKMaskComposite } from "./ops/top-k-gates.ts";

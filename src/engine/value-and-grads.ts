@@ -18,6 +18,8 @@ interface TapeEngine {
   readonly state: { activeTape: TapeNode[] | null; gradientDepth: number };
   startTape(): void;
   endTape(): void;
+  /** Takes the next id; they go up. */
+  nextTensorId(): number;
 }
 
 /** The gradients that the walk under way has so far, by their tensors' ids. */
@@ -86,6 +88,7 @@ function backward(
   }
   const slopes = new Map<number, tf.Tensor>([[value.id, tf.onesLike(value)]]);
   underWay = slopes;
+  const engine = tf.engine() as unknown as TapeEngine;
   for (const node of tape.toReversed()) {
     const dys = node.outputs.map(({ id }) => slopes.get(id) ?? null);
     const names = Object.keys(node.inputs).filter((name) => reached.has(node.inputs[name].id));
@@ -93,9 +96,15 @@ function backward(
       if (!node.gradient) throw new Error(`internal: ${node.kernelName} has no gradient`);
       const { gradient } = node;
       const dxs = tf.tidy(() => {
+        const start = engine.nextTensorId();
         const of = gradient(dys);
-        // a gradient that is another's tensor gets a handle of its own, since each is let go by itself
-        return names.map((name) => tf.clone(of[name]()));
+        const own = new Set<tf.Tensor>();
+        for (const name of names) {
+          const dx = of[name]();
+          // a gradient that is another's tensor gets a handle of its own, since each is let go by itself
+          own.add(dx.id < start || own.has(dx) ? tf.clone(dx) : dx);
+        }
+        return [...own];
       });
       // a handle more would keep whoever is next from adding to the same numbers
       tf.dispose(taken);

@@ -30,6 +30,14 @@ export interface Block {
   attentionOut(z: tf.Tensor2D): tf.Tensor2D;
   /** The MLP from the stream to what it adds to it [n, d], in steps between which hooks see it. */
   mlp(x: tf.Tensor2D): MlpSteps;
+  /** Where the engine has them as one operation each: the same branches, added to the stream, for passes that no hook sees. */
+  readonly branches?: Branches;
+}
+
+/** A block's branches with what they are added to: from the stream [n, d] to the stream [n, d]. */
+export interface Branches {
+  attention(x: tf.Tensor2D, shape: AttentionShape): tf.Tensor2D;
+  mlp(x: tf.Tensor2D): tf.Tensor2D;
 }
 
 /** A value inside an MLP, made where it's asked for. */

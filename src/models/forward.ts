@@ -76,37 +76,50 @@ export function forwardHidden(
     if (stopAt === names.pre) return x;
     const entering = x;
 
-    const projections = block.projections(x);
-    const patternHook = hooks[names.pattern];
-    const z = patternHook
-      ? attentionComposite(
-          projections,
-          shape,
-          (pattern) => (patternHook(pattern, names.pattern) as tf.Tensor4D | undefined) ?? pattern,
-        )
-      : causalAttention(projections, shape);
-    const heads = at(names.z, z);
-    if (stopAt === names.z) return heads;
-    const attnOut = at(names.attnOut, block.attentionOut(heads));
-    if (stopAt === names.attnOut) return attnOut;
-    x = tf.add(x, attnOut) as tf.Tensor2D;
+    const isWatched = (points: readonly string[]): boolean =>
+      points.some((name) => hooks[name] !== undefined || name === stopAt);
+    const branches = isParallel ? undefined : block.branches;
+    if (branches && !isWatched([names.pattern, names.z, names.attnOut])) {
+      x = branches.attention(x, shape);
+    } else {
+      const projections = block.projections(x);
+      const patternHook = hooks[names.pattern];
+      const z = patternHook
+        ? attentionComposite(
+            projections,
+            shape,
+            (pattern) =>
+              (patternHook(pattern, names.pattern) as tf.Tensor4D | undefined) ?? pattern,
+          )
+        : causalAttention(projections, shape);
+      const heads = at(names.z, z);
+      if (stopAt === names.z) return heads;
+      const attnOut = at(names.attnOut, block.attentionOut(heads));
+      if (stopAt === names.attnOut) return attnOut;
+      x = tf.add(x, attnOut) as tf.Tensor2D;
+    }
     if (!isParallel) {
       x = at(names.mid, x);
       if (stopAt === names.mid) return x;
     }
 
-    const mlp = block.mlp(isParallel ? entering : x);
-    let step = mlp.next();
-    while (!step.done) {
-      const name = blockHook(layer, step.value.point);
-      const isWanted = hooks[name] !== undefined || stopAt === name;
-      const value = isWanted ? at(name, step.value.value()) : undefined;
-      if (value && stopAt === name) return value;
-      step = mlp.next(value);
+    const points = family.mlpPoints(config).map((point) => blockHook(layer, point));
+    if (branches && !isWatched([...points, names.mlpOut])) {
+      x = branches.mlp(x);
+    } else {
+      const mlp = block.mlp(isParallel ? entering : x);
+      let step = mlp.next();
+      while (!step.done) {
+        const name = blockHook(layer, step.value.point);
+        const value = isWatched([name]) ? at(name, step.value.value()) : undefined;
+        if (value && stopAt === name) return value;
+        step = mlp.next(value);
+      }
+      const mlpOut = at(names.mlpOut, step.value);
+      if (stopAt === names.mlpOut) return mlpOut;
+      x = tf.add(x, mlpOut) as tf.Tensor2D;
     }
-    const mlpOut = at(names.mlpOut, step.value);
-    if (stopAt === names.mlpOut) return mlpOut;
-    x = at(names.out, tf.add(x, mlpOut) as tf.Tensor2D);
+    x = at(names.out, x);
     if (stopAt === names.out) return x;
   }
   return at("ln_final.hook_normalized", family.finalNorm(param, config, x));

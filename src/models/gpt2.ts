@@ -2,7 +2,16 @@
  * The GPT-2 family (Radford et al. 2019): x ← x + attn(ln₁ x); x ← x + mlp(ln₂ x), learned positions, tied embeddings.
  * Linear weights are stored [in, out] (transformers' Conv1D); `c_attn` is q | k | v along its columns.
  */
-import { embedding, gelu, layerNorm, linear, type tf } from "../engine/index.ts";
+import {
+  attentionBranch,
+  type BranchWeights,
+  embedding,
+  gelu,
+  layerNorm,
+  linear,
+  mlpBranch,
+  type tf,
+} from "../engine/index.ts";
 import { type Block, denseMlp, densePoints, type Family, type Param } from "./family.ts";
 import { type Gpt2Config, gpt2ConfigJson, newGpt2Config, parseGpt2Config } from "./gpt2-config.ts";
 
@@ -43,6 +52,19 @@ function block(param: Param, config: Gpt2Config, layer: number): Block {
   const normed = (x: tf.Tensor2D, name: string) => norm(param, config, x, `${at}.${name}`);
   const affine = (x: tf.Tensor2D, name: string): tf.Tensor2D =>
     linear(x, param(`${at}.${name}.weight`), param(`${at}.${name}.bias`));
+  const weights = (name: string) => ({
+    weight: param<tf.Tensor2D>(`${at}.${name}.weight`),
+    bias: param<tf.Tensor1D>(`${at}.${name}.bias`),
+  });
+  const branch = (ln: string, into: string, back: string): BranchWeights => ({
+    norm: {
+      gain: param(`${at}.${ln}.weight`),
+      bias: param(`${at}.${ln}.bias`),
+      eps: config.layer_norm_epsilon,
+    },
+    into: weights(into),
+    back: weights(back),
+  });
   return {
     projections: (x) => affine(normed(x, "ln_1"), "attn.c_attn"),
     attentionOut: (z) => affine(z, "attn.c_proj"),
@@ -52,6 +74,11 @@ function block(param: Param, config: Gpt2Config, layer: number): Block {
         (y) => gelu(affine(y, "mlp.c_fc")),
         (neurons) => affine(neurons, "mlp.c_proj"),
       ),
+    branches: {
+      attention: (x, shape) =>
+        attentionBranch(x, branch("ln_1", "attn.c_attn", "attn.c_proj"), shape),
+      mlp: (x) => mlpBranch(x, branch("ln_2", "mlp.c_fc", "mlp.c_proj")),
+    },
   };
 }
 

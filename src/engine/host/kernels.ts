@@ -22,6 +22,39 @@ import type { SparseCorrelation } from "./sparse-correlation.ts";
 import { sumOfSquares } from "./sum-of-squares.ts";
 import { swigluBackward, swigluForward } from "./swiglu.ts";
 
+/** Sizes of a product [m, k]·[k, n]. */
+export interface ProductSizes {
+  readonly m: number;
+  readonly k: number;
+  readonly n: number;
+}
+
+/** How the operands of a product lie, and what it is added to. */
+export interface ProductOptions {
+  /** a is [k, m]. Default: false. */
+  readonly transposeA?: boolean;
+  /** b is [n, k]. Default: false. */
+  readonly transposeB?: boolean;
+  /** [n]. Default: zeros. */
+  readonly bias?: Float32Array;
+}
+
+/** Kernels on matrices as arrays. */
+export interface MatrixKernels {
+  /** out [m, n] = a·b + bias. */
+  readonly product: (
+    a: Float32Array,
+    b: Float32Array,
+    out: Float32Array,
+    sizes: ProductSizes,
+    options: ProductOptions,
+  ) => void;
+  /** out [d] = Σ over the rows of x [n, d]. */
+  readonly columnSums: (x: Float32Array, out: Float32Array) => void;
+  /** out = a + b, all as long. */
+  readonly sum: (a: Float32Array, b: Float32Array, out: Float32Array) => void;
+}
+
 /** Kernels on host memory; each entry behaves as the plain loop of its name. */
 export interface HostKernels {
   /** Whether products with a transposed operand are as fast as plain ones. */
@@ -43,6 +76,8 @@ export interface HostKernels {
     dHidden: Float32Array,
     dTable: Float32Array,
   ) => void;
+  /** Where the backend has them; the others' products are operations of the engine. */
+  readonly matrices?: MatrixKernels;
   readonly adamwArray: typeof plainAdamw;
   readonly attentionForward: typeof attentionForward;
   readonly attentionBackward: typeof attentionBackward;

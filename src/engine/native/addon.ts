@@ -15,6 +15,7 @@ export interface Addon
       | "takesTransposed"
       | "updatesInPlace"
       | "crossEntropy"
+      | "matrices"
       | "sparseCorrelation"
       | "adamwArray"
       | "attentionForward"
@@ -129,6 +130,20 @@ export function nativeKernels(addon: Addon): HostKernels {
     ...addon,
     takesTransposed: true,
     sparseCorrelation: addon,
+    matrices: {
+      product: (
+        a,
+        b,
+        out,
+        { m, k, n },
+        { transposeA = false, transposeB = false, bias = none },
+      ) => {
+        const sizes = Uint32Array.of(m, k, n, 1, 1, 1);
+        addon.gemm(a, b, bias, out, sizes, transposeA, transposeB);
+      },
+      columnSums: addon.columnSums,
+      sum: (a, b, out) => addon.binary("Add", a, b, 0, false, out),
+    },
     updatesInPlace: true,
     adamwArray: (param, grad, m, v, next, numbers) => {
       if (param.buffer !== next.buffer || param.byteOffset !== next.byteOffset) next.set(param);
