@@ -4,7 +4,14 @@
  * [PIECE…]` runs the pieces whose names begin with one of those given (all by default) and writes DIR/summary.json and
  * the page's tables.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import {
   calibrationStudy,
@@ -101,11 +108,18 @@ for (const [name, run] of pieces) {
   const path = join(dir, `${name}.json`);
   const isWanted = wanted.length === 0 || wanted.some((start) => name.startsWith(start));
   if (!isWanted || existsSync(path)) continue;
-  if (!isReady) await useBackend("native");
+  if (!isReady) await useBackend("native", { threads: 1 }); // pieces can run beside one another
   isReady = true;
-  const began = performance.now();
+  const began = { wall: performance.now(), cpu: process.cpuUsage() };
   writeFileSync(path, `${JSON.stringify(await run())}\n`);
-  console.log(`${name} ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  const { user, system } = process.cpuUsage(began.cpu);
+  const cost = {
+    piece: name,
+    cpu_seconds: Number(((user + system) / 1e6).toFixed(1)),
+    wall_seconds: Number(((performance.now() - began.wall) / 1000).toFixed(1)),
+  };
+  appendFileSync(join(dir, "times.jsonl"), `${JSON.stringify(cost)}\n`);
+  console.log(`${name} ${cost.cpu_seconds} s of CPU, ${cost.wall_seconds} s`);
 }
 const records: Record<string, unknown> = {};
 for (const file of readdirSync(dir).sort()) {

@@ -79,9 +79,9 @@ export {
 export { type PatchSetting, patchSetting, runCircuit } from "./patching.ts";
 export type {
   Answer,
-  BiasPoint,
   EvalEvidence,
   FiveQuestionsInput,
+  LikenessEvidence,
   LossPoint,
   PersistenceEvidence,
   StageEvidence,

@@ -16,6 +16,7 @@ import { fiveQuestions } from "./json/five-questions.ts";
 import { growth } from "./json/growth.ts";
 import { history } from "./json/history.ts";
 import { inspect } from "./json/inspect.ts";
+import { likeness } from "./json/likeness.ts";
 import { map } from "./json/map.ts";
 import { expandAndTrack, report, train } from "./json/run.ts";
 import { carry, conversion } from "./json/sae-folder.ts";
@@ -81,6 +82,12 @@ export const jsonDocuments: Readonly<Record<string, JsonDocument>> = {
     title: "growth.json",
     about: "what each expansion cost and bought, at the root of a run",
     schema: growth,
+  },
+  likeness: {
+    title: "likeness.json",
+    about:
+      "a grown model's likeness to its parent and to a from-scratch model over its training, in each stage after the base",
+    schema: likeness,
   },
   history: {
     title: "history.json",

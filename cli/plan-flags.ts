@@ -89,6 +89,10 @@ export function addStageFlags(command: Command): void {
       parse: each,
     },
   );
+  flag("--checkpoints <n>", "models kept while grown ones train, for curves over training", {
+    parse: count("--checkpoints", 0),
+    env: "SAE_CARRY_CHECKPOINTS",
+  });
   const presets = ["quick", "standard", "full"] as const;
   flag("--controls <preset>", "control arms to train", {
     parse: choice("--controls", presets),

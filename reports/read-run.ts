@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { parse as parseYaml } from "yaml";
 import type { z } from "zod";
 import { decodeUtf8, readJson, readJsonl, readManifest, UsageError } from "../src/io/index.ts";
+import { likenessSchema } from "./likeness-schema.ts";
 import { persistenceSchema } from "./persistence-schema.ts";
 import { type PlanDocument, planSchema } from "./plan-schema.ts";
 import { readFeatures, readVerdicts } from "./read-tables.ts";
@@ -76,6 +77,9 @@ function readStage(dir: string, name: string, sae: string): StageData {
     check: optional(at("carried", sae, "check.json"), carryCheckSchema),
     persistence,
     others: all.filter((document) => document !== persistence),
+    likeness:
+      optional(at("likeness.json"), likenessSchema)?.saes.find((curves) => curves.sae === sae) ??
+      null,
     verdicts: existsSync(verdicts) ? readVerdicts(verdicts) : null,
     features: features === undefined ? null : readFeatures(features),
     circuit: circuit === undefined ? null : required(circuit, circuitSchema),

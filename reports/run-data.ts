@@ -5,6 +5,7 @@
  */
 import type { CircuitSummary } from "./run-data/circuit.ts";
 import type { CarryCheck, MapSummary, StageEvaluation } from "./run-data/evaluation.ts";
+import type { LikenessSummary } from "./run-data/likeness.ts";
 import type { PersistenceSummary } from "./run-data/persistence.ts";
 import type { FeatureTable, VerdictTable } from "./run-data/tables.ts";
 import type {
@@ -26,6 +27,8 @@ export interface StageData {
   readonly persistence: PersistenceSummary | null;
   /** Of the plan's other SAEs. */
   readonly others: readonly PersistenceSummary[];
+  /** Over the stage's training, of the same SAE as `persistence`. */
+  readonly likeness: LikenessSummary | null;
   readonly verdicts: VerdictTable | null;
   readonly features: FeatureTable | null;
   readonly circuit: CircuitSummary | null;

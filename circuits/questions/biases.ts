@@ -1,16 +1,17 @@
 /**
- * Question 5: do the bigger network's inductive biases overwhelm what was inherited? Two measures put
- * the child on a line from a from-scratch model of its size (0) to the unchanged parent (1): with the
- * carried SAE (CG − CS)/(CP − CS), and with fresh SAEs, which owe nothing to the carry,
- * (FG − FS)/(FP − FS). Both must lie on one side of ½ for an answer. Whether and where the child
- * crosses ½ while training needs checkpoints.
+ * Question 5: do the bigger network's inductive biases overwhelm what was inherited? Three measures put the child on a
+ * line from a from-scratch model of its size (0) to the unchanged parent (1): with the carried SAE (CG − CS)/(CP − CS),
+ * with fresh SAEs, which owe nothing to the carry, (FG − FS)/(FP − FS), and, over training, by what the parent's own SAE
+ * reads from each checkpoint through a fitted linear map (likeness.json). All must lie on one side of ½ for an answer.
  */
 import {
   type Answer,
-  type BiasPoint,
+  type CrossingEvidence,
   cannotTell,
   expansions,
   type FiveQuestionsInput,
+  type LikenessEvidence,
+  percent,
   stageFile,
   withInterval,
 } from "./evidence.ts";
@@ -24,11 +25,14 @@ export function answerBiases(input: FiveQuestionsInput): Answer {
     return cannotTell("no stage trained a from-scratch model to compare features with");
   }
   const { corrected, inheritance, cells } = last.persistence!;
+  const likeness = last.likeness ?? null;
   const file = stageFile(last.stage, "persistence.json");
-  const evidence = ["corrected", "inheritance.of_findable", "cells"].map((field) => ({
-    file,
-    field,
-  }));
+  const evidence = [
+    ...["corrected", "inheritance.of_findable", "cells"].map((field) => ({ file, field })),
+    ...(likeness === null
+      ? []
+      : [{ file: stageFile(last.stage, "likeness.json"), field: "saes[0]" }]),
+  ];
   const value = corrected?.value ?? null;
   if (value === null) {
     return cannotTell(
@@ -40,6 +44,7 @@ export function answerBiases(input: FiveQuestionsInput): Answer {
   const fresh = inheritance?.of_findable ?? null;
   const decided = ci !== null && (ci[0] > 0.5 || ci[1] < 0.5);
   const agree = fresh !== null && fresh > 0.5 === value > 0.5;
+  const read = likeness?.child.at(-1)?.corrected.value ?? null;
   const verdict = !decided
     ? "Not decided by this run"
     : value > 0.5
@@ -51,22 +56,41 @@ export function answerBiases(input: FiveQuestionsInput): Answer {
       ? "fresh SAEs, the witness that owes nothing to the carry, give no figure"
       : `fresh SAEs ${agree ? "agree" : "disagree"} at ${fresh.toFixed(2)}`;
   return {
-    answer: `${verdict}: on a scale from 0 (from scratch) to 1 (unchanged parent) it stands at ${withInterval(value, ci)} at the end of ${last.stage} (carried features matched ${share("CG")}, on the from-scratch model ${share("CS")}, on the unchanged parent ${share("CP")}); ${witness}; ${crossing(input.bias_curve ?? [])}.`,
+    answer: `${verdict}: on a scale from 0 (from scratch) to 1 (unchanged parent) it stands at ${withInterval(value, ci)} at the end of ${last.stage} (carried features matched ${share("CG")}, on the from-scratch model ${share("CS")}, on the unchanged parent ${share("CP")}); ${witness}; ${overTraining(likeness)}.`,
     value,
     ci,
     unit: "0 = from scratch, 1 = parent",
     evidence,
-    confident: decided && agree,
+    confident: decided && agree && (read === null || read > 0.5 === value > 0.5),
   };
 }
 
 /** What the checkpoints say about the way there. */
-function crossing(curve: readonly BiasPoint[]): string {
-  if (curve.length < 2) {
-    return "it was measured at the end only, so where the curves cross is not known";
+function overTraining(likeness: LikenessEvidence | null): string {
+  const points = likeness?.child ?? [];
+  const end = points.at(-1);
+  if (likeness === null || end?.corrected.value == null) {
+    return "its likeness to either over training was not measured, so where the curves cross is not known";
   }
-  const below = curve.findIndex((point) => point.corrected < 0.5);
-  if (below < 0) return `over ${curve.length} checkpoints it never fell below ½`;
-  if (below === 0) return "it was below ½ at the first checkpoint already";
-  return `it fell below ½ between ${curve[below - 1].tokens} and ${curve[below].tokens} tokens`;
+  const { half, scratch_nearer } = likeness.crossings;
+  const kept = `read through a linear map by the parent's own SAE, it shows ${percent(end.corrected.value)} of what sets the parent apart from a from-scratch model after as many tokens, and ${half === null ? `never less than half at ${points.length} points of its training` : `less than half ${where(half)}`}`;
+  if (end.to_scratch?.value == null) return kept;
+  const { parent, no_expand } = likeness.references;
+  const others = [
+    `${two(parent.to_scratch?.value)} in the parent`,
+    ...(no_expand === null
+      ? []
+      : [`${two(no_expand.to_scratch?.value)} in the parent trained on without growth`]),
+  ];
+  return `${kept}; its likeness to its parent is ${two(end.to_parent.value)} at the end, to the from-scratch model ${two(end.to_scratch.value)} (${others.join(", ")}), and the two curves ${scratch_nearer === null ? "don't cross" : `cross, the from-scratch model being nearer ${where(scratch_nearer)}`}`;
+}
+
+function where({ after, by }: CrossingEvidence): string {
+  return after === null
+    ? `from the first point on (${by} tokens)`
+    : `from between ${after} and ${by} tokens of training on`;
+}
+
+function two(value: number | null | undefined): string {
+  return value?.toFixed(2) ?? "not measured";
 }

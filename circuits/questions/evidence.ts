@@ -66,6 +66,33 @@ export interface PersistenceEvidence {
   readonly inheritance?: (Estimate & { readonly of_findable?: number | null }) | null;
 }
 
+interface LikenessPair {
+  readonly to_parent: Estimate;
+  readonly to_scratch: Estimate | null;
+}
+
+/** Where a curve falls below another, in tokens of the stage's training. */
+export interface CrossingEvidence {
+  readonly after: number | null;
+  readonly by: number;
+}
+
+/** The part of likeness.json that is read: one SAE's curves over a stage's training. */
+export interface LikenessEvidence {
+  readonly child: readonly (LikenessPair & {
+    readonly tokens: number;
+    readonly corrected: Estimate;
+  })[];
+  readonly references: {
+    readonly parent: LikenessPair;
+    readonly no_expand: LikenessPair | null;
+  };
+  readonly crossings: {
+    readonly half: CrossingEvidence | null;
+    readonly scratch_nearer: CrossingEvidence | null;
+  };
+}
+
 /** One stage; the base stage comes first. */
 export interface StageEvidence {
   readonly stage: string;
@@ -73,21 +100,15 @@ export interface StageEvidence {
   /** Of its map.json; null in the base stage. */
   readonly expansion?: { readonly method: string; readonly exact: boolean } | null;
   readonly persistence: PersistenceEvidence | null;
+  /** Of the first SAE, in likeness.json. */
+  readonly likeness?: LikenessEvidence | null;
   readonly circuit: CircuitDocument | null;
-}
-
-/** Likeness to the parent while the child trains: inertia-corrected persistence at a number of tokens. */
-export interface BiasPoint {
-  readonly tokens: number;
-  readonly corrected: number;
 }
 
 /** A whole run. */
 export interface FiveQuestionsInput {
   readonly stages: readonly StageEvidence[];
   readonly curves: readonly LossPoint[];
-  /** Over the last stage's training, where checkpoints were tracked. */
-  readonly bias_curve?: readonly BiasPoint[];
 }
 
 /** Where a number comes from. */

@@ -66,11 +66,13 @@ export const trainDefaults: TrainPlan = {
 };
 
 /** What a stage's `train:` doesn't take over from `model.train`. */
-export const stageTrainDefaults: Pick<StageTrainPlan, "tokens" | "optimizer" | "freeze"> = {
-  tokens: 400_000,
-  optimizer: "carry",
-  freeze: "none",
-};
+export const stageTrainDefaults: Omit<StageTrainPlan, keyof TrainPlan> & Pick<TrainPlan, "tokens"> =
+  {
+    tokens: 400_000,
+    optimizer: "carry",
+    freeze: "none",
+    checkpoints: 3,
+  };
 
 /** `train.lr` of a stage whose base came from a checkpoint: the rate that it was trained at is not known. */
 export const checkpointStageRate = 1e-3;

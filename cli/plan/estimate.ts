@@ -10,6 +10,7 @@ import {
   parameterCount,
   parameterShapes,
 } from "../../src/models/index.ts";
+import { checkpoints } from "../run/checkpoints.ts";
 import { frozenEntries } from "../run/frozen.ts";
 import { taskGraph } from "../run/graph.ts";
 import { realArm, stageName } from "../run/layout.ts";
@@ -186,6 +187,16 @@ function momentNotes({ model, stages }: ResolvedPlan): string[] {
   });
 }
 
+const halfPrecision = 0.5;
+
+/** Checkpoints over the training of a stage's own model and of the from-scratch one. */
+function keptModels(plan: ResolvedPlan, index: number): number {
+  const arms = plan.controls.arms.some((arm) => arm === "scratch" || arm === "carried-scratch")
+    ? [realArm, "scratch"]
+    : [realArm];
+  return arms.reduce((sum, arm) => sum + checkpoints(plan, index, arm).length, 0);
+}
+
 function diskBytes(
   plan: ResolvedPlan,
   configs: readonly ModelConfig[],
@@ -198,6 +209,7 @@ function diskBytes(
     const isLast = i > 0 && i === plan.stages.length;
     const models = i === 0 ? 1 : isLast ? 5 : 3; // before and after training, random, controls
     numbers += models * parameterCount(configs[i]);
+    numbers += halfPrecision * keptModels(plan, i) * parameterCount(configs[i]);
     numbers += (saes + 1) * 2 * (latents + addedLatents(plan, i)) * dModel(configs[i]);
     // The dump: activations and codes of held-out tokens.
     numbers +=

@@ -49,6 +49,7 @@ export interface PlanFlags {
   readonly optimizer?: StageTrainPlan["optimizer"];
   /** `none`, `inherited`, `old-layers`, or patterns. */
   readonly freeze?: readonly string[];
+  readonly checkpoints?: number;
   readonly controls?: ControlsPlan["preset"];
   /** One text per stage: `width=1.5x,layers=+2`. */
   readonly expand?: readonly string[];
@@ -73,6 +74,7 @@ const flagOfKey: Readonly<Record<string, string>> = {
   skip_connection: "--skip",
   optimizer: "--optimizer",
   freeze: "--freeze",
+  checkpoints: "--checkpoints",
   seed: "--seed",
   threads: "--threads",
   workers: "--workers",
@@ -219,10 +221,10 @@ function importedSaes(
 }
 
 function withStageFlags(stage: StageInput, flags: PlanFlags): StageInput {
-  const { optimizer } = flags;
+  const { tokens, optimizer, checkpoints } = flags;
   const train = {
     ...stage.train,
-    ...given({ tokens: flags.tokens, optimizer, freeze: freezeFlag(flags.freeze) }),
+    ...given({ tokens, optimizer, freeze: freezeFlag(flags.freeze), checkpoints }),
   };
   const carry = {
     ...stage.carry,

@@ -36,6 +36,9 @@ const train = {
   beta2: share.describe("AdamW's decay of the second moment"),
 };
 
+/** Halving a training more often than this leaves no step of any. */
+const mostCheckpoints = 20;
+
 const stageTrain = {
   ...train,
   optimizer: z
@@ -47,6 +50,13 @@ const stageTrain = {
     .union([z.enum(["none", "inherited", "old-layers"]), z.array(z.string().min(1)).min(1)])
     .describe(
       "what is not trained: `inherited` entries (all with a parent), `old-layers` (all but inserted blocks), or a list of patterns of parameter names such as `*.mlp.*`; patterns hold for the unexpanded control too",
+    ),
+  checkpoints: z
+    .int()
+    .min(0)
+    .max(mostCheckpoints)
+    .describe(
+      "models kept while it trains, in half precision: so many of those after 1/2, 1/4, 1/8, … of the steps; the from-scratch model keeps those of as many tokens; question 5's curves are read from them (docs/persistence.md)",
     ),
 };
 
@@ -223,7 +233,7 @@ const stage = z.strictObject({
     .partial()
     .optional()
     .describe(
-      "training after the expansion; what is not given is as in model.train, except tokens, optimizer, freeze, and with model.path lr (0.001)",
+      "training after the expansion; what is not given is as in model.train, except tokens, optimizer, freeze, checkpoints, and with model.path lr (0.001)",
     ),
   carry: carry.partial().optional().describe("what happens to the SAEs"),
   gates: z

@@ -12,6 +12,7 @@ import {
   parameterCount,
   trainingFlopsPerToken,
 } from "../../src/models/index.ts";
+import { likenessModels, tokensBefore } from "../run/checkpoints.ts";
 import { crosscoderSizes } from "../run/crosscoder-sizes.ts";
 import { realArm } from "../run/layout.ts";
 import { learnedTokens } from "../run/planned-growth.ts";
@@ -54,6 +55,7 @@ const fixedSeconds: Readonly<Record<Task["spec"]["kind"], number>> = {
   activations: 1,
   evaluate: 4,
   compare: 5,
+  likeness: 1,
   circuits: 2,
   gates: 0,
   report: 3,
@@ -160,6 +162,21 @@ export function taskWork(
       const flops = 2 * dModel(configs[stage]) * latents ** 2 * arms + (both / 3) * effectTokens;
       return { ...none, flops, memory_bytes: bytes(floats) };
     }
+    case "likeness": {
+      const models = likenessModels(plan, stage);
+      const width = (sae: SaePlan, of: ModelConfig): number =>
+        hookWidth(configs[0], sae.hook) * (dModel(of) / dModel(configs[0]));
+      let [perModel, floats] = [0, 0];
+      for (const sae of plan.saes) {
+        const [d, D] = [width(sae, configs[stage - 1]), width(sae, configs[stage])];
+        // a pass, sums for a map each way, the codes of two SAEs; then the map's solution
+        const perRow = perToken(configs[stage]) / 3 + 2 * (d + D) ** 2 + 2 * (d + D) * sae.d_sae;
+        perModel += plan.eval.tokens * perRow + 4 * (d + D) ** 3;
+        floats = Math.max(floats, plan.eval.tokens * (d + 2 * D) + 6 * (d + D) ** 2);
+      }
+      const memory_bytes = bytes(floats + parameterCount(configs[stage]) + corpus);
+      return { ...none, flops: models * perModel, memory_bytes };
+    }
     case "circuits":
       return {
         ...none,
@@ -235,10 +252,10 @@ function saeWork(
 
 // The from-scratch model gets the tokens of all stages so far, the unexpanded one those of the last.
 /** Tokens that an arm's model trains on at a stage. */
-export function lmTokensOf({ model, stages }: ResolvedPlan, index: number, arm: string): number {
+export function lmTokensOf(plan: ResolvedPlan, index: number, arm: string): number {
+  const { model, stages } = plan;
   const own = index === 0 ? model.train.tokens : stages[index - 1].train.tokens;
-  if (arm !== "scratch") return own;
-  return stages.slice(0, index).reduce((sum, { train }) => sum + train.tokens, model.train.tokens);
+  return arm === "scratch" ? tokensBefore(plan, index + 1) : own;
 }
 
 /** Latents that carried SAEs have gained up to a stage. */

@@ -72,6 +72,8 @@ export interface StageTrainPlan extends TrainPlan {
   readonly optimizer: "reset" | "carry" | "asymmetric";
   /** Not trained: nothing, entries with a parent, all but inserted layers, or parameters by patterns. */
   readonly freeze: Freeze;
+  /** Models kept while it trains: after 1/2, 1/4, 1/8, … of the steps, so many of them. */
+  readonly checkpoints: number;
 }
 
 /** What a stage leaves as it is; a list holds patterns of parameter names, in which `*` stands for any characters. */

@@ -3,6 +3,7 @@
  * and no-expand are trained at the last stage only (methods: the 2×2 with its ceilings).
  */
 import type { Arm, ResolvedPlan } from "../plan/types.ts";
+import { likenessModels } from "./checkpoints.ts";
 import { realArm, stageCount, stageName, sweepArm } from "./layout.ts";
 import type { CrosscoderArm, SaeJobSpec, Task } from "./task.ts";
 
@@ -255,6 +256,20 @@ function expansionTasks(plan: ResolvedPlan, stage: number, isLast: boolean): Tas
       spec: { kind: "gates", stage },
     });
   }
+  if (hasSaes(plan)) {
+    add({
+      id: at("likeness"),
+      title: "likeness over training",
+      needs: [
+        ...[before("sae"), grownModel],
+        ...["lm-scratch", "sae-scratch", "lm-no-expand"]
+          .map(at)
+          .filter((id) => tasks.some((task) => task.id === id)),
+      ],
+      cost: likenessCost(plan, stage),
+      spec: { kind: "likeness", stage },
+    });
+  }
   const ceiling = ceilingTasks(plan, stage - 1).map(({ id }) => id);
   return [...tasks, ...measuringTasks(plan, stage, [...trained, ...ceiling], witnesses)];
 }
@@ -354,6 +369,15 @@ function crosscoderCost(plan: ResolvedPlan, stage: number): number {
     cost += tokens * (8 * (parent.d_model + child.d_model) * d_sae + 24 * passes);
   }
   return cost;
+}
+
+/** Some passes of each checkpoint's model, and codes of each on the held-out tokens. */
+function likenessCost(plan: ResolvedPlan, stage: number): number {
+  const { d_model, layers } = approximateSize(plan, stage);
+  const models = likenessModels(plan, stage);
+  const latents = plan.saes.reduce((sum, { d_sae }) => sum + d_sae, 0);
+  const pass = 24 * layers * d_model ** 2 * plan.saes.length;
+  return models * plan.eval.tokens * (pass + 8 * d_model * (latents + d_model));
 }
 
 /** Only for progress and scheduling; the true sizes are known after each expansion. */

@@ -65,6 +65,11 @@ export function expansionDir(plan: ResolvedPlan, index: number): string {
   return `${stageDir(plan, index)}/expansion`;
 }
 
+/** The curves of a stage's likeness to its parent and to the from-scratch model. */
+export function likenessPath(plan: ResolvedPlan, index: number): string {
+  return `${stageDir(plan, index)}/likeness.json`;
+}
+
 /** Token sets and the tokenizer, shared by all stages. */
 export const dataDir = "data";
 

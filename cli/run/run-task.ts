@@ -34,6 +34,8 @@ export async function runTask(
       return (await import("./tasks/evaluate.ts")).evaluateTask(context, spec.stage);
     case "compare":
       return (await import("./tasks/compare.ts")).compareTask(context, spec.stage);
+    case "likeness":
+      return (await import("./tasks/likeness.ts")).likenessTask(context, spec.stage);
     case "circuits":
       return (await import("./tasks/circuits.ts")).circuitsTask(context, spec.stage);
     case "gates":

@@ -42,6 +42,7 @@ export type TaskSpec =
   | { readonly kind: "activations" }
   | { readonly kind: "evaluate"; readonly stage: number }
   | { readonly kind: "compare"; readonly stage: number }
+  | { readonly kind: "likeness"; readonly stage: number }
   | { readonly kind: "circuits"; readonly stage: number }
   | { readonly kind: "gates"; readonly stage: number }
   | { readonly kind: "report" };

@@ -14,6 +14,7 @@ import { fatesView, throughAll } from "../view/fates.ts";
 import { count, decimal, percent } from "../view/format.ts";
 import { correlationHistogram, cosineHistogram } from "../view/histograms.ts";
 import { continuationRows, turnedRows } from "../view/inertia-tests.ts";
+import { likenessCurves, likenessSentence } from "../view/likeness-curves.ts";
 import { lossCurves } from "../view/loss-curves.ts";
 import { saeCurves } from "../view/sae-curves.ts";
 import { saePanels } from "../view/sae-panels.ts";
@@ -28,6 +29,7 @@ ${fatesFigure(run, drawing)}
 ${survivalFigure(run, drawing)}
 ${run.stages.map((_, index) => cellsFigure(run, drawing, index, index === shown))}
 ${lossFigure(run, drawing)}
+${run.stages.map((_, index) => likenessFigure(run, drawing, index, index === shown))}
 ${run.stages.map((_, index) => stageFigures(run, drawing, index, index === shown))}
 ${run.stages.map((_, index) => trainingFigure(run, drawing, index, index === shown))}
 </section>`;
@@ -123,6 +125,32 @@ function lossFigure(run: RunData, drawing: Drawing): Markup | null {
 <div data-view-of="tokens" class="shown">${drawings(draw(byTokens, "training tokens"))}</div>
 ${byFlops && html`<div data-view-of="flops">${drawings(draw(byFlops, "training FLOPs"))}</div>`}
 </figure>`;
+}
+
+function likenessFigure(
+  run: RunData,
+  drawing: Drawing,
+  index: number,
+  isShown: boolean,
+): Markup | null {
+  const view = likenessCurves(run, index);
+  if (view === null) return null;
+  const isWhole = view.series.some(({ label }) => label === "to scratch");
+  return figure({
+    title: isWhole ? "Like its parent, or like a model from scratch?" : "Like its parent?",
+    caption: `What an SAE of one model reads from another, through a linear map fitted anew at each point: mean correlation, feature by feature. To its parent: the parent’s SAE on the grown model; in place: the carried SAE, untrained, through no fitted map.${
+      isWhole
+        ? " To scratch: the from-scratch model’s SAE on the grown model; scratch to parent: the parent’s SAE on a from-scratch model after as many tokens, what any such model shares."
+        : ""
+    } ${likenessSentence(run, index) ?? ""}`,
+    draw: (width) =>
+      curvesChart(drawing, view, width, {
+        label: "Likeness to the parent and to the from-scratch model over training",
+        axis: "tokens since the expansion",
+      }),
+    stage: run.stages[index].name,
+    isShown,
+  });
 }
 
 function stageFigures(

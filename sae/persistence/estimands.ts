@@ -81,7 +81,7 @@ export function estimate(sample: Sample | null, hasInterval: boolean): Estimate 
 }
 
 /** A denominator is solid when it is positive and at least 3 standard errors from 0. */
-function isSolid(denominator: Sample): boolean {
+export function isSolid(denominator: Sample): boolean {
   return (
     denominator.value > 0 && denominator.value >= leastStandardErrors * standardError(denominator)
   );

@@ -3,6 +3,7 @@ import {
   answerFiveQuestions,
   type CircuitDocument,
   type FiveQuestionsInput,
+  type LikenessEvidence,
   type LossPoint,
   type MappedCircuit,
   type PersistenceEvidence,
@@ -298,7 +299,7 @@ describe("question 5", () => {
     expect(got.value).toBe(0.66);
     expect(got.answer).toMatch(/^Not yet: /);
     expect(got.answer).toContain("0.66 [0.58, 0.74]");
-    expect(got.answer).toContain("measured at the end only");
+    expect(got.answer).toContain("where the curves cross is not known");
     expect(got.confident).toBe(true);
   });
 
@@ -322,13 +323,62 @@ describe("question 5", () => {
     expect(with_({ value: null }).answer).toMatch(/^This run can't tell/);
   });
 
-  test("checkpoints say where the curves cross", () => {
-    const bias_curve = [
-      { tokens: 100, corrected: 0.9 },
-      { tokens: 200, corrected: 0.4 },
-    ];
-    const got = answer({ stages: stages({}), curves: [], bias_curve }, 5);
-    expect(got.answer).toContain("fell below ½ between 100 and 200 tokens");
+  const to = (value: number) => ({ value, ci: null });
+  /** Ends at .9 of the scale, .95 like its parent and .53 like the from-scratch model. */
+  const likeness = {
+    child: [
+      { tokens: 0, to_parent: to(1), to_scratch: to(0.5), corrected: to(1) },
+      { tokens: 200, to_parent: to(0.95), to_scratch: to(0.53), corrected: to(0.9) },
+    ],
+    references: {
+      parent: { to_parent: to(1), to_scratch: to(0.5) },
+      no_expand: { to_parent: to(0.96), to_scratch: to(0.52) },
+    },
+    crossings: { half: null, scratch_nearer: null },
+  } satisfies LikenessEvidence;
+  const over = (changes: Partial<LikenessEvidence>) =>
+    answer(
+      {
+        stages: stages({}).map((stage, i) =>
+          i === 0 ? stage : { ...stage, likeness: { ...likeness, ...changes } },
+        ),
+        curves: [],
+      },
+      5,
+    );
+
+  test("likeness over training says what is left of the parent, and that the curves don't cross", () => {
+    const got = over({});
+    expect(got.answer).toContain("shows 90% of what sets the parent apart");
+    expect(got.answer).toContain("never less than half at 2 points of its training");
+    expect(got.answer).toContain(
+      "to its parent is 0.95 at the end, to the from-scratch model 0.53 (0.50 in the parent, 0.52 in the parent trained on without growth), and the two curves don't cross",
+    );
+    expect(got.evidence.at(-1)?.file).toBe("stages/01-wider/likeness.json");
+    expect(got.confident).toBe(true);
+  });
+
+  test("or where they do", () => {
+    const got = over({
+      crossings: {
+        half: { after: 100, by: 200 },
+        scratch_nearer: { after: null, by: 100 },
+      },
+    });
+    expect(got.answer).toContain("less than half from between 100 and 200 tokens of training on");
+    expect(got.answer).toContain("nearer from the first point on (100 tokens)");
+  });
+
+  test("an end on the other side of ½ leaves the question open; without checkpoints the crossing is not known", () => {
+    const [start, end] = likeness.child;
+    expect(over({ child: [start, { ...end, corrected: to(0.4) }] }).confident).toBe(false);
+    const unscaled = over({ child: [{ ...end, corrected: { value: null } }] });
+    for (const got of [unscaled, answer({ stages: stages({}), curves: [] }, 5)]) {
+      expect(got.answer).toContain("where the curves cross is not known");
+    }
+    const alone = over({ child: [{ ...end, to_scratch: null }] }).answer;
+    expect(alone).toContain("90% of what sets");
+    expect(alone).not.toContain("two curves");
   });
 });
 

@@ -151,6 +151,7 @@ export function stage(name: string, parts: Partial<StageData> = {}): StageData {
     check: null,
     persistence: null,
     others: [],
+    likeness: null,
     verdicts: null,
     features: null,
     circuit: null,

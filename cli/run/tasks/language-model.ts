@@ -38,6 +38,7 @@ import {
   trainingFlopsPerToken,
 } from "../../../src/models/index.ts";
 import type { ResolvedPlan, TrainPlan } from "../../plan/types.ts";
+import { checkpointDir, checkpoints, tokensBefore, trainingSteps } from "../checkpoints.ts";
 import { frozenEntries } from "../frozen.ts";
 import {
   dataDir,
@@ -95,17 +96,33 @@ export async function languageModelTask(
   const training = plannedTraining(context, stage, arm);
   const trained = await trainModel(context, stage, arm, training, heldOut(dataDir), own);
   const dir = modelDir(plan, stage, arm);
-  saveModel(context.path(dir), trained.model);
-  const outputs = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+  const outputs = saveWithTokenizer(context, dir, trained.model);
   if (arm === realArm && trained.taken > 0) {
     saveMoments(context.path(dir), trained.optimizer, trained.model.config);
-    outputs.push(momentsFile);
-  }
-  for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
-    cpSync(context.path(dataDir, name), context.path(dir, name));
+    outputs.push(`${dir}/${momentsFile}`);
   }
   context.finish();
-  return outputs.map((name) => `${dir}/${name}`);
+  const kept = checkpoints(plan, stage, arm).flatMap((checkpoint) =>
+    modelFiles.map((name) => `${checkpointDir(plan, stage, arm, checkpoint)}/${name}`),
+  );
+  return [...outputs, ...kept];
+}
+
+const tokenizerFiles = ["tokenizer.json", "tokenizer_config.json"];
+const modelFiles = ["config.json", "model.safetensors", ...tokenizerFiles];
+
+/** Writes a model with the run's tokenizer beside it; returns the files. */
+function saveWithTokenizer(
+  context: TaskContext,
+  dir: string,
+  model: HostModel,
+  dtype: "F32" | "F16" = "F32",
+): string[] {
+  saveModel(context.path(dir), model, { dtype });
+  for (const name of tokenizerFiles) {
+    cpSync(context.path(dataDir, name), context.path(dir, name));
+  }
+  return modelFiles.map((name) => `${dir}/${name}`);
 }
 
 async function trainModel(
@@ -119,10 +136,9 @@ async function trainModel(
   const { plan } = context;
   const { settings, before, start, moments, frozen } = training;
   const { context: length } = plan.data;
-  const sequences = Math.max(1, Math.round(settings.batch_tokens / length));
-  const batchTokens = sequences * length;
+  const { steps, batchTokens } = trainingSteps(plan, settings, training.tokens);
   const options: LmTrainOptions = {
-    steps: Math.ceil(training.tokens / batchTokens),
+    steps,
     lr: settings.lr,
     warmup: settings.warmup <= 1 ? settings.warmup : settings.warmup / training.tokens,
     minLrRatio: settings.min_lr_ratio,
@@ -136,10 +152,10 @@ async function trainModel(
   const saved = left && lmState(left, start.config);
   const begun = moments === null ? start : { model: start, optimizer: moments, taken: 0 };
   const trainer = createLmTrainer(saved ?? begun, options);
-  const batchOf = batchesOf(context, training.text, sequences);
+  const batchOf = batchesOf(context, training.text, batchTokens / length);
   const flopsPerToken = trainingFlopsPerToken(start.config, length);
-  const logEvery = Math.max(1, Math.floor(options.steps / curvePoints));
-  const measureEvery = Math.max(1, Math.floor(options.steps / heldOutPoints));
+  const logEvery = Math.max(1, Math.floor(steps / curvePoints));
+  const measureEvery = Math.max(1, Math.floor(steps / heldOutPoints));
   const log = (step: number, fields: Record<string, number>): void =>
     context.logMetrics({
       stage: stageName(plan, stage),
@@ -162,22 +178,31 @@ async function trainModel(
       placed.dispose();
     }
   };
+  const kept = new Map(checkpoints(plan, stage, arm).map((point) => [point.step, point]));
+  const keep = async (taken: number): Promise<void> => {
+    const checkpoint = kept.get(taken);
+    if (checkpoint === undefined) return;
+    const dir = checkpointDir(plan, stage, arm, checkpoint);
+    saveWithTokenizer(context, dir, await trainer.model(), "F16");
+  };
   try {
     if (!saved) log(0, await measure());
+    if (!saved) await keep(0);
     const started = performance.now();
     const startedAt = trainer.taken;
-    while (trainer.taken < options.steps) {
+    while (trainer.taken < steps) {
       const { step, loss, lr, balance } = await trainer.step({
         ids: batchOf(trainer.taken),
         context: length,
       });
       const routed: Record<string, number> =
         balance === undefined ? { loss, lr } : { loss, lr, balance };
-      const isLast = step === options.steps;
+      const isLast = step === steps;
       if (step % measureEvery === 0 || isLast) log(step, { ...routed, ...(await measure()) });
       else if (step % logEvery === 0) log(step, routed);
       const seconds = (performance.now() - started) / 1000;
-      context.progress(step / options.steps, {
+      await keep(step);
+      context.progress(step / steps, {
         loss,
         "tokens/s": ((step - startedAt) * batchTokens) / seconds,
       });
@@ -243,7 +268,7 @@ function plannedTraining(context: TaskContext, stage: number, arm: string): Trai
       moments: null,
       frozen: new Map(),
       settings: plan.model.train,
-      tokens: plan.model.train.tokens + plan.stages.reduce((sum, s) => sum + s.train.tokens, 0),
+      tokens: tokensBefore(plan, stage + 1),
       before: none,
       text: textOfAll(plan),
     };

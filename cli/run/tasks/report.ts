@@ -10,10 +10,11 @@ import {
 } from "../../../circuits/index.ts";
 import { renderReport } from "../../../reports/index.ts";
 import { readJson, readJsonl, writeFileAtomic, writeJsonAtomic } from "../../../src/io/index.ts";
-import { expansionDir, stageCount, stageDir, stageName } from "../layout.ts";
+import { expansionDir, likenessPath, stageCount, stageDir, stageName } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import { readCircuit } from "./circuits.ts";
 import { writeHistories } from "./histories.ts";
+import type { LikenessFile } from "./likeness.ts";
 
 /** Runs the task. Stages that a gate stopped are left out. */
 export async function reportTask(context: TaskContext): Promise<string[]> {
@@ -32,6 +33,9 @@ export async function reportTask(context: TaskContext): Promise<string[]> {
           : (readJson(path(expansionDir(plan, stage), "map.json")) as StageEvidence["expansion"]),
       persistence: existsSync(`${dir}/persistence.json`)
         ? (readJson(`${dir}/persistence.json`) as PersistenceEvidence)
+        : null,
+      likeness: existsSync(path(likenessPath(plan, stage)))
+        ? ((readJson(path(likenessPath(plan, stage))) as LikenessFile).saes[0] ?? null)
         : null,
       circuit: existsSync(`${dir}/circuits`) ? readCircuit(path, plan, stage) : null,
     });

@@ -89,6 +89,21 @@ describe("estimateRun", () => {
     expect(grown(7) - grown(2)).toBeCloseTo(5 * 2048 * perToken, 0);
   });
 
+  test("checkpoints take two bytes a parameter: of the grown model, and of the from-scratch one at as many tokens", () => {
+    const disk = (checkpoints: number, controls: PlanInput["controls"]) => {
+      const [stage] = small.stages ?? [];
+      const train = { ...stage.train, checkpoints };
+      const model = { ...small.model, train: { ...small.model?.train, batch_tokens: 8 } };
+      const input = { ...small, model, controls, stages: [{ ...stage, train }] };
+      return estimate(input).total.disk_bytes;
+    };
+    const [, wider] = estimate(small).stages;
+    // after 6, 13 and 25 of 50 steps; the other has one more, where the stage began
+    const quick = { preset: "quick" } as const;
+    expect(disk(3, quick) - disk(0, quick)).toBe(2 * 3 * wider.params);
+    expect(disk(3, small.controls) - disk(0, small.controls)).toBe(2 * (3 + 4) * wider.params);
+  });
+
   test("memory and time are of each task: operations over the rate and some seconds, null without one", () => {
     const { total, tasks, buffer } = estimate(small);
     const lm = tasks.find(({ task }) => task === "00-base/lm");

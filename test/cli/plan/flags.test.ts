@@ -81,7 +81,7 @@ describe("applyFlags", () => {
     });
   });
 
-  test("--optimizer and --freeze hold for every stage; one of three words is that word, others are patterns", () => {
+  test("--optimizer, --freeze and --checkpoints hold for every stage; one of three words is that word, others are patterns", () => {
     const stages = [{ expand: { width: 96 } }, { expand: { layers: 4 }, train: { tokens: 7 } }];
     const train = (flags: PlanFlags) =>
       applyFlags({ stages }, flags).stages?.map((stage) => stage.train);
@@ -93,6 +93,7 @@ describe("applyFlags", () => {
       freeze: ["*.wte.*", "inherited"],
     });
     expect(train({ freeze: ["*.mlp.*"] })?.[0]).toEqual({ freeze: ["*.mlp.*"] });
+    expect(train({ checkpoints: 0 })).toEqual([{ checkpoints: 0 }, { tokens: 7, checkpoints: 0 }]);
   });
 
   test("--text makes the corpus, by what it is", () => {

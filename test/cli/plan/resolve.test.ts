@@ -58,7 +58,7 @@ describe("resolvePlan", () => {
     walk(plan);
   });
 
-  test("a stage's training is as the base's except tokens; it carries moments and freezes nothing", () => {
+  test("a stage's training is as the base's except tokens; it carries moments, freezes nothing, keeps three checkpoints", () => {
     const plan = resolve({
       model: { train: { batch_tokens: 512, lr: 0.01, tokens: 1000, clip: 2 } },
       stages: [{ expand: { layers: 4 } }, { expand: { layers: 6 }, train: { lr: 0.005 } }],
@@ -70,6 +70,7 @@ describe("resolvePlan", () => {
       lr: 0.01,
       optimizer: "carry",
       freeze: "none",
+      checkpoints: 3,
     });
     expect(plan.stages[1].train.lr).toBe(0.005);
   });

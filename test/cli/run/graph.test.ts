@@ -108,6 +108,18 @@ function reads(plan: ResolvedPlan, { spec }: Task): string[] {
           stageArms(plan, spec.stage, name).flatMap(({ model, sae }) => [model, sae]),
         ),
       ];
+    case "likeness":
+      return [
+        ...controlModels(plan, spec.stage),
+        ...[modelDir(plan, spec.stage - 1), modelDir(plan, spec.stage), ...saesOf(spec.stage - 1)],
+        `${expansionDir(plan, spec.stage)}/model`,
+        ...names.map((name) => carriedDir(plan, spec.stage, name)),
+        ...names.flatMap((name) =>
+          stageArms(plan, spec.stage, name)
+            .filter(({ arm }) => arm === "scratch-1")
+            .map(({ sae }) => sae),
+        ),
+      ];
     case "circuits":
       return [
         modelDir(plan, spec.stage),
@@ -245,7 +257,7 @@ test("arms of each expansion, and those of the last alone", () => {
       .filter((task) => task.stage === stage && task.id !== "report")
       .map(({ id }) => id.slice(3));
   const everywhere = ["expand", "lm", "sae", "sae-same-model", "sae-reinit", "crosscoder"];
-  const measured = ["evaluate", "circuits", "compare"];
+  const measured = ["likeness", "evaluate", "circuits", "compare"];
   expect(ofStage(1)).toEqual([...everywhere, ...measured].map((what) => `wider/${what}`));
   expect(ofStage(2)).toEqual(
     [

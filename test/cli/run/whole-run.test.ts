@@ -11,6 +11,7 @@ import { taskGraph } from "../../../cli/run/graph.ts";
 import { runTask } from "../../../cli/run/run-task.ts";
 import type { Task } from "../../../cli/run/task.ts";
 import { metricsPart } from "../../../cli/run/task-context.ts";
+import type { LikenessFile } from "../../../cli/run/tasks/likeness.ts";
 import type { PersistenceDocument } from "../../../sae/index.ts";
 import { type CrosscoderDocument, loadCrosscoder } from "../../../sae/index.ts";
 import { readTokenSet } from "../../../src/data/index.ts";
@@ -65,6 +66,22 @@ async function storedPlan(): Promise<ResolvedPlan> {
 }
 
 describe("a run that was begun with train and got an expansion later", () => {
+  test("holds the grown model against its parent at the checkpoints that its training left", () => {
+    const document = readJson(stage("01-deeper", "likeness.json")) as LikenessFile;
+    expect(() => jsonDocuments.likeness.schema.parse(document)).not.toThrow();
+    const [{ child, scratch, references, latents }] = document.saes;
+    // 4 steps of 256 tokens: kept after 1 and 2 of them
+    expect(child.map(({ tokens }) => tokens)).toEqual([0, 256, 512, 1024]);
+    expect(child[0].total_tokens).toBe(2000);
+    expect(latents.parent).toBeGreaterThan(0);
+    // growth was exact: what the carried SAE reads is what the parent's did, to the last bits
+    expect(child[0].in_place.value).toBeCloseTo(1, 5);
+    expect(child[0].to_parent.value).toBeCloseTo(references.parent.to_parent.value as number, 3);
+    expect(child[3].in_place.value).toBeLessThan(1);
+    expect([scratch, references.no_expand, child[0].to_scratch]).toEqual([null, null, null]);
+    expect(references.random?.to_parent.value).toBeLessThan(child[3].to_parent.value as number);
+  });
+
   test("tests inertia: turned latents, all directions turned, and a longer training", () => {
     const document = readJson(stage("01-deeper", "persistence.json")) as PersistenceDocument;
     expect(document.arms.map(({ arm }) => arm)).toEqual(

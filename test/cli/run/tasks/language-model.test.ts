@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { resolvePlan } from "../../../../cli/plan/resolve.ts";
 import type { ResolvedPlan, StageTrainPlan } from "../../../../cli/plan/types.ts";
+import { checkpointDir, checkpoints } from "../../../../cli/run/checkpoints.ts";
 import { frozenEntries } from "../../../../cli/run/frozen.ts";
 import { expansionDir, modelDir, realArm } from "../../../../cli/run/layout.ts";
 import { drawnGrowth, growthRng, plannedGrowth } from "../../../../cli/run/planned-growth.ts";
@@ -15,7 +16,14 @@ import { languageModelTask } from "../../../../cli/run/tasks/language-model.ts";
 import { useBackend } from "../../../../src/engine/index.ts";
 import { expandModel, growMoments } from "../../../../src/expansion/index.ts";
 import { Interrupted } from "../../../../src/io/index.ts";
-import { gpt2Config, loadModel, loadMoments, saveModel } from "../../../../src/models/index.ts";
+import {
+  gpt2Config,
+  loadModel,
+  loadMoments,
+  openCheckpoint,
+  readCheckpoint,
+  saveModel,
+} from "../../../../src/models/index.ts";
 import { testBackend } from "../../../support/backend.ts";
 import { smallText } from "../../../support/small-run.ts";
 
@@ -118,11 +126,15 @@ describe("a grown model with carried moments", () => {
   test("interrupted again and again, ends with the same bytes", async () => {
     const frozen = plan({ optimizer: "asymmetric", freeze: "inherited" }, { width: 12, layers: 2 });
     const run = await grown(frozen, "interrupted");
-    const [model, moments] = ["model", "optimizer"].map(
-      (file) => () => readFileSync(`${run}/${modelDir(frozen, 1)}/${file}.safetensors`, "hex"),
-    );
-    await languageModelTask(contextOf(run, frozen, "lm").context, 1, realArm);
-    const whole = [model(), moments()];
+    const outputs = await languageModelTask(contextOf(run, frozen, "lm").context, 1, realArm);
+    // 10 steps: kept after 1, 3 and 5 of them, then the model, its moments
+    expect(checkpoints(frozen, 1, realArm).map(({ step }) => step)).toEqual([1, 3, 5]);
+    const weights = outputs.filter((path) => path.endsWith(".safetensors"));
+    expect(weights).toHaveLength(5);
+    const bytes = () => weights.map((path) => readFileSync(`${run}/${path}`, "hex"));
+    const whole = bytes();
+    expect(new Set(whole).size).toBe(5);
+    for (const path of weights) rmSync(`${run}/${path}`);
     let stops = 0;
     for (let done = false; !done; ) {
       // log, ask, log, ask …: a stop after a few of them comes between two steps
@@ -137,7 +149,25 @@ describe("a grown model with carried moments", () => {
       );
     }
     expect(stops).toBeGreaterThan(1);
-    expect([model(), moments()]).toEqual(whole);
+    expect(bytes()).toEqual(whole);
+  });
+
+  test("checkpoints are models in half precision, on the way from start to end", async () => {
+    const of = plan({ checkpoints: 2 }, { width: 12 });
+    const run = await grown(of, "kept");
+    await languageModelTask(contextOf(run, of, "lm").context, 1, realArm);
+    const kept = checkpoints(of, 1, realArm).map((point) =>
+      openCheckpoint(`${run}/${checkpointDir(of, 1, realArm, point)}`),
+    );
+    expect(kept.map(({ dtype }) => dtype)).toEqual(["F16", "F16"]);
+    const path = [
+      loadModel(`${run}/${expansionDir(of, 1)}/model`),
+      ...kept.map(readCheckpoint),
+      loadModel(`${run}/${modelDir(of, 1)}`),
+    ].map(({ weights }) => weights.get("transformer.wte.weight")?.data as Float32Array);
+    const distance = path.map((at) => Math.hypot(...at.map((value, i) => value - path[0][i])));
+    expect(distance).toEqual([...distance].sort((a, b) => a - b));
+    expect(distance[1]).toBeGreaterThan(0.01);
   });
 
   test("freezing what is inherited moves free entries and inserted layers alone", async () => {
