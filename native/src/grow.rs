@@ -3,13 +3,14 @@
 //! the pool. A large new array is asked for in huge pages: growth is writing memory for the first time, and a
 //! fault for each 4 KiB takes longer than the copying.
 
-use napi::bindgen_prelude::{Error, Float32ArraySlice, Float64Array, Result};
+use napi::bindgen_prelude::{Error, Float32ArraySlice, Result};
 use napi_derive::napi;
 
 use crate::exclusive;
+use crate::huge_pages::advise_huge;
 use crate::math::sum;
 use crate::normal::normal_row;
-use crate::parallel::{PIECE, for_pieces, run, vectorised, vectorised_task};
+use crate::parallel::{for_pieces, vectorised_task};
 
 const MEAN: i32 = -1;
 const FRESH: i32 = -2;
@@ -412,91 +413,4 @@ pub fn grow_rows_flat(
         });
     });
     Ok(())
-}
-
-/// Asks for huge pages under a large array that has not been written yet; where it has, nothing happens.
-#[cfg(target_os = "linux")]
-fn advise_huge(out: &mut [f32]) {
-    const HUGE: usize = 1 << 21;
-    let range = out.as_mut_ptr_range();
-    let start = (range.start as usize).next_multiple_of(HUGE);
-    let end = range.end as usize / HUGE * HUGE;
-    if end > start {
-        // SAFETY: the pages lie wholly within `out`, and the advice changes no byte of them.
-        unsafe { libc::madvise(start as *mut _, end - start, libc::MADV_HUGEPAGE) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn advise_huge(_: &mut [f32]) {}
-
-/// Σ rowMass[i]·columnMass[j]·x[i, j]²: a row's sum by lanes, rows in order.
-#[napi(catch_unwind)]
-pub fn weighted_squares(x: &[f32], row_mass: &[f64], column_mass: &[f64]) -> Result<f64> {
-    use rayon::prelude::*;
-    let width = column_mass.len();
-    if x.len() != width * row_mass.len() {
-        return Err(Error::from_reason("a matrix and its masses disagree"));
-    }
-    let of_row = |row: usize| {
-        let line = &x[row * width..][..width];
-        let square = |i: usize| column_mass[i] * (f64::from(line[i]) * f64::from(line[i]));
-        if row_mass[row] == 0.0 {
-            0.0
-        } else {
-            row_mass[row]
-                * vectorised(
-                    #[inline(always)]
-                    || sum(width, square),
-                )
-        }
-    };
-    let sums: Vec<f64> = run(x.len() > 2 * PIECE, |parallel| {
-        if parallel {
-            (0..row_mass.len())
-                .into_par_iter()
-                .with_min_len(64)
-                .map(of_row)
-                .collect()
-        } else {
-            (0..row_mass.len()).map(of_row).collect()
-        }
-    });
-    // from +0, as the plain loops do
-    Ok(sums.into_iter().fold(0.0, |total, part| total + part))
-}
-
-/// The mean of each column of x [n, n_columns], added up row by row.
-#[napi(catch_unwind)]
-pub fn column_means(x: &[f32], n_columns: u32) -> Result<Float64Array> {
-    use rayon::prelude::*;
-    let width = n_columns as usize;
-    if width == 0 || !x.len().is_multiple_of(width) {
-        return Err(Error::from_reason("numbers that are no whole rows"));
-    }
-    let mut means = vec![0.0f64; width];
-    let n_rows = (x.len() / width) as f64;
-    let piece = |(i, means): (usize, &mut [f64])| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for line in x.chunks_exact(width) {
-                    for (mean, &x) in means.iter_mut().zip(&line[i * 256..]) {
-                        *mean += f64::from(x);
-                    }
-                }
-                for mean in means.iter_mut() {
-                    *mean /= n_rows;
-                }
-            },
-        );
-    };
-    run(x.len() > 2 * PIECE, |parallel| {
-        if parallel {
-            means.par_chunks_mut(256).enumerate().for_each(piece);
-        } else {
-            means.chunks_mut(256).enumerate().for_each(piece);
-        }
-    });
-    Ok(Float64Array::new(means))
 }

@@ -7,13 +7,15 @@
 
 use std::cell::RefCell;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::candidates::{Candidates, sortable, unsorted};
+use super::candidates::Candidates;
+#[cfg(target_arch = "x86_64")]
+use super::refine;
 use super::screen::{self, Screen, Screened};
 use crate::math::dot;
-use crate::parallel::{run, vectorised};
+use crate::parallel::{dispatch, run};
 use crate::tile::{Rows, pack_rows, product, width};
 
 /// An encoder's weights, `[d_sae, d_in]` where `is_latent_major`, else `[d_in, d_sae]`.
@@ -122,7 +124,7 @@ pub fn encode(
             let screen =
                 screen.map(|(screen, slack)| (screen, &slack[i * rows..][..x.len() / d_in]));
             SCRATCH.with_borrow_mut(|scratch| {
-                Arch::new().dispatch(Block {
+                dispatch(Block {
                     x,
                     encoder,
                     latents,
@@ -274,7 +276,7 @@ impl Block<'_> {
             }
             first += taken;
         }
-        let exact = |row: usize, latent: u32| exact(x, encoder, row, latent);
+        let exact = |row: usize, latent: u32| refine::exact(x, encoder, row, latent);
         candidates.finish(out, Some(exact));
     }
 }
@@ -287,103 +289,6 @@ fn row_norms(x: &[f32], d_in: usize, keep: Keep, out: &mut Vec<f32>) {
         let norm = |row: &[f32]| dot(row, row).sqrt();
         out.extend(x.chunks_exact(d_in).map(norm));
     }
-}
-
-/// A pre-activation in f32, in 64 chains.
-#[inline(always)]
-fn exact(x: &[f32], encoder: Encoder, row: usize, latent: u32) -> f32 {
-    let d_in = encoder.d_in;
-    let x = &x[row * d_in..][..d_in];
-    let w = &encoder.weights[latent as usize * d_in..][..d_in];
-    let (x_chunks, x_rest) = x.as_chunks::<64>();
-    let (w_chunks, w_rest) = w.as_chunks::<64>();
-    let mut lanes = [0.0f32; 64];
-    for (x, w) in x_chunks.iter().zip(w_chunks) {
-        for (total, (x, w)) in lanes.iter_mut().zip(x.iter().zip(w)) {
-            *total += x * w;
-        }
-    }
-    for (total, (x, w)) in lanes.iter_mut().zip(x_rest.iter().zip(w_rest)) {
-        *total += x * w;
-    }
-    for half in [32, 16, 8, 4, 2, 1] {
-        for i in 0..half {
-            lanes[i] += lanes[i + half];
-        }
-    }
-    encoder.bias[latent as usize] + lanes[0]
-}
-
-/// Makes the values of screened blocks exact, of those that can lie above `floor` and be among the `total`
-/// largest; the others are dropped.
-pub fn refine(
-    x: &[f32],
-    encoder: Encoder,
-    floor: f32,
-    total: usize,
-    blocks: &mut [BlockCodes],
-    scratch: &mut Vec<u32>,
-) {
-    let count: usize = blocks.iter().map(|block| block.value.len()).sum();
-    let mut bound = floor;
-    if total > 0 && count >= total {
-        // so many are at least as large as they are for certain
-        scratch.clear();
-        for block in blocks.iter() {
-            let mut at = 0;
-            for (&count, &slack) in block.count.iter().zip(&block.slack) {
-                let values = &block.value[at..at + count as usize];
-                scratch.extend(values.iter().map(|value| sortable(value - slack)));
-                at += count as usize;
-            }
-        }
-        let (_, &mut least, _) = scratch.select_nth_unstable_by(total - 1, |a, b| b.cmp(a));
-        bound = bound.max(unsorted(least));
-    }
-    let mut first = 0;
-    let pieces: Vec<(usize, &mut BlockCodes)> = blocks
-        .iter_mut()
-        .map(|block| {
-            let from = first;
-            first += block.count.len();
-            (from, block)
-        })
-        .collect();
-    let one = |(first, block): (usize, &mut BlockCodes)| {
-        vectorised(
-            #[inline(always)]
-            || {
-                let (mut from, mut kept) = (0, 0);
-                for (i, row_count) in block.count.iter_mut().enumerate() {
-                    let to = from + *row_count as usize;
-                    let start = kept;
-                    for p in from..to {
-                        if block.value[p] + block.slack[i] < bound {
-                            continue;
-                        }
-                        let value = exact(x, encoder, first + i, block.latent[p]);
-                        if value > floor {
-                            block.latent[kept] = block.latent[p];
-                            block.value[kept] = value;
-                            kept += 1;
-                        }
-                    }
-                    *row_count = (kept - start) as u32;
-                    from = to;
-                }
-                block.latent.truncate(kept);
-                block.value.truncate(kept);
-                block.slack.clear();
-            },
-        );
-    };
-    run(count > 256, |parallel| {
-        if parallel {
-            pieces.into_par_iter().for_each(one);
-        } else {
-            pieces.into_iter().for_each(one);
-        }
-    });
 }
 
 /// The weights of a few latents of an encoder `[d_in, d_sae]`, one latent after another.
@@ -401,6 +306,7 @@ fn gather<const M: usize>(encoder: &Encoder, ids: &[usize; M], out: &mut Vec<f32
 #[cfg(test)]
 pub mod tests {
     use super::super::codes::Codes;
+    use super::super::refine::refine;
     use super::*;
 
     /// Whole numbers too large for bf16 whose products' sums are exact in f32: both forms must agree to the bit,

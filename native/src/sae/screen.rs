@@ -7,6 +7,8 @@ use rayon::prelude::*;
 
 use super::encode::Encoder;
 use crate::math::sum;
+#[cfg(target_arch = "x86_64")]
+use crate::parallel::instruction_set;
 use crate::parallel::{run, vectorised};
 
 /// Latents taken together by the product.
@@ -136,10 +138,11 @@ impl Screen {
     }
 }
 
-/// Whether the processor has the dot product of bf16 pairs.
+/// Whether the processor has the dot product of bf16 pairs, and kernels aren't held to less.
 #[cfg(target_arch = "x86_64")]
 fn has_instruction() -> bool {
-    is_x86_feature_detected!("avx512bf16")
+    instruction_set() == "avx512"
+        && is_x86_feature_detected!("avx512bf16")
         && is_x86_feature_detected!("popcnt")
         && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")

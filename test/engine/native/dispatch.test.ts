@@ -40,6 +40,13 @@ const script = `
   outputs.squares = [addon.sumOfSquares(x)];
   const best = addon.bestMatches(x, dy, d, 3, "correlation");
   outputs.best = [...best.value, ...best.index];
+  const [rows, width, latents, k] = [128, 48, 200, 5]; // enough to be screened where the processor can
+  const work = new addon.SaeWork();
+  work.center(random(rows * width), random(width));
+  const [count] = work.selectTop(random(latents * width), random(latents), true, k, 0);
+  const [rowStart, latent] = [new Int32Array(rows + 1), new Int32Array(count)];
+  call("codes", [count], ([value]) => work.copyCodes(false, rowStart, latent, value));
+  outputs.latents = [...rowStart, ...latent];
   console.log(JSON.stringify({ set: addon.instructionSet(), outputs }));
 `;
 
