@@ -42,6 +42,7 @@ async function withPage(
     reducedMotion: "reduce",
     ...options,
   });
+  context.setDefaultTimeout(0); // the test has one
   const complaints: string[] = [];
   const page = await context.newPage();
   page.on("console", (message) => complaints.push(`console: ${message.text()}`));
@@ -295,6 +296,7 @@ test("the colours can be chosen", async () => {
 test("the plan and the command can be copied", async () => {
   await withPage(
     async (page) => {
+      await page.evaluate("globalThis.setTimeout = () => 0"); // what the button says stays
       await page.click('[data-copy="command"]');
       await page.waitForFunction("document.querySelector('[data-copy]').textContent === 'Copied'");
       expect(await page.evaluate("navigator.clipboard.readText()")).toContain(

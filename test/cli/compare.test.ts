@@ -62,7 +62,7 @@ beforeAll(async () => {
   const dump = ["--hook", small.hook, "--text", small.text, "--tokens", "6000"];
   await done("dump", small.model, ...dump, "--out", at("a.arrow"));
   await done("dump", at("bigger"), ...dump, "--out", at("b.arrow"));
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const text = (): string[] => ["--text", small.text, "--tokens", "6000"];

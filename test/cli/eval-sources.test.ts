@@ -32,7 +32,7 @@ beforeAll(async () => {
   small = await makeSmallRun(at("small"));
   const text = ["--text", small.text, "--tokens", "4000"];
   await answer("dump", small.model, "--hook", small.hook, ...text, "--out", at("acts.arrow"));
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("eval --activations", () => {

@@ -27,7 +27,7 @@ beforeAll(async () => {
     ...["dump", small.model, ...line, "--out", at("acts.arrow"), "--backend", testBackend],
   );
   expect(code).toBe(0);
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Every command that reads an SAE, on `dir`. */

@@ -63,7 +63,7 @@ beforeAll(async () => {
   plan = writeTinyPlan(folder);
   run = join(folder, "run");
   first = await runBinary(["expand-and-track", plan, "--out", run, "--json"]);
-}, 300_000);
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** sha256 of every file of a run but its log, by path. */
@@ -198,7 +198,7 @@ describe("expand-and-track on a tiny plan", () => {
     delete a["plan.yaml"];
     delete b["plan.yaml"]; // paths and the number of workers
     expect(b).toEqual(a);
-  }, 300_000);
+  });
 
   test("SIGINT saves the state, ends with 130 and names the command that goes on", async () => {
     const other = join(folder, "stopped");
@@ -209,7 +209,7 @@ describe("expand-and-track on a tiny plan", () => {
     expect(code).toBe(130);
     expect(err).toContain(`sae-carry expand-and-track ${other}`);
     expect(existsSync(join(other, ".lock"))).toBe(false);
-  }, 120_000);
+  });
 
   test("a second process on the same run is refused", async () => {
     const other = join(folder, "stopped");
@@ -221,7 +221,7 @@ describe("expand-and-track on a tiny plan", () => {
     await one.ended;
     expect(two.code).toBe(2);
     expect(JSON.parse(two.out).error.got).toContain("another process");
-  }, 120_000);
+  });
 
   test("a changed plan is an error that names the key", async () => {
     const changed = join(folder, "changed.yaml");
@@ -253,7 +253,7 @@ describe("expand-and-track on a tiny plan", () => {
     expect(JSON.parse(ending.out).error.where).toContain(other);
     const again = await runBinary(["train", plan, "--out", other, "--workers", "1", "--json"]);
     expect(again.code).toBe(0);
-  }, 120_000);
+  });
 
   test("a gate that fails stops before the next expansion with 3, and keeps everything", async () => {
     const gated = writeTinyPlan(mkdtempSync(join(folder, "gate-")), {
@@ -269,7 +269,7 @@ describe("expand-and-track on a tiny plan", () => {
     expect(existsSync(join(other, "stages/01-wider/persistence.json"))).toBe(true);
     expect(existsSync(join(other, "stages/02-deeper/expansion"))).toBe(false);
     expect(existsSync(join(other, "report.html"))).toBe(true);
-  }, 120_000);
+  });
 
   test("a loss that stops being a number ends with 1 and keeps what was done before", async () => {
     const broken = join(folder, "broken-model");
@@ -287,7 +287,7 @@ describe("expand-and-track on a tiny plan", () => {
     expect(ending.code).toBe(1);
     expect(JSON.parse(ending.out).error.code).toBe("nan-loss");
     expect(existsSync(join(folder, "wild/data/tokenizer.json"))).toBe(true);
-  }, 60_000);
+  });
 
   test("the rule says yes before any training and no on random weights", () => {
     for (const stage of ["01-wider", "02-deeper"]) {
@@ -333,4 +333,4 @@ test("train on one's own text, then two expansions by flags", async () => {
   } finally {
     rmSync(home, { recursive: true, force: true });
   }
-}, 240_000);
+});

@@ -41,7 +41,7 @@ beforeAll(async () => {
   let done = await training.next();
   while (!done.done) done = await training.next();
   for (const [name, sae] of done.value) found.set(name as SaeArchitecture, sae);
-}, 120_000);
+});
 
 /** For each feature the latent that is matched with it, and the cosine: the largest pairs first. */
 function matching({ W_dec }: Sae): Map<number, { latent: number; cosine: number }> {

@@ -13,6 +13,7 @@ export const missingChromium: string | undefined = existsSync(path)
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: path,
+    timeout: 0, // the test has one
     args: [
       "--headless",
       "--no-sandbox",

@@ -44,14 +44,14 @@ beforeAll(async () => {
   small = await makeSmallRun(at("small"));
   const dump = ["--text", small.text, "--tokens", "8000", "--out", at("acts.arrow")];
   await succeed("dump", small.model, "--hook", resid, "--hook", neurons, ...dump);
-}, 60_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe("a run on a dump", () => {
   let answer: Record<string, unknown>;
   beforeAll(async () => {
     answer = await succeed("train", ...flags("run"));
-  }, 60_000);
+  });
   const evaluation = () =>
     readJson(at("run", "stages", "00-base", "eval.json")) as ActivationsEvaluation;
 

@@ -37,7 +37,7 @@ eval: {tokens: 2000, min_firings: 5, bootstrap: 20}
   const flags = ["--backend", testBackend, "--out", join(folder, "run")];
   const { code, err } = await runCommand("expand-and-track", join(folder, "plan.yaml"), ...flags);
   expect(code, err).toBe(0);
-}, 240_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe.each(architectureNames)("%s", (name) => {

@@ -36,7 +36,7 @@ eval: {tokens: 1000, min_firings: 5, bootstrap: 20}
   const flags = ["--backend", testBackend, "--out", at("run")];
   const { code, err } = await runCommand("expand-and-track", at("plan.yaml"), ...flags);
   expect(code, err).toBe(0);
-}, 240_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 interface Figures {

@@ -30,7 +30,7 @@ eval: {tokens: 1000, min_firings: 5, bootstrap: 20}
   const flags = ["--no-sae", "--backend", testBackend, "--out", at("run")];
   const { code, err } = await runCommand("expand-and-track", at("plan.yaml"), ...flags);
   expect(code, err).toBe(0);
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("the models are Llamas whose queries share key heads", () => {

@@ -63,7 +63,7 @@ beforeAll(async () => {
   likeSaeLens(small.sae, at("theirs"));
   const { code, text } = await run(`${theirs}\n${own}`);
   expect(code, text).toBe(0);
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const base = (name: string): Sae => loadSae(at("run", "stages", "00-base", "sae", name));

@@ -41,7 +41,7 @@ eval: {tokens: 1000, min_firings: 5, bootstrap: 20}
     "--out",
     join(folder, "run"),
   );
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test("it runs to its end and prints both losses of each growth", () => {

@@ -58,7 +58,7 @@ eval: {tokens: 1000, min_firings: 5, bootstrap: 20}
     ...["expand-and-track", at("run"), "--expand", "layers=+1,positions=-1"],
     ...["--tokens", "1000", "--sae-tokens", "1000", "--new-latents", "4"],
   );
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 async function storedPlan(): Promise<ResolvedPlan> {
@@ -201,7 +201,7 @@ describe("the backend of a run", () => {
     const other = await runCommand("train", at("plain"), "--backend", testBackend);
     expect(other.code).toBe(2);
     expect(other.err).toContain("--backend cpu");
-  }, 60_000);
+  });
 });
 
 describe("a crosscoder's task", () => {

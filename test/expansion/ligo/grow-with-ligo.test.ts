@@ -103,7 +103,7 @@ beforeAll(async () => {
     parents.set(name, await trainer.model());
     trainer.dispose();
   }
-}, 180_000);
+});
 
 const grow = (name: string, more: Partial<ExpandOptions> = {}, seed = 1) =>
   expandModel(parents.get(name)!, { ...options, ...growths[name], ...more }, createRng(seed), text);
