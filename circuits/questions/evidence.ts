@@ -55,6 +55,19 @@ export interface CellEvidence {
   readonly ci?: Interval;
 }
 
+interface ProbeShare {
+  /** Share of the latents that a probe reads from the parent which it reads here as well. */
+  readonly read: number;
+}
+
+/** `probes` of persistence.json. */
+export interface ProbesEvidence {
+  readonly child: ProbeShare;
+  readonly inherited: ProbeShare | null;
+  readonly scratch: ProbeShare | null;
+  readonly random: ProbeShare | null;
+}
+
 /** The part of `persistence.json` that is read. */
 export interface PersistenceEvidence {
   readonly eligible: number;
@@ -62,6 +75,8 @@ export interface PersistenceEvidence {
   readonly persisted: Estimate;
   readonly reinit_persisted?: Estimate | null;
   readonly cells?: Readonly<Partial<Record<string, CellEvidence | null>>>;
+  /** Of the parent's latents, from what. */
+  readonly probes?: ProbesEvidence | null;
   readonly corrected?: Estimate | null;
   readonly inheritance?: (Estimate & { readonly of_findable?: number | null }) | null;
 }

@@ -12,6 +12,7 @@ import {
   expansions,
   type FiveQuestionsInput,
   type PersistenceEvidence,
+  type ProbesEvidence,
   percent,
   type StageEvidence,
   stageFile,
@@ -41,6 +42,7 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
     { file, field: "eligible" },
     { file, field: "persisted" },
     { file, field: "reinit_persisted" },
+    ...(persistence.probes == null ? [] : [{ file, field: "probes" }]),
     ...(offImage === null
       ? []
       : [{ file: stageFile(stage, "eval.json"), field: "off_image.after_training" }]),
@@ -76,6 +78,7 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
     ...(ceiling === null
       ? []
       : [`on the unchanged parent the same matching finds ${percent(ceiling)} again`]),
+    ...probeParts(persistence.probes ?? null),
     // null after growth in depth alone: there the inherited subspace is the whole stream
     ...(offImage === null
       ? []
@@ -97,6 +100,20 @@ export function answerOverwritten(input: FiveQuestionsInput): Answer {
 
 function died({ counts, eligible }: PersistenceEvidence): number {
   return eligible === 0 ? 0 : (counts.died ?? 0) / eligible;
+}
+
+/** What linear probes still read, and from which part; what a from-scratch model gives as well is no inheritance. */
+function probeParts(probes: ProbesEvidence | null): string[] {
+  if (probes === null) return [];
+  const { child, inherited, scratch, random } = probes;
+  const others = [
+    ...(inherited === null ? [] : [`${percent(inherited.read)} from its inherited subspace alone`]),
+    ...(scratch === null ? [] : [`${percent(scratch.read)} from a from-scratch model`]),
+    ...(random === null ? [] : [`${percent(random.read)} from random weights`]),
+  ];
+  return [
+    `of the features that linear probes read from the parent, they read ${[`${percent(child.read)} from the grown model`, ...others].join(", ")}`,
+  ];
 }
 
 /** What the weights say: how far they moved, and whether that was inside the inherited subspace. */

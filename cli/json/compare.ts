@@ -29,6 +29,11 @@ const compared = z
 
 type Comparison = Omit<ComparedDocument, "compared"> & Partial<Pick<ComparedDocument, "compared">>;
 
+const probeSource = z.strictObject({
+  r2: z.number().describe("median R² on held-out halves"),
+  read: z.number().describe("share with at least .8 of the parent's R²"),
+});
+
 /** persistence.json. */
 export const compare: z.ZodType<Comparison> = z.strictObject({
   ...header("compare"),
@@ -140,6 +145,21 @@ export const compare: z.ZodType<Comparison> = z.strictObject({
     .strictObject({ latents: count, overlap: z.number(), null_p99: measured })
     .nullable()
     .describe("latents that fresh seeds rarely find: median overlap of the subspaces they live in"),
+  probes: z
+    .strictObject({
+      latents: count.describe("eligible latents that a probe reads from the parent"),
+      parent: probeSource,
+      child: probeSource,
+      inherited: probeSource
+        .nullable()
+        .describe(
+          "what of the child lies in the inherited subspace; null without a map, and where the child is no wider",
+        ),
+      scratch: probeSource.nullable().describe("a from-scratch model of the child's size"),
+      random: probeSource.nullable().describe("random weights"),
+    })
+    .nullable()
+    .describe("linear probes of the parent's latents, by what they read from"),
   off_image: measured,
   copy_spread: measured,
   histograms: z.strictObject({

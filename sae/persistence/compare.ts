@@ -189,6 +189,7 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       judged,
       children,
       subspace,
+      probes,
       resampling,
       rng: input.rng.fork("seeds"),
     }),

@@ -5,6 +5,7 @@ import type { CrosscoderDocument } from "../crosscoder/document.ts";
 import type { CellName, Estimate } from "./estimands.ts";
 import type { ArmRole } from "./input.ts";
 import type { PerturbDocument } from "./perturb.ts";
+import type { ProbesDocument } from "./probe-summary.ts";
 import type { CurvePoint } from "./tokens-ratio.ts";
 
 /** An arm as it is listed. */
@@ -123,6 +124,8 @@ export interface PersistenceDocument {
   readonly tokens_ratio: number | null;
   /** Null without fresh parent SAEs, without a map, or where none is unstable. */
   readonly unstable: UnstableDocument | null;
+  /** How well probes read the parent's latents from each model; null where not measured. */
+  readonly probes: ProbesDocument | null;
   readonly off_image: number | null;
   readonly copy_spread: number | null;
   /** Counts of eligible latents by best correlation, and by cosine to their own start; the null's are draws. */

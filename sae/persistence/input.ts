@@ -89,6 +89,8 @@ export interface ProbeInput {
   readonly child: ActivationStream;
   /** A model of the child's size with random weights (the reinit arm's): the null of readability. */
   readonly random: ActivationStream | null;
+  /** The from-scratch model of the child's size: what any such model makes readable. Parent latents alone. */
+  readonly scratch?: ActivationStream | null;
 }
 
 /** A growth that changed the function, and how the SAE came through it. */

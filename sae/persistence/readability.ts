@@ -1,16 +1,15 @@
 // What the activations of the models say of each latent, with or without an SAE: how well a probe
-// reads each parent latent from the parent, the child and a random-weights model, the same of each
-// latent of the carried SAE, and the latent scaling of the parent's. One pass over the activations
+// reads each parent latent from the parent, the child, what it inherited, a from-scratch and a random-weights
+// model, the same of each latent of the carried SAE, and the latent scaling of the parent's. One pass over the activations
 // of each model serves all, and only one model's sums are held at a time.
 import type { ArmInput, Dictionary, ProbeInput } from "./input.ts";
 import { childScaling, scalingRatio, scalingSlopes } from "./latent-scaling.ts";
 import { activationCovariance, probeScores, probeSums } from "./probe.ts";
+import { inheritedScores, type ParentProbes } from "./probe-summary.ts";
 import type { ProbeEvidence } from "./verdicts.ts";
 
 /** Held-out R² of the probes of every latent. */
-export interface Readability {
-  /** Of parent latents: `own` from the parent, `other` from the child. */
-  readonly parent: readonly ProbeEvidence[]; // [nParent]
+export interface Readability extends ParentProbes {
   /** Of latents of the carried SAE: `own` from the child, `other` from the parent. */
   readonly child: readonly ProbeEvidence[]; // [nChild]
   /** Latent scaling of parent latents, child over parent; null without a map. */
@@ -47,10 +46,27 @@ export async function readability(
   const onChild = await read(probes.child, "activations of the child", (sums) => ({
     slopes: frame === null ? null : scalingSlopes(sums, 0, childScaling(parent.W_dec, frame)),
     covariance: activationCovariance(sums),
+    // in a child that is no wider the inherited subspace is the whole
+    inherited:
+      frame && sums.dIn > probes.parent.dIn
+        ? inheritedScores(sums, frame, probes.parent.dIn, ridge)
+        : null,
   }));
   const onRandom =
     probes.random &&
     (await read(probes.random, "activations of the random-weights model", () => null));
+  const scratch = probes.scratch
+    ? probeScores(
+        await probeSums(
+          probes.scratch,
+          [parent.codes],
+          half,
+          "activations of the from-scratch model",
+        ),
+        0,
+        ridge,
+      )
+    : null;
   const evidence = (of: Float64Array, other: Float64Array, which: 0 | 1): ProbeEvidence[] =>
     Array.from(of, (own, i) => ({
       own,
@@ -59,6 +75,8 @@ export async function readability(
     }));
   return {
     parent: evidence(onParent.scores[0], onChild.scores[0], 0),
+    inherited: onChild.extra.inherited,
+    scratch,
     child: evidence(onChild.scores[1], onParent.scores[1], 1),
     beta: onChild.extra.slopes && scalingRatio(onChild.extra.slopes, onParent.extra!),
     covariance: onChild.extra.covariance,

@@ -37,6 +37,7 @@ import type {
   PersistenceOptions,
 } from "./input.ts";
 import { perturbAndReturn } from "./perturb.ts";
+import { type ParentProbes, probesDocument } from "./probe-summary.ts";
 import { quantile } from "./quantile.ts";
 import type { ShiftNull } from "./shift-null.ts";
 import type { SubspaceOverlap } from "./subspace.ts";
@@ -64,6 +65,7 @@ export interface Measured {
   readonly judged: ArmVerdicts;
   readonly children: readonly Verdict<ChildVerdict>[]; // [nChild]
   readonly subspace: SubspaceOverlap | null;
+  readonly probes: ParentProbes | null;
   readonly resampling: Resampling;
   readonly rng: Rng;
 }
@@ -178,6 +180,12 @@ export function summarise(measured: Measured): PersistenceDocument {
     carry_bonus: sums.carry_bonus,
     tokens_ratio: input.curves && tokensRatio(input.curves.carried, input.curves.fresh),
     unstable: unstableDocument(measured.subspace),
+    probes:
+      measured.probes &&
+      probesDocument(measured.probes, parent.eligible, {
+        margin: options.probeMargin,
+        share: options.probeShare,
+      }),
     off_image: input.off_image,
     copy_spread: input.copy_spread,
     histograms: {

@@ -185,6 +185,31 @@ describe("question 3", () => {
     expect(got.confident).toBe(true);
   });
 
+  test("probes say what can still be read from which part, and what a from-scratch model shows as well", () => {
+    const probes = {
+      child: { read: 0.93 },
+      inherited: { read: 0.9 },
+      scratch: { read: 0.55 },
+      random: { read: 0.2 },
+    };
+    const said = (changes: object) =>
+      answer(
+        {
+          stages: stages({
+            last: { persistence: { ...persistence, probes: { ...probes, ...changes } } },
+          }),
+          curves: [],
+        },
+        3,
+      );
+    expect(said({}).answer).toContain(
+      "of the features that linear probes read from the parent, they read 93% from the grown model, 90% from its inherited subspace alone, 55% from a from-scratch model, 20% from random weights;",
+    );
+    expect(said({}).evidence.map(({ field }) => field)).toContain("probes");
+    const few = said({ inherited: null, scratch: null }).answer;
+    expect(few).toContain("93% from the grown model, 20% from random weights;");
+  });
+
   test("after growth in depth alone nothing is said of an inherited subspace", () => {
     const [base, wider] = stages({});
     const deeper = { ...wider, stage: "01-deeper", eval: { ...wider.eval, off_image: null } };

@@ -149,6 +149,9 @@ async function persistenceInput(
       random: plan.controls.arms.includes("reinit")
         ? stream(context, modelDir(plan, stage, "reinit"), hook, set, inputs[0].d_in)
         : null,
+      scratch: arms.some(({ role }) => role === "scratch" || role === "carried-scratch")
+        ? stream(context, modelDir(plan, stage, "scratch"), hook, set, inputs[0].d_in)
+        : null,
     },
     curves: trainingCurves(context, stage, name),
     off_image: evaluation.off_image?.after_training ?? null,
