@@ -6,10 +6,10 @@ import type { Context } from "../context.ts";
 import { formatBytes, formatDuration, formatNumber, type Row } from "../output.ts";
 import {
   type DryRun,
-  type EstimateOptions,
   estimateRun,
   isRunFolder,
   loadPlan,
+  type MachineRate,
   type PlanFlags,
   type ResolvedPlan,
   stageConfigs,
@@ -28,7 +28,7 @@ export async function train(
   const where = target ?? "the command line";
   if (context.dryRun) {
     const rate = await measureRate(plan);
-    const estimate = estimateRun(plan, { command, out: runDir, where, ...rate });
+    const estimate = estimateRun(plan, { command, out: runDir, where, rate });
     context.print(estimate, estimateRows(estimate));
     return;
   }
@@ -85,17 +85,15 @@ function shellWord(text: string): string {
   return /^[\w./@%+=:-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-// Small models reach about a fifth of the rate of a large product.
-const efficiency = 1 / 5;
-
-async function measureRate(
-  plan: ResolvedPlan,
-): Promise<Pick<EstimateOptions, "flopsPerSecond" | "workers">> {
-  const { defaultWorkers, measureGflops, useBackend } = await import("../../src/engine/index.ts");
-  const { backendOptions } = await import("../run/executors.ts");
-  const { name } = await useBackend(plan.backend, backendOptions(plan));
-  const workers = plan.workers === "auto" ? defaultWorkers(name) : plan.workers;
-  return { flopsPerSecond: (await measureGflops()) * 1e9 * efficiency * workers, workers };
+async function measureRate(plan: ResolvedPlan): Promise<MachineRate> {
+  const { defaultWorkers, measureCoreGflops, useBackend } = await import(
+    "../../src/engine/index.ts"
+  );
+  const { backendOptions, threadsOfShare } = await import("../run/executors.ts");
+  const { name: backend } = await useBackend(plan.backend, backendOptions(plan));
+  const workers = plan.workers === "auto" ? defaultWorkers(backend) : plan.workers;
+  const threads = backend === "native" ? threadsOfShare(plan, workers) : 1;
+  return { flopsPerSecond: (await measureCoreGflops()) * 1e9, backend, workers, threads };
 }
 
 function estimateRows({ out, stages, tasks, buffer, total, notes }: DryRun): Row[] {

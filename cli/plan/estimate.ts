@@ -1,7 +1,7 @@
 /**
  * @file --dry-run: what a plan will cost, from its sizes alone. Operations follow Kaplan et al. 2020
  * (6 per weight and token) for language models; an SAE's step is a dense product, 2·d·m per token, and
- * sparse work, about 12·k·d. Time is operations over a measured rate: an order of magnitude (task-work.ts).
+ * sparse work, about 12·k·d. Time is operations over the rates of task-seconds.ts: within about a factor of 1.5.
  */
 import { ActivationDump, sizeOf } from "../../src/io/index.ts";
 import {
@@ -15,6 +15,7 @@ import { frozenEntries } from "../run/frozen.ts";
 import { taskGraph } from "../run/graph.ts";
 import { realArm, stageName } from "../run/layout.ts";
 import { stageConfigs } from "./sizes.ts";
+import { basisOf, type MachineRate, makespan, taskSeconds } from "./task-seconds.ts";
 import {
   activeLatents,
   addedLatents,
@@ -84,15 +85,13 @@ export interface EstimateOptions {
   readonly command: "train" | "expand-and-track";
   readonly out: string;
   readonly where: string;
-  /** Operations a second that training reaches, over all workers; null = unknown. */
-  readonly flopsPerSecond: number | null;
-  /** Processes that share that rate. Default 1. */
-  readonly workers?: number;
+  /** What the machine does; null = unknown. */
+  readonly rate: MachineRate | null;
 }
 
 /** Works out a plan's cost. Errors: those of `stageConfigs`, or of the dump that SAEs train on. */
 export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRun {
-  const { command, out, where, flopsPerSecond, workers = 1 } = options;
+  const { command, out, where, rate } = options;
   const isDump = plan.activations !== null;
   const { configs, notes } = isDump ? { configs: [], notes: [] } : stageConfigs(plan, where);
   const graph = taskGraph(plan, command === "train" ? "train" : undefined);
@@ -106,11 +105,11 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
       i,
     );
   });
-  const sum = (key: "lmTokens" | "saeTokens" | "flops" | "fixedSeconds"): number =>
+  const sum = (key: "lmTokens" | "saeTokens" | "flops"): number =>
     works.reduce((total, work) => total + work[key], 0);
   const flops = sum("flops");
   const buffers = works.flatMap(({ buffer }) => buffer ?? []);
-  const each = flopsPerSecond === null ? null : flopsPerSecond / workers;
+  const seconds = rate && works.map((work, i) => taskSeconds(graph[i].spec.kind, work, rate));
   return {
     format: "sae-carry/dry-run",
     version: 1,
@@ -122,7 +121,7 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
       title,
       flops: works[i].flops,
       memory_bytes: works[i].memory_bytes,
-      seconds: each === null ? null : works[i].flops / each + works[i].fixedSeconds,
+      seconds: seconds?.[i] ?? null,
     })),
     buffer: buffers.sort((a, b) => b.bytes - a.bytes)[0] ?? null,
     total: {
@@ -131,10 +130,9 @@ export function estimateRun(plan: ResolvedPlan, options: EstimateOptions): DryRu
       flops,
       memory_bytes: Math.max(...works.map(({ memory_bytes }) => memory_bytes)),
       disk_bytes: isDump ? dumpDiskBytes(plan) : diskBytes(plan, configs, stages),
-      seconds:
-        flopsPerSecond === null ? null : flops / flopsPerSecond + sum("fixedSeconds") / workers,
+      seconds: seconds && rate && makespan(graph, seconds, rate.workers),
     },
-    notes: [...notes, ...(isDump ? [] : momentNotes(plan))],
+    notes: [...notes, ...(isDump ? [] : momentNotes(plan)), ...(rate ? [basisOf(rate)] : [])],
   };
 }
 

@@ -15,6 +15,7 @@ export {
   readStoredPlan,
   writePlan,
 } from "./store.ts";
+export type { MachineRate } from "./task-seconds.ts";
 export type {
   Arm,
   BackendOption,

@@ -18,6 +18,7 @@ import { realArm } from "../run/layout.ts";
 import { learnedTokens } from "../run/planned-growth.ts";
 import type { Task } from "../run/task.ts";
 import { effectPairs } from "./defaults.ts";
+import { comparisonSeconds } from "./task-seconds.ts";
 import type { ResolvedPlan, SaePlan } from "./types.ts";
 
 /** A buffer of activations that SAEs train on. */
@@ -45,7 +46,7 @@ const processBytes = 300e6; // Node with a backend and the program
 // three tasks of 64 prompts, attributed in some steps and patched at some sizes
 const circuitTokens = 50_000;
 
-/** Guesses from runs of the demo's size: they matter where products take seconds, and not beyond. */
+/** From runs of the demo's size (task-seconds.ts): they matter where products take seconds, and not beyond. */
 const fixedSeconds: Readonly<Record<Task["spec"]["kind"], number>> = {
   data: 3,
   "language-model": 1,
@@ -53,12 +54,12 @@ const fixedSeconds: Readonly<Record<Task["spec"]["kind"], number>> = {
   sae: 1,
   crosscoder: 1,
   activations: 1,
-  evaluate: 4,
-  compare: 5,
+  evaluate: 2,
+  compare: 1,
   likeness: 1,
-  circuits: 2,
-  gates: 0,
-  report: 3,
+  circuits: 1,
+  gates: 3,
+  report: 2,
 };
 
 const logitFloats = 3 * (1 << 24); // logits of evaluation: as they are, spliced, and their softmax
@@ -160,7 +161,8 @@ export function taskWork(
       const both = perToken(configs[stage - 1]) + perToken(configs[stage]);
       // cosines of all pairs, arm by arm, and passes for the effects of matched latents
       const flops = 2 * dModel(configs[stage]) * latents ** 2 * arms + (both / 3) * effectTokens;
-      return { ...none, flops, memory_bytes: bytes(floats) };
+      const fixed = none.fixedSeconds + comparisonSeconds(plan.eval.tokens, latents, arms);
+      return { ...none, flops, fixedSeconds: fixed, memory_bytes: bytes(floats) };
     }
     case "likeness": {
       const models = likenessModels(plan, stage);

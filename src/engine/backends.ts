@@ -217,25 +217,6 @@ export async function surveyBackends(): Promise<BackendFinding[]> {
   return findings;
 }
 
-/** Billions of floating-point operations a second of one 512³ f32 product on the active backend. */
-export async function measureGflops(): Promise<number> {
-  const size = 512;
-  const a = tf.ones([size, size]);
-  const run = async (): Promise<void> => {
-    const b = tf.add(a, 0);
-    const c = tf.matMul(a, b);
-    await c.data();
-    tf.dispose([b, c]);
-  };
-  await run();
-  const repeats = 5;
-  const start = performance.now();
-  for (let i = 0; i < repeats; i++) await run();
-  const seconds = (performance.now() - start) / 1000 / repeats;
-  a.dispose();
-  return (2 * size ** 3) / seconds / 1e9;
-}
-
 /**
  * How many worker processes a run should use on `backend`. Small models keep one core busy at best, so that
  * backends that compute on the processor share the cores by processes.

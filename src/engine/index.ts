@@ -13,7 +13,6 @@ export {
   type BackendName,
   backendNames,
   defaultWorkers,
-  measureGflops,
   setThreads,
   surveyBackends,
   useBackend,
@@ -47,6 +46,7 @@ export type {
   SparseRows,
 } from "./host/sparse-correlation.ts";
 export { hasHostMemory, hostOp, hostView } from "./host-memory.ts";
+export { measureCoreGflops, measureGflops } from "./measure-gflops.ts";
 export { saeAddon } from "./native/sae-addon.ts";
 export type { SaeAddon, SaeWork } from "./native/sae-work.ts";
 export { type BestMatchOptions, bestMatches } from "./ops/best-match.ts";

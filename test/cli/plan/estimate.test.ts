@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { jsonDocuments } from "../../../cli/json-schemas.ts";
 import { estimateRun } from "../../../cli/plan/estimate.ts";
+import { readPlan } from "../../../cli/plan/parse.ts";
 import { resolvePlan } from "../../../cli/plan/resolve.ts";
 import { stageConfigs } from "../../../cli/plan/sizes.ts";
 import type { PlanInput } from "../../../cli/plan/types.ts";
@@ -10,7 +11,8 @@ import { modelSizes } from "../../../src/models/index.ts";
 
 const resolve = (input: PlanInput) => resolvePlan(input, "/", "plan.yaml");
 const estimate = (input: PlanInput, command: "train" | "expand-and-track" = "expand-and-track") =>
-  estimateRun(resolve(input), { command, out: "runs/x", where: "plan.yaml", flopsPerSecond: 1e10 });
+  estimateRun(resolve(input), { command, out: "runs/x", where: "plan.yaml", rate });
+const rate = { flopsPerSecond: 1e10, backend: "native", workers: 1, threads: 1 } as const;
 
 const small: PlanInput = {
   data: { context: 8 },
@@ -104,12 +106,12 @@ describe("estimateRun", () => {
     expect(disk(3, small.controls) - disk(0, small.controls)).toBe(2 * (3 + 4) * wider.params);
   });
 
-  test("memory and time are of each task: operations over the rate and some seconds, null without one", () => {
+  test("memory and time are of each task: operations over a share of the rate and some seconds, null without one", () => {
     const { total, tasks, buffer } = estimate(small);
     const lm = tasks.find(({ task }) => task === "00-base/lm");
     // 6 for each of 8·24 + 8·8 + 2·8·32 + 300·8 weights, and 12·1·8·8 for attention, a token
     expect(lm?.flops).toBe(1000 * (6 * (192 + 64 + 512 + 2400) + 768));
-    expect(lm?.seconds).toBeCloseTo((lm?.flops ?? 0) / 1e10 + 1);
+    expect(lm?.seconds).toBeCloseTo((lm?.flops ?? 0) / (0.5 * 1e10) + 1);
     const sum = (key: "flops" | "seconds") =>
       tasks.reduce((all, task) => all + (task[key] ?? 0), 0);
     expect(sum("flops")).toBeCloseTo(total.flops, 0);
@@ -117,8 +119,19 @@ describe("estimateRun", () => {
     expect(Math.max(...tasks.map(({ memory_bytes }) => memory_bytes))).toBe(total.memory_bytes);
     // 16 batches of 2,048 tokens of both models, 8 + 12 numbers each: the crosscoder reads most
     expect(buffer).toEqual({ tokens: 16 * 2048, bytes: 16 * 2048 * 20 * 4 });
-    const unknown = { command: "train", out: "x", where: "p", flopsPerSecond: null } as const;
+    const unknown = { command: "train", out: "x", where: "p", rate: null } as const;
     expect(estimateRun(resolve(small), unknown).total.seconds).toBeNull();
+  });
+
+  test("the demo's estimate on the machine that it was timed on is near what it took, and says what it rests on", async () => {
+    // 3 min 20 s on two quiet cores with about 95 GFLOP/s each (README)
+    const plan = resolvePlan(await readPlan("examples/demo.yaml"), "examples", "demo.yaml");
+    const machine = { flopsPerSecond: 95e9, backend: "native", workers: 2, threads: 1 };
+    const where = { command: "expand-and-track", out: "x", where: "demo.yaml" } as const;
+    const { total, notes } = estimateRun(plan, { ...where, rate: machine });
+    expect((total.seconds ?? 0) / 200).toBeGreaterThan(1 / 1.5);
+    expect((total.seconds ?? 0) / 200).toBeLessThan(1.5);
+    expect(notes.at(-1)).toMatch(/quiet machine.*95 GFLOP\/s.*native.*50%.*2 at a time/);
   });
 
   test("a transcoder costs by both of its widths, and its skip connection besides", () => {
