@@ -2,7 +2,9 @@
  * npm run bench:quality -- --run RUN [options]: how well our SAEs are trained beside those of SAELens, sparsify and
  * dictionary_learning, on the same activations and the same budget, by FVU at the same L0 on held-out tokens. Prints a
  * JSON line for each trained SAE; with --markdown the table of docs/quality.md is written from the lines.
- * On seed 0 each library's best settings are looked for; the figures are of the seeds after it.
+ * On seed 0 each library's best settings are looked for; the figures are of the seeds after it. All libraries get the
+ * same rates: where the best of one is the largest, twice that is tried for all, at most `extensions` times. Lines of
+ * an earlier run on the same activations (--from) are not measured again, so that a run which was cut can go on.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -46,6 +48,9 @@ const { values } = parseArgs({
   },
 });
 
+/** How often the largest rate is doubled for all. */
+const extensions = 2;
+
 const folder = mkdtempSync(join(tmpdir(), "sae-carry-quality-"));
 const threads = Number(values.threads);
 const rates = values.rates.split(",").map(Number);
@@ -78,10 +83,7 @@ async function measureAll(): Promise<void> {
   const task = { task: "quality", variant: "{}", threads, backend: "", sizes: {}, folder };
   const { version } = await peer.load(task);
   for (const architecture of values.architectures.split(",") as Compared[]) {
-    for (const library of librariesOf(architecture)) {
-      if (!values.libraries.split(",").includes(library)) continue;
-      await measureLibrary({ peer, task, rows, sizes, version }, library, architecture);
-    }
+    await measureArchitecture({ peer, task, rows, sizes, version }, architecture);
   }
   await peer.close();
 }
@@ -94,32 +96,49 @@ interface Bench {
   readonly version: string;
 }
 
-/** Looks for the best settings on seed 0, then measures them and the defaults on the seeds after it. */
-async function measureLibrary(
-  bench: Bench,
-  library: Library,
-  architecture: Compared,
-): Promise<void> {
+/** Looks for every library's best settings on seed 0, then measures them and the defaults on the seeds after it. */
+async function measureArchitecture(bench: Bench, architecture: Compared): Promise<void> {
   const { sizes } = bench;
-  const best = async (list: readonly Candidate[]): Promise<Candidate> => {
-    if (list.length === 1) return list[0];
-    const tried: { readonly candidate: Candidate; readonly fvu: number }[] = [];
+  const libraries = librariesOf(architecture).filter((l) => values.libraries.split(",").includes(l));
+  /** The place in the list of the candidate with the lowest FVU on seed 0; −1 where none has an L0 of k. */
+  const best = async (library: Library, list: readonly Candidate[]): Promise<number> => {
+    if (list.length === 1) return 0;
+    const fvus: number[] = [];
     for (const candidate of list) {
       const line = await measure(bench, library, architecture, "search", candidate, 0);
-      tried.push({ candidate, fvu: line.fvu_at_k ?? Number.POSITIVE_INFINITY });
+      fvus.push(line.fvu_at_k ?? Number.POSITIVE_INFINITY);
     }
-    return tried.reduce((a, b) => (b.fvu < a.fvu ? b : a)).candidate;
+    const least = Math.min(...fvus);
+    return Number.isFinite(least) ? fvus.indexOf(least) : -1;
   };
-  const at = (lr: number): readonly Candidate[] => candidatesAt(library, architecture, sizes, lr);
-  const first = rates.map((lr) => at(lr)[0]);
-  const rate = rates[first.indexOf(await best(first))];
-  const chosen = {
-    tuned: await best(at(rate)),
-    defaults: await best(defaultsOf(library, architecture, sizes)),
-  };
-  for (const mode of ["tuned", "defaults"] as const) {
-    for (let seed = 1; seed <= Number(values.seeds); seed++) {
-      await measure(bench, library, architecture, mode, chosen[mode], seed);
+  const at = (library: Library, lr: number): readonly Candidate[] =>
+    candidatesAt(library, architecture, sizes, lr);
+  const grid = [...rates];
+  const places = new Map<Library, number>();
+  for (let extended = 0; ; extended++) {
+    for (const library of libraries) {
+      const first = grid.map((lr) => at(library, lr)[0]);
+      places.set(library, await best(library, first));
+    }
+    const isAtEnd = [...places.values()].includes(grid.length - 1);
+    if (!isAtEnd || extended === extensions) break;
+    grid.push(2 * grid[grid.length - 1]);
+  }
+  const chosen = new Map<Library, Record<"tuned" | "defaults", Candidate | undefined>>();
+  for (const library of libraries) {
+    const tuned = at(library, grid[places.get(library) as number]);
+    const defaults = defaultsOf(library, architecture, sizes);
+    chosen.set(library, {
+      tuned: tuned[await best(library, tuned)],
+      defaults: defaults[await best(library, defaults)],
+    });
+  }
+  for (let seed = 1; seed <= Number(values.seeds); seed++) {
+    for (const [library, candidates] of chosen) {
+      for (const mode of ["tuned", "defaults"] as const) {
+        const candidate = candidates[mode];
+        if (candidate) await measure(bench, library, architecture, mode, candidate, seed);
+      }
     }
   }
 }
@@ -135,7 +154,7 @@ async function measure(
 ): Promise<QualityLine> {
   const facts = {
     ...{ name: `quality-${architecture}`, hook: values.hook, library, mode },
-    ...{ label: candidate.label, seed, sizes },
+    ...{ label: candidate.label, seed, sizes, data: rows.sha256 },
   };
   const known = lines.find(
     (line) =>

@@ -18,6 +18,7 @@ import { peersPython, startPython } from "./harness/sides.ts";
 import { writeRaw } from "./ours/raw.ts";
 import { trainOurs } from "./quality/ours.ts";
 import type { Candidate } from "./quality/settings.ts";
+import { oursAt, saelensAt, syntheticSettings } from "./quality/synthetic-settings.ts";
 import { type SyntheticLine, syntheticTable } from "./quality/synthetic-table.ts";
 
 const { values } = parseArgs({
@@ -35,13 +36,7 @@ const { values } = parseArgs({
   },
 });
 
-/** The suite's own setting, and one with many more features than latents, where features share latents. */
-const settings = [
-  { d_in: 24, features: 48, d_sae: 48, k: 4, widths: [12, 24, 48], steps: 350, batch: 512 },
-  { d_in: 32, features: 192, d_sae: 64, k: 6, widths: [8, 16, 32, 64], steps: 700, batch: 512 },
-];
-
-const rates = [1e-3, 4e-3, 1.6e-2];
+const rates = [1e-3, 4e-3, 1.6e-2, 6.4e-2];
 const heldRows = 10_000;
 
 if (values.markdown) {
@@ -54,33 +49,6 @@ if (values.markdown) {
   writeTable(syntheticTable(lines), "synthetic table", "quality.md");
 } else await main();
 
-/** Candidates of SAELens at one rate. */
-function theirs(
-  architecture: SaeArchitecture,
-  lr: number,
-  { k, widths, steps }: (typeof settings)[number],
-): Candidate[] {
-  const trainer = {
-    ...{ lr, lr_warm_up_steps: Math.round(steps * 0.05), lr_decay_steps: Math.round(steps * 0.3) },
-    dead_feature_window: 20,
-  };
-  const sae = { normalize_activations: "expected_average_only_in" };
-  const warm = Math.round(steps * 0.1);
-  if (architecture === "standard" || architecture === "gated") {
-    return [0.3, 0.6, 1.2, 2.4].map((c) => ({
-      label: `lr ${lr}, l1_coefficient ${c}`,
-      trainer,
-      sae: { ...sae, l1_coefficient: c, l1_warm_up_steps: warm },
-    }));
-  }
-  if (architecture === "jumprelu") {
-    const target = { jumprelu_sparsity_loss_mode: "quadratic", target_l0: k };
-    return [{ label: `lr ${lr}`, trainer, sae: { ...sae, ...target, l0_warm_up_steps: warm } }];
-  }
-  const nested = architecture === "matryoshka_batchtopk" ? { matryoshka_widths: widths } : {};
-  return [{ label: `lr ${lr}`, trainer, sae: { ...sae, k, ...nested } }];
-}
-
 async function main(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "sae-carry-synthetic-"));
   const threads = Number(values.threads);
@@ -89,11 +57,14 @@ async function main(): Promise<void> {
   const task = { task: "quality", variant: "{}", threads, backend: "", sizes: {}, folder };
   try {
     const { version } = await peer.load(task);
-    const setting = settings[Number(values.setting)];
-    const { d_in: d, features, d_sae, k, widths, steps, batch } = setting;
+    const setting = syntheticSettings[Number(values.setting)];
+    const { d_in: d, features, families, d_sae, k, widths, steps, batch } = setting;
     const sizes = { d_in: d, d_sae, k, batch, steps };
     const n = steps * batch;
-    const data = syntheticFeatures({ d, features, l0: k, rows: n + heldRows, seed: 1 });
+    const data = syntheticFeatures({
+      ...{ d, features, l0: k, rows: n + heldRows, seed: 1 },
+      ...(families && { families }),
+    });
     const rows = data.rows.slice(0, n * d);
     writeRaw(folder, "rows", rows);
     writeRaw(folder, "held", data.rows.slice(n * d));
@@ -121,10 +92,10 @@ async function main(): Promise<void> {
           process.stdout.write(`${JSON.stringify(line)}\n`);
           return line;
         };
-        const list = rates.flatMap((lr): Candidate[] =>
+        const list = rates.flatMap((lr): readonly Candidate[] =>
           library === "saelens"
-            ? theirs(architecture, lr, setting)
-            : [{ label: `lr ${lr}`, trainer: { lr, deadAfterTokens: 10_000 } }],
+            ? saelensAt(architecture, lr, setting)
+            : [oursAt(lr, setting)],
         );
         const tried: { candidate: Candidate; line: SyntheticLine }[] = [];
         for (const candidate of list) tried.push({ candidate, line: await train(candidate, 0) });

@@ -2,6 +2,7 @@
  * The activations on which the quality of training is measured: those of a run's base model, on the run's own text, first
  * tokens left out, in a seeded order; written as raw files for every side.
  */
+import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { keptActivations } from "../../sae/index.ts";
 import { readTokenSet, spreadSequences, type TokenSet } from "../../src/data/index.ts";
@@ -14,6 +15,8 @@ export interface QualityRows {
   readonly d_in: number;
   readonly train: Float32Array; // [n, d_in], shuffled
   readonly held: Float32Array; // [m, d_in]
+  /** Of both, in hex: figures of the same rows can be compared. */
+  readonly sha256: string;
 }
 
 /**
@@ -51,5 +54,6 @@ export async function writeRows(
   model.dispose();
   writeRaw(folder, "rows", train);
   writeRaw(folder, "held", held);
-  return { d_in, train, held };
+  const sha256 = createHash("sha256").update(train).update(held).digest("hex");
+  return { d_in, train, held, sha256 };
 }

@@ -24,6 +24,8 @@ export interface QualityLine extends QualityFigures {
   readonly label: string;
   readonly seed: number;
   readonly sizes: QualitySizes;
+  /** SHA-256 of the training and held-out rows. */
+  readonly data: string;
   readonly seconds: number;
   readonly versions: string;
   readonly threads: number;
@@ -47,13 +49,16 @@ const names: Readonly<Record<Library, string>> = {
 /** A table for each hook and size: mean FVU at L0 = k over the seeds, its range, and ours over the best of the others. */
 export function qualityTable(lines: readonly QualityLine[]): string {
   const settings = new Map(
-    lines.map((line) => [JSON.stringify([line.hook, line.sizes]), line] as const),
+    lines.map((line) => [JSON.stringify([line.hook, line.sizes, line.data]), line] as const),
   );
   const versions = [...new Set(lines.map((line) => line.versions))].join("; ");
   const machines = [...new Set(lines.map((line) => line.machine))].join("; ");
-  const parts = [...settings.values()].map(({ hook, sizes }) => {
+  const parts = [...settings.values()].map(({ hook, sizes, data }) => {
     const here = lines.filter(
-      (line) => line.hook === hook && JSON.stringify(line.sizes) === JSON.stringify(sizes),
+      (line) =>
+        line.hook === hook &&
+        line.data === data &&
+        JSON.stringify(line.sizes) === JSON.stringify(sizes),
     );
     return [
       `\`${hook}\`, ${sizes.d_in} wide, ${sizes.d_sae} latents, L0 ${sizes.k}, ${sizes.steps} steps of ${sizes.batch} tokens:`,

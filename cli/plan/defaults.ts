@@ -112,7 +112,7 @@ export const saeDefaults: Omit<SaePlan, "hook"> = {
   sparsity_mode: "step",
   tanh_scale: 4,
   bandwidth: 0.5,
-  init_threshold: 1,
+  init_threshold: null,
 };
 
 /** `saes[].matryoshka_widths` of a matryoshka_batchtopk SAE. */

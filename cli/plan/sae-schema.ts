@@ -138,7 +138,7 @@ export const sae: z.ZodType<Partial<SaePlan>> = z
       .gt(0)
       .nullable()
       .describe(
-        "how fast that weight follows k: it changes by the factor exp(l1_rate · (L0/k − 1)) a step; null = 0.03, or 6 over the number of steps where that is more: own choice, as the controller is our own",
+        "how fast that weight follows k: it changes by the factor exp(l1_rate · (L0/k − 1)) a step, once the penalty has its weight; null = 0.01, or 6 over the number of steps where that is more: own choice, as the controller is our own",
       ),
     l0_coefficient: z
       .number()
@@ -159,8 +159,9 @@ export const sae: z.ZodType<Partial<SaePlan>> = z
     init_threshold: z
       .number()
       .gt(0)
+      .nullable()
       .describe(
-        "jumprelu: first threshold, in the same frame; 1 is about one deviation of a fresh latent's pre-activations; own choice, by docs/quality.md (SAELens 0.01)",
+        "jumprelu: first threshold, in the same frame; null = where the first batch has an L0 of 2k; own choice, by docs/quality.md (SAELens 0.01)",
       ),
   })
   .partial();

@@ -144,7 +144,7 @@ export interface SaePlan {
   readonly sparsity_mode: "step" | "tanh";
   readonly tanh_scale: number;
   readonly bandwidth: number;
-  readonly init_threshold: number;
+  readonly init_threshold: number | null;
 }
 
 /** A size as the author writes it: absolute (`96`), a factor (`1.5x`) or an increment (`+2`). */

@@ -47,7 +47,7 @@ export interface SaeTrainOptions {
    * standard then weighs the norms of a decoder row's parts, Σ_s ‖W_dec[i, part s]‖; null = the whole row's norm.
    */
   readonly partWidths: readonly number[] | null;
-  /** How fast λ follows a target (l1-controller.ts); null = 0.03 a step, or what lets it change by e⁶ in a shorter run. */
+  /** How fast λ follows a target (l1-controller.ts); null = 0.01 a step, or what lets it change by e⁶ in a shorter run. */
   readonly l1Rate: number | null;
   /** λ of JumpReLU's penalty over d_out, the squared norm of an average activation in the scaled frame. */
   readonly l0Coefficient: number;
@@ -57,12 +57,8 @@ export interface SaeTrainOptions {
   readonly tanhScale: number;
   /** Width ε of the window in which JumpReLU's thresholds feel a gradient, in the scaled frame. */
   readonly bandwidth: number;
-  /**
-   * Where a fresh JumpReLU's thresholds begin, in the scaled frame, where pre-activations have a deviation near one: at 1
-   * about a sixth of the latents fire at first. From 0.5 the same steps end with a third more variance unexplained, from 2
-   * with a third of the latents dead (docs/quality.md).
-   */
-  readonly initThreshold: number;
+  /** Where a fresh JumpReLU's thresholds begin, in the scaled frame; null = where the first batch has twice the target L0, 1 without a target. */
+  readonly initThreshold: number | null;
 }
 
 /**
@@ -92,7 +88,7 @@ export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
   sparsityMode: "step",
   tanhScale: 4,
   bandwidth: 0.5,
-  initThreshold: 1,
+  initThreshold: null,
 };
 
 /** Learning rate at a 1-based step: linear warm-up, constant, linear fall to near zero at the last step. */

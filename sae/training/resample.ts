@@ -43,6 +43,8 @@ export async function resampleDead(
   const share =
     architectures[sae.cfg.architecture].k === "none" ? encoderShare : encoderShareByRank;
   const encoderNorm = share * meanLiving(rowNorms(weights.W_enc, d_in), dead);
+  const { threshold } = sae.own;
+  const first = threshold ? (initThreshold ?? meanLiving(threshold.weights, dead)) : 0;
   for (const [p, i] of changed.entries()) {
     const x = rows.subarray(chosen[p] * d_in, (chosen[p] + 1) * d_in);
     let norm = 0;
@@ -60,7 +62,7 @@ export async function resampleDead(
     for (const moments of [m, v]) clearLatent(moments, i, sae.cfg);
     for (const [name, own] of Object.entries(sae.own)) {
       if (name === "W_skip") continue;
-      own.weights[i] = name === "threshold" ? initThreshold : 0;
+      own.weights[i] = name === "threshold" ? first : 0;
       own.m[i] = 0;
       own.v[i] = 0;
     }

@@ -12,6 +12,7 @@ import { normaliseRows, type RuntimeNorm } from "../runtime-norm.ts";
 import { outputHook, type Sae, type SaeConfig } from "../sae.ts";
 import type { ActivationSource } from "../shared-activations.ts";
 import { stepKernels } from "./choose-kernels.ts";
+import { firstThreshold } from "./first-threshold.ts";
 import {
   runtimeNormOf,
   type SaeTrainOptions,
@@ -184,26 +185,35 @@ async function begin(
     options.normalize === "expected_average_only_in" ? activationScale(rows, width) : 1;
   const input = scaled(sample, source.dIn);
   const scale = { input, target: target ? scaled(targets, target.width) : input };
-  const saes = jobs.map(({ config, init, rng, pinNorms }) =>
-    init
-      ? enterTraining({ ...init, cfg: config }, scale, pinNorms, options)
-      : enterTraining(fresh(config, sample, targets, rng, scale, options), scale, true, options),
-  );
+  const saes: TrainingSae[] = [];
+  for (const { config, init, rng, pinNorms } of jobs) {
+    saes.push(
+      init
+        ? enterTraining({ ...init, cfg: config }, scale, pinNorms, options)
+        : enterTraining(
+            await fresh(config, sample, targets, rng, scale, options),
+            scale,
+            true,
+            options,
+          ),
+    );
+  }
   return { saes, scale, taken: { step: 0, tokens: 0 } };
 }
 
-/** A fresh SAE; a JumpReLU's thresholds begin where the options say, in the scaled frame. */
-function fresh(
+/** A fresh SAE. */
+async function fresh(
   config: SaeConfig,
   sample: Float32Array,
   targets: Float32Array,
   rng: Rng,
   { input }: TrainingScale,
-  { initThreshold }: SaeTrainOptions,
-): Sae {
+  options: SaeTrainOptions,
+): Promise<Sae> {
   const sae = initialiseSae(config, sample, rng.fork("initialise"), targets);
   if (config.architecture !== "jumprelu") return sae;
-  return { ...sae, threshold: new Float32Array(config.d_sae).fill(initThreshold / input) };
+  const threshold = await firstThreshold(sae, sample, input, options);
+  return { ...sae, threshold: new Float32Array(config.d_sae).fill(threshold) };
 }
 
 function restore(jobs: readonly SaeJob[], state: ReadonlyMap<string, HostTensor>): Started {

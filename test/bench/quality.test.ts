@@ -11,7 +11,7 @@ const sizes = { d_in: 8, d_sae: 32, k: 4, batch: 16, steps: 100 };
 const facts = {
   ...{ name: "quality-topk", hook: "hook_embed", label: "lr 1", sizes, fvu: 0.5, l0: 4 },
   ...{ dead: 0.25, factor: 1, seconds: 1, versions: "x 1", threads: 1, backend: "native" },
-  machine: "a machine",
+  ...{ machine: "a machine", data: "of one kind" },
 };
 const line = (
   library: QualityLine["library"],

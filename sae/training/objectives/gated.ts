@@ -21,7 +21,7 @@ export const gated: Objective = {
     kernels.takeValues();
   },
   slopes({ sae, n, step, options }, kernels, open) {
-    followTarget(sae, firing(kernels) / n, options);
+    followTarget(sae, firing(kernels) / n, step, options);
     const lambda = sae.lambda * warmedUp(step, options);
     const { latent, value, nnz } = kernels.codes;
     const { r_mag, c_mag } = sae.own;

@@ -13,7 +13,7 @@ import { firing, type Objective, warmedUp } from "./objective.ts";
 export const relu: Objective = {
   rule: ({ sae }) => ({ kind: "above", threshold: new Float32Array(sae.cfg.d_sae) }),
   slopes({ sae, n, step, options }, kernels) {
-    followTarget(sae, firing(kernels) / n, options);
+    followTarget(sae, firing(kernels) / n, step, options);
     const lambda = sae.lambda * warmedUp(step, options);
     const widths = options.partWidths ?? (holdsNorms(sae.cfg) ? null : [sae.cfg.d_out]);
     const norms = widths === null ? sae.norms : partNormSums(sae.weights.W_dec, widths);

@@ -293,15 +293,18 @@ function naiveThresholdGradient(sae: TrainingSae, options: SaeTrainOptions): Flo
 
 test("the coefficient of an L1 penalty rises while too many latents fire and falls while too few do", () => {
   const sae = made("standard", base);
-  followTarget(sae, 20, { targetL0: 10, l1Rate: 0.1, steps: 9 });
+  const options = { targetL0: 10, l1Rate: 0.1, steps: 20, sparsityWarmup: 0.1 };
+  followTarget(sae, 20, 2, options); // the penalty has its weight only after this step
+  expect(sae.lambda).toBeCloseTo(0.3, 12);
+  followTarget(sae, 20, 3, options);
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.1), 12);
-  followTarget(sae, 100, { targetL0: 10, l1Rate: 0.1, steps: 9 }); // no faster than for twice as many
+  followTarget(sae, 100, 4, options); // no faster than for twice as many
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.2), 12);
-  followTarget(sae, 5, { targetL0: 10, l1Rate: 0.1, steps: 9 });
+  followTarget(sae, 5, 5, options);
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.15), 12);
-  followTarget(sae, 5, { targetL0: null, l1Rate: 0.1, steps: 9 });
+  followTarget(sae, 5, 6, { ...options, targetL0: null });
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.15), 12);
-  followTarget(sae, 100, { targetL0: 10, l1Rate: null, steps: 12 }); // a short run moves it faster
+  followTarget(sae, 100, 7, { ...options, l1Rate: null, steps: 12 }); // a short run moves it faster
   expect(sae.lambda).toBeCloseTo(0.3 * Math.exp(0.65), 12);
 });
 

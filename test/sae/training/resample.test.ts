@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 
 const [d, dSae] = [5, 7];
-const options = { ...saeTrainDefaults, deadAfterTokens: 100, steps: 1 };
+const options = { ...saeTrainDefaults, deadAfterTokens: 100, initThreshold: 1.5, steps: 1 };
 
 /** An SAE in training whose moments are all 1 and whose latents `dead` haven't fired for long. */
 function training(architecture: SaeArchitecture, rows: Float32Array, dead: number[]): TrainingSae {
@@ -67,7 +67,7 @@ describe.each(["standard", "topk", "jumprelu", "gated"] as const)("%s", (archite
       expect(sae.weights.b_enc[i]).toBe(0);
       expect(sae.sinceFired[i]).toBe(0);
       if (architecture === "jumprelu")
-        expect(sae.own.threshold.weights[i]).toBe(options.initThreshold);
+        expect(sae.own.threshold.weights[i]).toBe(1.5);
     }
     for (const [name, { data, shape }] of after) {
       if (shape[0] !== dSae) continue;
@@ -78,6 +78,15 @@ describe.each(["standard", "topk", "jumprelu", "gated"] as const)("%s", (archite
         else if (/^[mv]\.|\.[mv]$/.test(name)) expect(part(data)).toEqual(Array(width).fill(0));
       }
     }
+  });
+
+  test("without a first threshold given, a resampled latent's is the living ones' mean", async () => {
+    const sae = training(architecture, rows, [2, 6]);
+    const { threshold } = sae.own;
+    if (architecture !== "jumprelu") return expect(threshold).toBeUndefined();
+    threshold.weights.set([1, 2, 90, 3, 4, 5, 90]);
+    await resampleDead(sae, rows, createRng("a"), { ...options, initThreshold: null });
+    expect([...threshold.weights]).toEqual([1, 2, 3, 3, 4, 5, 3]);
   });
 
   test("no latent dead, nothing changed", async () => {
