@@ -99,7 +99,9 @@ interface Bench {
 /** Looks for every library's best settings on seed 0, then measures them and the defaults on the seeds after it. */
 async function measureArchitecture(bench: Bench, architecture: Compared): Promise<void> {
   const { sizes } = bench;
-  const libraries = librariesOf(architecture).filter((l) => values.libraries.split(",").includes(l));
+  const libraries = librariesOf(architecture).filter((l) =>
+    values.libraries.split(",").includes(l),
+  );
   /** The place in the list of the candidate with the lowest FVU on seed 0; −1 where none has an L0 of k. */
   const best = async (library: Library, list: readonly Candidate[]): Promise<number> => {
     if (list.length === 1) return 0;

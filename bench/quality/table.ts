@@ -74,12 +74,19 @@ export function qualityTable(lines: readonly QualityLine[]): string {
 function tableRows(kind: Compared, lines: readonly QualityLine[]): string[] {
   const of = (library: Library, mode: QualityLine["mode"]): QualityLine[] =>
     lines.filter((l) => l.name === `quality-${kind}` && l.library === library && l.mode === mode);
-  /** Where no seed after the search was measured, the best that the search found. */
+  /**
+   * The seeds of the candidate that the search liked best: lines of a smaller grid may have others. Where no seed after the
+   * search was measured, the best that the search found.
+   */
   const tunedOf = (library: Library): QualityLine[] => {
     const measured = of(library, "tuned");
-    if (measured.length > 0) return measured;
-    const found = of(library, "search").filter(({ fvu_at_k }) => fvu_at_k !== null);
-    return found.sort((a, b) => (a.fvu_at_k as number) - (b.fvu_at_k as number)).slice(0, 1);
+    const found = of(library, "search")
+      .filter(({ fvu_at_k }) => fvu_at_k !== null)
+      .sort((a, b) => (a.fvu_at_k as number) - (b.fvu_at_k as number));
+    if (measured.length === 0) return found.slice(0, 1);
+    const labels = [...found, ...measured].map(({ label }) => label);
+    const chosen = labels.find((label) => measured.some((line) => line.label === label));
+    return measured.filter(({ label }) => label === chosen);
   };
   const libraries = (Object.keys(names) as Library[]).filter((l) => tunedOf(l).length > 0);
   /** Ours over the best of the others; the mean over the seeds of an SAE that misses the L0 is none. */

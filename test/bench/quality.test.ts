@@ -50,6 +50,22 @@ describe("the quality table", () => {
     );
     expect(table).not.toContain("dictionary_learning");
   });
+
+  test("has the seeds of the candidate that the search liked best, where a smaller grid had another", () => {
+    const of = (mode: QualityLine["mode"], label: string, seed: number, fvu: number) => ({
+      ...line("ours", mode, seed, fvu),
+      label,
+    });
+    const both = qualityTable([
+      of("search", "lr 1", 0, 0.3),
+      of("tuned", "lr 1", 1, 0.31),
+      of("search", "lr 2", 0, 0.2),
+      of("tuned", "lr 2", 1, 0.21),
+      of("search", "lr 3", 0, 0.25),
+    ]);
+    expect(both).toContain("| 0.2100 (0.2100 to 0.2100) | lr 2 | 1 |");
+    expect(both).not.toContain("0.3100");
+  });
 });
 
 test("the table of known features sets ours beside SAELens's, candidates left out", () => {

@@ -53,21 +53,24 @@ describe("in training", () => {
   const [d, dSae, k, n] = [9, 37, 3, 500];
   const rows = draw("first threshold", n * d).map((value, i) => value * (1 + (i % d)));
 
-  test.each(["expected_average_only_in", "none"] as const)("the first batch has twice the target's L0, frame %s", async (normalize) => {
-    const job = {
-      ...{ name: "a", config: config(d, dSae), init: null, rng: createRng("a"), pinNorms: false },
-    };
-    const options = { steps: 9, targetL0: k, normalize };
-    const trainer = await createSaeTrainer(rowActivations(rows, d, n), [job], options);
-    const start = trainer.saes().get("a") as Sae;
-    expect(new Set(start.threshold).size).toBe(1);
-    const x = tf.tensor2d(rows, [n, d]);
-    const l0 = encode(start, x).latent.length / n;
-    x.dispose();
-    expect(Math.abs(l0 - 2 * k)).toBeLessThan(0.02);
-    const { saes } = await trainer.step();
-    expect(Math.abs(saes[0].l0 - 2 * k)).toBeLessThan(0.02);
-  });
+  test.each(["expected_average_only_in", "none"] as const)(
+    "the first batch has twice the target's L0, frame %s",
+    async (normalize) => {
+      const job = {
+        ...{ name: "a", config: config(d, dSae), init: null, rng: createRng("a"), pinNorms: false },
+      };
+      const options = { steps: 9, targetL0: k, normalize };
+      const trainer = await createSaeTrainer(rowActivations(rows, d, n), [job], options);
+      const start = trainer.saes().get("a") as Sae;
+      expect(new Set(start.threshold).size).toBe(1);
+      const x = tf.tensor2d(rows, [n, d]);
+      const l0 = encode(start, x).latent.length / n;
+      x.dispose();
+      expect(Math.abs(l0 - 2 * k)).toBeLessThan(0.02);
+      const { saes } = await trainer.step();
+      expect(Math.abs(saes[0].l0 - 2 * k)).toBeLessThan(0.02);
+    },
+  );
 
   test("of a large dictionary a part of the batch decides, nearly as the whole does", async () => {
     const [wide, many] = [8192, 4 * (2 ** 20 / 8192)];

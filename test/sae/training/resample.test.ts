@@ -66,8 +66,7 @@ describe.each(["standard", "topk", "jumprelu", "gated"] as const)("%s", (archite
       );
       expect(sae.weights.b_enc[i]).toBe(0);
       expect(sae.sinceFired[i]).toBe(0);
-      if (architecture === "jumprelu")
-        expect(sae.own.threshold.weights[i]).toBe(1.5);
+      if (architecture === "jumprelu") expect(sae.own.threshold.weights[i]).toBe(1.5);
     }
     for (const [name, { data, shape }] of after) {
       if (shape[0] !== dSae) continue;
