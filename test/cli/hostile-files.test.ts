@@ -27,6 +27,8 @@ beforeAll(async () => {
     ...["dump", small.model, ...line, "--out", at("acts.arrow"), "--backend", testBackend],
   );
   expect(code).toBe(0);
+  const grown = ["expand", small.model, "--width", "2x", "--no-check", "--out", at("wider")];
+  expect((await runCommand(...grown, "--backend", testBackend)).code).toBe(0);
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -37,6 +39,7 @@ function commandsOf(dir: string): string[][] {
     ["eval", dir, "--activations", at("acts.arrow"), "--hook", small.hook],
     ["dump", small.model, "--sae", dir, "--text", small.text, "--out", at("out.arrow")],
     ["inspect", dir],
+    ["carry", dir, "--expansion", at("wider"), "--hook", small.hook, "--out", at("carried")],
     ["import", dir, "--out", at("imported"), "--hook", small.hook],
     ["compare", dir, small.sae, "--activations", at("acts.arrow"), "--hook-a", small.hook],
   ];
@@ -48,7 +51,7 @@ async function refused(lines: string[][], where: RegExp): Promise<void> {
     expect([line[0], code, out]).toEqual([line[0], 2, expect.stringMatching(where)]);
     expect(JSON.parse(out).error).toMatchObject({ expected: expect.any(String) });
   }
-  for (const name of ["out.arrow", "imported", "executed"])
+  for (const name of ["out.arrow", "imported", "carried", "executed"])
     expect(existsSync(at(name))).toBe(false);
 }
 
@@ -59,6 +62,79 @@ test("a pickle that would run a command runs nothing", async () => {
   // os.system("touch …") in protocol 0, as torch.load would have executed it
   writeFileSync(at("pickle", "ae.pt"), `cos\nsystem\n(S'touch ${at("executed")}'\ntR.`);
   await refused(commandsOf(at("pickle")), /ae\.pt/);
+});
+
+interface Entry {
+  readonly name: string;
+  /** 0 = stored, 8 = deflated. */
+  readonly method: number;
+  /** What the archive says that it has, before and after. */
+  readonly compressed: number;
+  readonly size: number;
+  readonly data: Buffer;
+}
+
+/** A zip archive by hand; `placeOf` puts central records on other entries' places. */
+function zip(entries: readonly Entry[], placeOf: (own: number) => number = (own) => own): Buffer {
+  const sizes = ({ compressed, size, name }: Entry): Buffer => {
+    const out = Buffer.alloc(14);
+    out.writeUInt32LE(compressed, 4);
+    out.writeUInt32LE(size, 8);
+    out.writeUInt16LE(name.length, 12);
+    return out;
+  };
+  const start = (signature: number, length: number, methodAt: number, method: number): Buffer => {
+    const out = Buffer.alloc(length);
+    out.writeUInt32LE(signature, 0);
+    out.writeUInt16LE(method, methodAt);
+    return out;
+  };
+  let bytes = Buffer.alloc(0);
+  const places: number[] = [];
+  for (const entry of entries) {
+    places.push(bytes.length);
+    const local = [start(0x04034b50, 14, 8, entry.method), sizes(entry), Buffer.alloc(2)];
+    bytes = Buffer.concat([bytes, ...local, Buffer.from(entry.name), entry.data]);
+  }
+  const directory = bytes.length;
+  for (const [i, entry] of entries.entries()) {
+    const rest = Buffer.alloc(16);
+    rest.writeUInt32LE(placeOf(places[i]), 12);
+    const central = [start(0x02014b50, 16, 10, entry.method), sizes(entry), rest];
+    bytes = Buffer.concat([bytes, ...central, Buffer.from(entry.name)]);
+  }
+  const end = start(0x06054b50, 22, 4, 0);
+  end.writeUInt16LE(entries.length, 8);
+  end.writeUInt16LE(entries.length, 10);
+  end.writeUInt32LE(bytes.length - directory, 12);
+  end.writeUInt32LE(directory, 16);
+  return Buffer.concat([bytes, end]);
+}
+
+const code = Buffer.from("cos\nsystem\n(S'true'\ntR.");
+const stored = (name: string, data: Buffer): Entry => ({
+  ...{ name, method: 0, compressed: data.length, size: data.length, data },
+});
+const pickle = stored("archive/data.pkl", code);
+const huge = 0xfffffff0;
+
+test.each<[string, Buffer, RegExp]>([
+  [
+    "bytes that say they are 4 GB unpacked",
+    zip([{ ...pickle, method: 8, size: huge }]),
+    /compress/,
+  ],
+  ["4 GB in a file of some bytes", zip([{ ...pickle, compressed: huge, size: huge }]), /ae\.pt/],
+  ["entries in one place", zip([pickle, stored("archive/data/0", code)], () => 0), /ae\.pt/],
+  ["an archive in an archive", zip([stored("archive/data.pkl", zip([pickle]))]), /ae\.pt/],
+  ["code in an archive", zip([pickle]), /ae\.pt/],
+])("an ae.pt with %s is refused by every command", async (what, bytes, message) => {
+  const dir = at(what.replaceAll(" ", "-"));
+  mkdirSync(dir);
+  const settings = { trainer: { dict_class: "AutoEncoder", activation_dim: 12, dict_size: 24 } };
+  writeFileSync(join(dir, "config.json"), JSON.stringify(settings));
+  writeFileSync(join(dir, "ae.pt"), bytes);
+  await refused(commandsOf(dir), message);
 });
 
 /** The small SAE with the header of its weights changed. */

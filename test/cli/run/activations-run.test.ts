@@ -80,6 +80,13 @@ describe("a run on a dump", () => {
     expect(sae.cfg).toMatchObject({ d_in: 48, d_sae: 30, hook_name: neurons, context_size: 16 });
   });
 
+  test("has no report, and says where its figures are", async () => {
+    const { hint } = await problem("report", at("run"), "--out", at("page.html"));
+    expect(hint).toMatch(/stages\/00-base\/eval\.json.*metrics\.jsonl/);
+    expect(existsSync(at("page.html"))).toBe(false);
+    expect(existsSync(at("run", "metrics.jsonl"))).toBe(true);
+  });
+
   test("is repeated by its stored plan, which speaks of nothing else", async () => {
     const plan = readFileSync(at("run", "plan.yaml"), "utf8");
     expect(plan).toContain("activations: ../acts.arrow");
