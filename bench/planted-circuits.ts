@@ -1,6 +1,8 @@
 /**
  * Planted truth for circuits in a trained model: a GPT-2 trained on repeated sequences, whose induction must be reported
- * to have stuck around in a grown child, and to be gone with its previous-token heads.
+ * to have stuck around in a grown child, and to be gone where no head is left that could carry anything from one
+ * position to another. Silencing its best previous-token heads alone takes away what they did for it, which a trained
+ * model may do otherwise: so the effect that is left stands beside what is said.
  */
 import { answerFiveQuestions, describeCircuit, type TaskSource } from "../circuits/index.ts";
 import { silenceHeads } from "../sae/planted/index.ts";
@@ -18,12 +20,22 @@ import {
 
 type Gpt2 = HostModel<Gpt2Config>;
 
-/** What question 4 says of a trained model's induction circuit in a grown child, whole and with heads of layer 0 silenced. */
+/** What question 4 says of a trained model's induction circuit in a grown child, whole and with heads silenced. */
 export interface CircuitRecord {
   readonly seed: number;
+  /** Layer-0 heads silenced, by their place in the parent, and the best previous-token score among all of layer 0. */
   readonly heads: readonly number[];
-  readonly whole: string;
-  readonly silenced: string;
+  readonly previousToken: number;
+  readonly whole: CircuitAnswer;
+  readonly silenced: CircuitAnswer;
+  /** With every head of every layer silenced: by construction nothing moves between positions. */
+  readonly deaf: CircuitAnswer;
+}
+
+/** An answer and the child's effect on the task's prompts as a share of the parent's. */
+export interface CircuitAnswer {
+  readonly answer: string;
+  readonly effect: number;
 }
 
 /** Trains on repeated sequences, grows exactly, silences the layer-0 heads with the highest previous-token score until half of that score is gone. */
@@ -72,7 +84,8 @@ export async function circuitStudy(seed: number): Promise<CircuitRecord> {
     if (heads.reduce((sum, h) => sum + scores[h], 0) >= total / 2) break;
     heads.push(head);
   }
-  const answer = (model: Gpt2): string => {
+  const effect = ({ m_full, m_empty }: typeof base): number => (m_full ?? 0) - (m_empty ?? 0);
+  const answer = (model: Gpt2): CircuitAnswer => {
     const document = describe(model, "01-wider", { document: base, map });
     const stage = (name: string, circuit: typeof base) => ({
       stage: name,
@@ -81,14 +94,20 @@ export async function circuitStudy(seed: number): Promise<CircuitRecord> {
       circuit,
     });
     const stages = [stage("00-base", base), stage("01-wider", document)];
-    return answerFiveQuestions({ stages, curves: [] }).questions[3].answer;
+    return {
+      answer: answerFiveQuestions({ stages, curves: [] }).questions[3].answer,
+      effect: effect(document) / effect(base),
+    };
   };
   const copies = heads.flatMap((head) => headCopies(map, 0, head).map(({ index }) => index));
+  const all = Array.from({ length: (child as Gpt2).config.n_head }, (_, head) => head);
   return {
     seed,
     heads,
+    previousToken: Math.max(...scores),
     whole: answer(child as Gpt2),
     silenced: answer(silenceHeads(child as Gpt2, 0, copies)),
+    deaf: answer([0, 1].reduce((model, layer) => silenceHeads(model, layer, all), child as Gpt2)),
   };
 }
 

@@ -181,12 +181,18 @@ function modelTable(records: readonly ModelRecord[]): string {
 
 function circuitTable(records: readonly CircuitRecord[]): string {
   return [
-    "| seed | the grown child | the same, heads of layer 0 silenced |",
-    "|---|---|---|",
-    ...records.map(
-      ({ seed, heads, whole, silenced }) =>
-        `| ${seed} | ${whole} | ${heads.join(", ")}: ${silenced} |`,
-    ),
+    "| seed | knocked out | effect left | question 4 |",
+    "|---|---|---|---|",
+    ...records.flatMap(({ seed, heads, previousToken, whole, silenced, deaf }) => {
+      const best = `heads ${heads.join(", ")} of layer 0 (best previous-token score ${previousToken.toFixed(2)})`;
+      return [
+        ["nothing", whole] as const,
+        [best, silenced] as const,
+        ["every head", deaf] as const,
+      ].map(
+        ([what, { answer, effect }]) => `| ${seed} | ${what} | ${effect.toFixed(2)} | ${answer} |`,
+      );
+    }),
   ].join("\n");
 }
 

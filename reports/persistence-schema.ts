@@ -5,7 +5,13 @@ import type { Histograms, PersistenceSummary } from "./run-data/persistence.ts";
 import { estimate, folderName, interval, measured, text } from "./schema-parts.ts";
 
 const counts = z.array(z.number());
-const returned = { returned: estimate, stayed: estimate, to_parent: measured };
+const unmeasured = { value: null, ci: null };
+const returned = {
+  way_back: estimate.default(unmeasured),
+  returned: estimate,
+  stayed: estimate,
+  to_parent: measured,
+};
 const perturb = z.object({
   turned: z.number(),
   ...returned,

@@ -9,6 +9,9 @@ const cell = z.strictObject({ function: measured, match: measured, ci: interval 
 const curve = z.array(z.strictObject({ tokens: count, fvu: z.number() }));
 
 const returned = {
+  way_back: estimate.describe(
+    "of the way from where they were put to where the same latents, never turned, ended, in mean cosine to the parent's direction: 0 = stayed, 1 = as if never turned",
+  ),
   returned: estimate.describe("cosine ≥ .9 to the parent's direction after training"),
   stayed: estimate.describe("cosine ≥ .9 to where they were put"),
   to_parent: z.number().describe("mean cosine to the parent's direction after training"),

@@ -86,6 +86,7 @@ export interface PersistenceSummary {
 
 /** Where turned latents ended. */
 export interface ReturnedSummary {
+  readonly way_back: Estimate;
   readonly returned: Estimate;
   readonly stayed: Estimate;
   readonly to_parent: number | null;

@@ -205,7 +205,7 @@ function stageFigures(
     figure({
       ...common,
       title: "Do turned features come back?",
-      caption: `Before training, ${count(persistence?.perturb_and_return?.turned ?? 0)} latents were turned by 45° to 60°. What the model has draws its latent back towards the parent’s direction; what only stayed by inertia stays where it was put, as on random weights.`,
+      caption: `Before training, ${count(persistence?.perturb_and_return?.turned ?? 0)} latents were turned by 45° to 60°. What the model has draws its latent back towards the parent’s direction; what only stayed by inertia stays where it was put, as on random weights. Way back: 0 = where they were put, 1 = where the same latents, never turned, ended. The shares within .9 say little where latents that were never turned move further than that themselves.`,
       draw: (width) =>
         intervalChart(drawing, turned, width, { label: "Where turned latents ended" }),
     })

@@ -21,9 +21,14 @@ export function turnedRows(persistence: PersistenceSummary | null): IntervalRow[
     isMain: boolean,
   ): IntervalRow[] =>
     value === null ? [] : [{ ...plain, label, short, value, ci, colour, isMain }];
-  const { returned, stayed, to_parent, put_to_parent, unturned_to_parent, reinit } = turned;
+  const { way_back, returned, stayed, to_parent, put_to_parent, unturned_to_parent, reinit } =
+    turned;
   const mean = (value: number | null): Estimate => ({ value, ci: null });
   return [
+    ...row("Way back to never turned", "Way back to never turned", way_back, "persisted", true),
+    ...(reinit === null
+      ? []
+      : row("… on random weights", "… on random weights", reinit.way_back, "died", false)),
     ...row(
       "Cosine to the parent: as put",
       "Cosine to the parent: as put",

@@ -35,7 +35,8 @@ export interface Estimands {
   readonly warnings: readonly string[];
 }
 
-const leastStandardErrors = 3;
+/** A denominator nearer to 0 than so many of its standard errors gives no ratio. */
+export const leastStandardErrors = 3;
 
 /** Computes what the measured cells allow. `hasInterval` false (a single sequence) withholds every interval and ratio. */
 export function estimands(

@@ -57,6 +57,14 @@ describe("perturbAndReturn", () => {
       expect.closeTo(degrees.reduce((sum, d) => sum + cos(d), 0) / degrees.length, 6);
     expect(perturbAndReturn(arms, mapped, eligible)).toEqual({
       turned: 3,
+      // how much nearer they came, over how much nearer they would be had they not been turned
+      way_back: {
+        value: expect.closeTo(
+          (cos(10) + cos(45) + cos(100) - 3 * cos(50)) / (2 * cos(5) + cos(40) - 3 * cos(50)),
+          6,
+        ),
+        ci: [expect.any(Number), expect.any(Number)],
+      },
       to_parent: near(10, 45, 100),
       put_to_parent: near(50),
       unturned_to_parent: near(5, 5, 40),
@@ -64,11 +72,33 @@ describe("perturbAndReturn", () => {
       stayed: { value: 1 / 3, ci: wilson(1, 3) },
       unturned: 2 / 3,
       reinit: {
+        way_back: {
+          value: expect.closeTo((cos(48) - cos(50)) / (2 * cos(5) + cos(40) - 3 * cos(50)), 6),
+          ci: [expect.any(Number), expect.any(Number)],
+        },
         to_parent: near(50, 50, 48),
         returned: { value: 0, ci: wilson(0, 3) },
         stayed: { value: 1, ci: wilson(3, 3) },
       },
     });
+  });
+
+  test("the way back has an interval from the latents, none and no value where never turned ones ended no nearer", () => {
+    // all came half of the way, in cosine: no spread
+    const half = (Math.cos(0) + Math.cos((50 * Math.PI) / 180)) / 2;
+    const back = (Math.acos(half) * 180) / Math.PI;
+    const perturbed = arm("perturbed", at(back, back, back, 0, 0), start);
+    const exact = perturbAndReturn(
+      [arm("carried", at(0, 0, 0, 0, 0), null), perturbed],
+      mapped,
+      eligible,
+    )!.way_back;
+    expect(exact.value).toBeCloseTo(0.5, 6);
+    expect(exact.ci![1] - exact.ci![0]).toBeLessThan(1e-6);
+    const away = arm("carried", at(50, 60, 55, 0, 0), null);
+    const none = { value: null, ci: null };
+    expect(perturbAndReturn([away, perturbed], mapped, eligible)?.way_back).toEqual(none);
+    expect(perturbAndReturn([perturbed], mapped, eligible)?.way_back).toEqual(none);
   });
 
   test("says nothing without a perturbed arm, without a map, or without latents to judge", () => {
