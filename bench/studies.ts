@@ -12,7 +12,15 @@ import { parseArgs } from "node:util";
 import { parse, stringify } from "yaml";
 import { writeTable } from "./harness/page.ts";
 import { type FinishedRun, finishedRun } from "./studies/finished-run.ts";
-import { type StudyRun, studyRuns, variants, variedPlan } from "./studies/runs.ts";
+import {
+  firstOfSize,
+  type StudyRun,
+  scratchModel,
+  studyRuns,
+  variants,
+  variedPlan,
+} from "./studies/runs.ts";
+import { takeOver } from "./studies/shared-tasks.ts";
 import {
   carryTable,
   methodFigure,
@@ -82,6 +90,9 @@ function doRun({ name, plan, seed, variant }: StudyRun): void {
     const base = `${plan}-base-${seed}`;
     tool("train", base, { ...written, stages: [] }, seed);
     cpSync(join(dir, base), join(dir, `${name}.part`), { recursive: true });
+    const first = `${plan}-${firstOfSize(variant).name}-${seed}`;
+    if (existsSync(join(dir, first)))
+      takeOver(scratchModel, join(dir, first), join(dir, `${name}.part`));
     renameSync(join(dir, `${name}.part`), join(dir, name));
   }
   tool("expand-and-track", name, variant ? variedPlan(written, variant) : written, seed);

@@ -1,5 +1,7 @@
 /** @file The runs of docs/study.md: three plans, their seeds, and the ways of growing that one of them is varied by. */
 
+import type { SharedTask } from "./shared-tasks.ts";
+
 /** A way of growing that `methods.yaml` is run with. */
 export interface Variant {
   readonly name: string;
@@ -20,6 +22,18 @@ export const variants: readonly Variant[] = [
   { name: "solar", expand: { layers: 4, depth_method: "solar" } },
   { name: "net2net", expand: { width: 96, method: "net2net" } },
 ];
+
+/** The first variant that makes a child of the same size: its from-scratch model is that of them all. */
+export function firstOfSize({ expand: { width, layers } }: Variant): Variant {
+  return variants.find(({ expand }) => expand.width === width && expand.layers === layers)!;
+}
+
+/** The from-scratch model of `methods.yaml`: the method of growth has no part in it. */
+export const scratchModel: SharedTask = {
+  stage: "01-grown",
+  id: "01-grown/lm-scratch",
+  folder: "stages/01-grown/arms/scratch",
+};
 
 /** One run of the tool. */
 export interface StudyRun {
