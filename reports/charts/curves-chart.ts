@@ -115,17 +115,22 @@ export function curvesChart(
   /** The names of the curves, where there is no room for them at the ends. */
   function legend(svg: Mark): void {
     let at = 0;
+    let line = 9;
     for (const { label: name, colour: own, dash } of named) {
+      if (at > 0 && at + 21 + textWidth(name) > width) {
+        at = 0;
+        line += 17;
+      }
       svg.add("line", {
         x1: at,
         x2: at + 16,
-        y1: 9,
-        y2: 9,
+        y1: line,
+        y2: line,
         stroke: colour(own),
         "stroke-width": 2,
         "stroke-dasharray": dash ?? undefined,
       });
-      svg.add("text", { x: at + 21, y: 13, class: "sub" }, name);
+      svg.add("text", { x: at + 21, y: line + 4, class: "sub" }, name);
       at += 21 + textWidth(name) + 14;
     }
   }
