@@ -1,12 +1,21 @@
 // The plans of docs/study.md, and its tables from the documents of runs.
-import { readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse, stringify } from "yaml";
 import type { FinishedRun } from "../../bench/studies/finished-run.ts";
-import { studyRuns, variants, variedPlan } from "../../bench/studies/runs.ts";
+import {
+  firstOfSize,
+  scratchModel,
+  studyRuns,
+  variants,
+  variedPlan,
+} from "../../bench/studies/runs.ts";
+import { takeOver } from "../../bench/studies/shared-tasks.ts";
 import { methodTable, pilotArmTable, pilotFigureTable } from "../../bench/studies/tables.ts";
 import { parsePlan, resolvePlan } from "../../cli/plan/index.ts";
+import { type RunManifest, readManifest, writeManifest } from "../../src/io/index.ts";
+import { temporaryFolder } from "../support/folder.ts";
 import { root } from "../support/source-files.ts";
 
 const textOf = (plan: string): string =>
@@ -22,6 +31,53 @@ test("every run has a name of its own and a plan that resolves", () => {
     expect(stage.expand).toMatchObject(variant?.expand ?? {});
     expect(stage.train.freeze).toBe(variant?.freeze ?? "none");
   }
+});
+
+describe("a run", () => {
+  const path = temporaryFolder();
+  const base: RunManifest = {
+    ...({ format: "sae-carry/run", version: 1, tool_version: "0", seed: 0 } as const),
+    backend: { name: "cpu", versions: {} },
+    stages: [{ name: "00-base", state: "done", tasks: { data: "done" } }],
+    artefacts: { "data/corpus.json": "a".repeat(64) },
+  };
+  const model = `${scratchModel.folder}/model.safetensors`;
+  const donor = (state: "done" | "pending"): RunManifest => ({
+    ...base,
+    stages: [
+      ...base.stages,
+      { name: scratchModel.stage, state: "running", tasks: { [scratchModel.id]: state } },
+    ],
+    artefacts: {
+      ...base.artefacts,
+      [model]: "b".repeat(64),
+      "stages/01-grown/other": "c".repeat(64),
+    },
+  });
+
+  test("takes over the from-scratch model of a run of its size, and nothing else", () => {
+    for (const folder of [scratchModel.folder, `.work/${scratchModel.id}`]) {
+      mkdirSync(path("donor", folder), { recursive: true });
+    }
+    mkdirSync(path("own"));
+    writeFileSync(path("donor", model), "weights");
+    writeManifest(path("own"), base);
+    writeManifest(path("donor"), donor("pending"));
+    expect(takeOver(scratchModel, path("donor"), path("own"))).toBe(false);
+    expect(readManifest(path("own"))).toEqual(base);
+    writeManifest(path("donor"), donor("done"));
+    expect(takeOver(scratchModel, path("donor"), path("own"))).toBe(true);
+    expect(readFileSync(path("own", model), "utf8")).toBe("weights");
+    const { stages, artefacts } = readManifest(path("own"));
+    expect(stages).toEqual(donor("done").stages);
+    expect(artefacts).toEqual({ "data/corpus.json": "a".repeat(64), [model]: "b".repeat(64) });
+    expect(existsSync(path("own", ".work", scratchModel.id))).toBe(true);
+  });
+
+  test("shares it with ways of growing to the same size alone", () => {
+    const firsts = variants.map((variant) => firstOfSize(variant).name);
+    expect(new Set(firsts)).toEqual(new Set(["lemon", "identity"]));
+  });
 });
 
 describe("the tables", () => {
