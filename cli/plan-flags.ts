@@ -24,7 +24,10 @@ export function addPlanFlags(command: Command): void {
     });
   };
   flag("--text <path>", "the corpus: a text file, a .jsonl file, or a folder of text files");
-  flag("--activations <file>", "an Arrow dump to train the SAEs on, without a model (train only)");
+  flag(
+    "--activations <path>",
+    "an Arrow dump, or SAELens's cached activations, to train the SAEs on without a model (train only)",
+  );
   flag("--model <dir>", "a Hugging Face model folder to start from");
   addFlag(command, "--hook <name...>", "hooks that get an SAE", { parse: each, group: planGroup });
   addFlag(command, "--hook-out <name...>", "what they reconstruct instead: transcoders", {

@@ -42,10 +42,9 @@ export function dumpSequences(
   { firstTokensExcluded = 1, part = "all" }: DumpSequenceOptions = {},
 ): DumpSequences {
   const { metadata } = dump;
-  const gone = Number(metadata["sae_carry.first_tokens_excluded"] ?? 0);
+  const gone = Number(metadata["sae_carry.first_tokens_excluded"] ?? 0) || 0;
   const skip = Math.max(0, firstTokensExcluded - gone);
-  const context = Number(metadata["sae_carry.context"] ?? 0);
-  const all = findPieces(dump, skip, Math.max(longestPiece, context || 0));
+  const all = findPieces(dump, skip, Math.max(longestPiece, dump.context));
   const { heldOut, pieces } = choose(all, part);
   if (pieces.starts.length === 0) {
     throw new UsageError({

@@ -284,7 +284,7 @@ export const planSchema: z.ZodType<PlanInput> = z.strictObject({
     .nullable()
     .optional()
     .describe(
-      "an Arrow dump of activations (ours, or any with doc, pos and lists of floats) that the SAEs train on without a model; beside it only saes, eval and what computes are given; null = the activations of the model",
+      "activations (an Arrow dump of ours, any with doc, pos and lists of floats, or the folder of activations that SAELens cached) that the SAEs train on without a model; beside it only saes, eval and what computes are given; null = the activations of the model",
     ),
   data: data.partial().optional().describe("the text"),
   tokenizer: tokenizer.partial().optional().describe("how text becomes tokens"),

@@ -6,11 +6,10 @@ export {
   type DumpBatch,
   type DumpCodes,
   type DumpHook,
-  type DumpSpec,
-  writeActivationDump,
 } from "./arrow/activation-dump.ts";
 export { type Column, rowsOf, valueAt } from "./arrow/column.ts";
 export { DumpRowReader } from "./arrow/dump-row-reader.ts";
+export { type DumpSpec, writeActivationDump } from "./arrow/dump-writer.ts";
 export { ArrowFileWriter } from "./arrow/file-writer.ts";
 export { ArrowReader, type ColumnBatch, type ReadArrowOptions, readArrow } from "./arrow/reader.ts";
 export {

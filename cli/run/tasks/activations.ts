@@ -75,7 +75,7 @@ export async function activationsTask(context: TaskContext): Promise<string[]> {
         hook_name: sae.hook,
         hook_name_out: sae.hook_out,
         model_name: "unknown",
-        context_size: Number(dump.metadata["sae_carry.context"] ?? 0),
+        context_size: dump.context,
       });
       const rng = context.rng(`sae ${stage} ${sae.name} ${realArm}`);
       return {

@@ -1,47 +1,24 @@
 /**
- * @file Activation dumps: one row per token with `doc`, `pos`, `token_id`, `token`, a fixed-size list per
- * hook and, optionally, the sparse codes of SAEs as `sae/<name>`. Written and read one batch at a time.
- * Other programs' files are read too, when they have `doc`, `pos` and lists of floats of one length.
+ * @file Activation dumps of ours and of other programs, read one batch at a time. A row is a token, with `doc`, `pos`,
+ * lists of floats of one length (the hooks) and, in ours, codes of SAEs; or a row is a sequence, as SAELens caches
+ * activations: lists of lists of floats, and `token_ids`. Then sequences are numbered as documents.
  */
-import { RunError, UsageError } from "../errors.ts";
+import { statSync } from "node:fs";
+import { UsageError } from "../errors.ts";
 import { firstNonFinite } from "../host-tensor.ts";
 import { type Column, type NumberColumn, rowsOf } from "./column.ts";
 import { DumpRowReader } from "./dump-row-reader.ts";
+import { firstFloat, firstLengths, floatListDepth } from "./float-lists.ts";
 import { ArrowReader, type ColumnBatch } from "./reader.ts";
-import { ShardedArrowWriter, type ShardOptions, shardFiles } from "./sharded-writer.ts";
+import { savedDatasetFiles } from "./saved-dataset.ts";
+import { shardFiles } from "./sharded-writer.ts";
 import { toInt32 } from "./table.ts";
-import {
-  type ArrowField,
-  dictionary,
-  fixedList,
-  float16,
-  float32,
-  int32,
-  list,
-  struct,
-  typeName,
-} from "./types.ts";
-import { batchRows } from "./write-table.ts";
-
-const maxFloat32 = (2 - 2 ** -23) * 2 ** 127;
+import { type ArrowField, typeName } from "./types.ts";
 
 /** A hook and the width of its activations. */
 export interface DumpHook {
   readonly name: string;
   readonly width: number;
-}
-
-/** What a dump holds. */
-export interface DumpSpec {
-  readonly hooks: readonly DumpHook[];
-  /** Names of SAEs whose codes go along. Default none. */
-  readonly saes?: readonly string[];
-  /** One printable string per token id. */
-  readonly vocab: readonly string[];
-  /** Stored under `sae_carry.<key>`: model hash, corpus, seed… */
-  readonly metadata: Readonly<Record<string, string>>;
-  /** Default float32; DuckDB doesn't read float16. */
-  readonly dtype?: "float32" | "float16";
 }
 
 /** Sparse codes in rows (CSR): row i holds entries rowStart[i] … rowStart[i + 1]. */
@@ -60,146 +37,37 @@ export interface DumpBatch {
   readonly latents?: ReadonlyMap<string, DumpCodes>; // by SAE
 }
 
-/**
- * Writes a dump and returns the paths of its files: `path`, or its shards. Nothing has its name before
- * all is written. A non-finite activation, or one too large for float16, is a RunError.
- */
-export async function writeActivationDump(
-  path: string,
-  spec: DumpSpec,
-  batches: Iterable<DumpBatch> | AsyncIterable<DumpBatch>,
-  options: ShardOptions = {},
-): Promise<string[]> {
-  const { hooks, saes = [], vocab, metadata, dtype = "float32" } = spec;
-  const notNull = (name: string, type: ArrowField["type"]) => ({ name, type, nullable: false });
-  const fields = [
-    notNull("doc", int32),
-    notNull("pos", int32),
-    notNull("token_id", int32),
-    notNull("token", dictionary(vocab)),
-    ...hooks.map(({ name, width }) =>
-      notNull(name, fixedList(dtype === "float16" ? float16 : float32, width)),
-    ),
-    ...saes.map((name) => notNull(`sae/${name}`, list(struct({ latent: int32, value: float32 })))),
-  ];
-  const named = Object.entries({ format_version: "1", dtype, ...metadata });
-  const schema = {
-    fields,
-    metadata: Object.fromEntries(named.map(([key, value]) => [`sae_carry.${key}`, value])),
-  };
-  const writer = new ShardedArrowWriter(path, schema, options);
-  try {
-    for await (const batch of batches) {
-      const rows = batch.doc.length;
-      for (let start = 0; start < rows; start += batchRows) {
-        writer.write(columnsOf(path, spec, batch, start, Math.min(start + batchRows, rows)));
-      }
-    }
-  } catch (error) {
-    writer.abort();
-    throw error;
-  }
-  return writer.commit();
-}
+/** The tokens of some rows. */
+type DumpKeys = Pick<DumpBatch, "doc" | "pos" | "tokenId">;
 
-/** Rows start … end of a batch as columns that share its memory. */
-function columnsOf(
-  path: string,
-  { hooks, saes = [], vocab, dtype }: DumpSpec,
-  batch: DumpBatch,
-  start: number,
-  end: number,
-): Column[] {
-  const length = end - start;
-  const number = (values: Int32Array | Float32Array): NumberColumn => {
-    return { kind: "number", values, valid: null };
-  };
-  const tokens = batch.tokenId.subarray(start, end);
-  const wrong = tokens.findIndex((id) => id < 0 || id >= vocab.length);
-  if (wrong >= 0 || batch.pos.length !== batch.doc.length || tokens.length !== length) {
-    throw new Error(`internal: ${path}: token ${tokens[wrong]} of ${vocab.length}, or uneven rows`);
-  }
-  const columns: Column[] = [
-    number(batch.doc.subarray(start, end)),
-    number(batch.pos.subarray(start, end)),
-    number(tokens),
-    { kind: "dictionary", indices: tokens, values: vocab, valid: null },
-  ];
-  for (const { name, width } of hooks) {
-    const all = batch.activations.get(name);
-    if (all?.length !== width * batch.doc.length) {
-      throw new Error(`internal: ${path}: ${all?.length} activations at ${name}, width ${width}`);
-    }
-    const values = all.subarray(start * width, end * width);
-    checkStorable(
-      values,
-      `${path}: column ${name}`,
-      dtype === "float16" ? 65504 : Number.MAX_VALUE,
-    );
-    columns.push({ kind: "fixed_list", length, size: width, item: number(values), valid: null });
-  }
-  for (const name of saes) {
-    const codes = batch.latents?.get(name);
-    if (codes?.rowStart.length !== batch.doc.length + 1) {
-      throw new Error(`internal: ${path}: no codes of ${name} for each row`);
-    }
-    const first = codes.rowStart[start];
-    const last = codes.rowStart[end];
-    const fields = new Map<string, Column>([
-      ["latent", number(codes.latent.subarray(first, last))],
-      ["value", number(codes.value.subarray(first, last))],
-    ]);
-    columns.push({
-      kind: "list",
-      offsets: codes.rowStart.slice(start, end + 1).map((offset) => offset - first),
-      item: { kind: "struct", length: last - first, fields, valid: null },
-      valid: null,
-    });
-  }
-  return columns;
-}
-
-function checkStorable(values: Float32Array, where: string, largest: number): void {
-  if (!anyBeyond(values, largest)) return;
-  const wrong = values.find((value) => !(Math.abs(value) <= largest)) as number;
-  throw new RunError({
-    code: "non-finite",
-    where,
-    expected: `numbers up to ${largest}`,
-    got: String(wrong),
-    hint: Number.isFinite(wrong) ? "Dump as float32" : "The dump was not written",
-  });
-}
-
-/**
- * Whether some |value| is larger than `largest`, or NaN. Without their sign floats are ordered as their bits
- * are, infinities and NaN on top: a difference of integers turns negative, and no number is branched on,
- * which takes a quarter of the time.
- */
-function anyBeyond(values: Float32Array, largest: number): boolean {
-  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  const limit = new Int32Array(Float32Array.of(Math.min(largest, maxFloat32)).buffer)[0];
-  let differences = 0;
-  for (let i = 0; i < bits.length; i++) differences |= limit - (bits[i] & 0x7fffffff);
-  return differences < 0;
-}
+/** Longer contexts are not believed: sequences are read whole. */
+const longestContext = 2 ** 20;
 
 /** A dump opened for reading; nothing but metadata is in memory. */
 export class ActivationDump {
   readonly path: string;
   readonly hooks: readonly DumpHook[];
   readonly saes: readonly string[];
+  /** Tokens. */
   readonly rows: number;
+  /** Tokens in each sequence, as far as the dump tells; 0 where it doesn't. */
+  readonly context: number;
   /** Schema metadata, of the first shard. */
   readonly metadata: Readonly<Record<string, string>>;
   /** The file, or its shards. */
   readonly files: readonly string[];
-  private readonly hasTokens: boolean;
+  /** Whether a row of the files is a sequence of `context` tokens. */
+  private readonly isBySequence: boolean;
+  /** The column of token ids; null where there is none. */
+  private readonly tokens: string | null;
 
-  /** Opens `path` or its shards. A UsageError where a column is missing or has another type. */
+  /**
+   * Opens `path` (a file, or the name of its shards), or the folder of a dataset that was saved to disk. A UsageError
+   * where a column is missing or has another type.
+   */
   constructor(path: string) {
     this.path = path;
-    this.files = shardFiles(path);
+    this.files = isFolder(path) ? savedDatasetFiles(path) : shardFiles(path);
     let rows = 0;
     let first: ArrowReader | undefined;
     for (const file of this.files) {
@@ -212,13 +80,36 @@ export class ActivationDump {
       first ??= reader;
       checkSameColumns(first, reader);
     }
+    const { fields, metadata } = (first as ArrowReader).schema;
+    this.metadata = metadata;
+    const isThere = (name: string): boolean => fields.some((field) => field.name === name);
+    this.isBySequence =
+      !isThere("doc") && !isThere("pos") && fields.some(({ type }) => floatListDepth(type) === 2);
+    if (this.isBySequence) {
+      const found = fields.flatMap((field) => this.hookOf(field, 2));
+      this.context = found[0]?.lengths[0] ?? 0;
+      const odd = found.find(({ lengths }) => lengths[0] !== this.context);
+      if (odd !== undefined) {
+        const expected = `sequences of ${this.context} tokens, as in column ${found[0].name}`;
+        throw notAsDue(`${path}: column ${odd.name}`, expected, `${odd.lengths[0]}`);
+      }
+      this.hooks = found.map(({ name, width }) => ({ name, width }));
+      this.rows = rows * this.context;
+      this.tokens = fields.some(isTokenLists) ? "token_ids" : null;
+      this.saes = [];
+      return;
+    }
+    for (const name of ["doc", "pos"]) requireIntegers(path, fields, name);
+    this.hooks = fields
+      .flatMap((field) => this.hookOf(field, 1))
+      .map(({ name, width }) => ({ name, width }));
     this.rows = rows;
-    const { schema } = first as ArrowReader;
-    this.metadata = schema.metadata;
-    for (const name of ["doc", "pos"]) requireIntegers(path, schema.fields, name);
-    this.hasTokens = schema.fields.some(({ name, type }) => name === "token_id" && isInt(type));
-    this.hooks = schema.fields.flatMap((field) => this.hookOf(field));
-    this.saes = schema.fields.filter(isCodes).map(({ name }) => name.slice("sae/".length));
+    const context = Number(metadata["sae_carry.context"] ?? 0);
+    this.context = context > 0 && context <= longestContext ? Math.floor(context) : 0;
+    this.tokens = fields.some(({ name, type }) => name === "token_id" && type.kind === "int")
+      ? "token_id"
+      : null;
+    this.saes = fields.filter(isCodes).map(({ name }) => name.slice("sae/".length));
   }
 
   /**
@@ -228,29 +119,19 @@ export class ActivationDump {
   *batches(hooks: readonly string[] = this.hooks.map(({ name }) => name)): Generator<DumpBatch> {
     const wanted = hooks.map((name) => this.hook(name));
     const codes = this.saes.map((name) => `sae/${name}`);
-    const tokens = this.hasTokens ? ["token_id"] : [];
-    const columns = ["doc", "pos", ...tokens, ...hooks, ...codes];
-    for (const file of this.files) {
-      for (const batch of new ArrowReader(file).batches({ columns })) {
-        yield this.toBatch(file, batch, wanted);
-      }
+    for (const { file, batch, keys } of this.keyed([...hooks, ...codes])) {
+      yield { ...keys, ...this.valuesOf(file, batch, wanted) };
     }
   }
 
   /** The columns that say which token a row belongs to, batch by batch; token ids are −1 where the file has none. */
-  *keys(): Generator<Pick<DumpBatch, "doc" | "pos" | "tokenId">> {
-    const columns = ["doc", "pos", ...(this.hasTokens ? ["token_id"] : [])];
-    for (const file of this.files) {
-      for (const batch of new ArrowReader(file).batches({ columns })) {
-        yield this.keysOf(file, batch);
-      }
-    }
+  *keys(): Generator<DumpKeys> {
+    for (const { keys } of this.keyed([])) yield keys;
   }
 
   /** Rows of a hook's activations in any order, read from the disk as they are asked for. To be closed. */
   rowReader(name: string): DumpRowReader {
-    const { width } = this.hook(name);
-    return new DumpRowReader(this.files, name, width);
+    return new DumpRowReader(this.files, name, this.lengths(this.hook(name)));
   }
 
   /** The hook of that name; a UsageError that lists what there is otherwise. */
@@ -265,53 +146,101 @@ export class ActivationDump {
     });
   }
 
-  private toBatch(
+  /** The batches of all files with the columns asked for, and the tokens that their rows belong to. */
+  private *keyed(
+    columns: readonly string[],
+  ): Generator<{ file: string; batch: ColumnBatch; keys: DumpKeys }> {
+    const own = this.isBySequence ? [] : ["doc", "pos"];
+    const tokens = this.tokens === null ? [] : [this.tokens];
+    // Where no column is read for the tokens, the number of rows is only what the file says of itself.
+    if (this.isBySequence && this.tokens === null && this.hooks.length > 0) {
+      this.rowReader(this.hooks[0].name).close();
+    }
+    let sequences = 0;
+    for (const file of this.files) {
+      for (const batch of new ArrowReader(file).batches({
+        columns: [...own, ...tokens, ...columns],
+      })) {
+        yield { file, batch, keys: this.keysOf(file, batch, sequences) };
+        sequences += batch.rows;
+      }
+    }
+  }
+
+  /** `sequences` were in the batches before. */
+  private keysOf(file: string, { rows, columns }: ColumnBatch, sequences: number): DumpKeys {
+    const integers = (name: string, lengths: readonly number[] = []): Int32Array => {
+      const where = `${file}: column ${name}`;
+      return toInt32(flatNumbers(columns.get(name) as Column, lengths, where), where);
+    };
+    if (!this.isBySequence) {
+      return {
+        doc: integers("doc"),
+        pos: integers("pos"),
+        tokenId: this.tokens === null ? new Int32Array(rows).fill(-1) : integers(this.tokens),
+      };
+    }
+    const { context } = this;
+    const length = rows * context;
+    return {
+      doc: Int32Array.from({ length }, (_, i) => sequences + Math.floor(i / context)),
+      pos: Int32Array.from({ length }, (_, i) => i % context),
+      tokenId:
+        this.tokens === null ? new Int32Array(length).fill(-1) : integers(this.tokens, [context]),
+    };
+  }
+
+  private valuesOf(
     file: string,
-    { rows, columns }: ColumnBatch,
+    { columns }: ColumnBatch,
     hooks: readonly DumpHook[],
-  ): DumpBatch {
+  ): Pick<DumpBatch, "activations" | "latents"> {
     const activations = new Map<string, Float32Array>();
-    for (const { name, width } of hooks) {
-      const column = columns.get(name) as Column;
-      activations.set(name, flatActivations(column, width, `${file}: column ${name}`));
+    for (const hook of hooks) {
+      const column = columns.get(hook.name) as Column;
+      const where = `${file}: column ${hook.name}`;
+      activations.set(hook.name, flatActivations(column, this.lengths(hook), where));
     }
     const latents = new Map<string, DumpCodes>();
     for (const name of this.saes) {
       latents.set(name, flatCodes(columns.get(`sae/${name}`) as Column, `${file}: sae/${name}`));
     }
-    return { ...this.keysOf(file, { rows, columns }), activations, latents };
+    return { activations, latents };
   }
 
-  private keysOf(
-    file: string,
-    { rows, columns }: ColumnBatch,
-  ): Pick<DumpBatch, "doc" | "pos" | "tokenId"> {
-    const integers = (name: string) =>
-      toInt32(columns.get(name) as NumberColumn, `${file}: column ${name}`);
-    return {
-      doc: integers("doc"),
-      pos: integers("pos"),
-      tokenId: this.hasTokens ? integers("token_id") : new Int32Array(rows).fill(-1),
-    };
+  /** The lengths of a hook's lists, the outermost first. */
+  private lengths({ width }: DumpHook): readonly number[] {
+    return this.isBySequence ? [this.context, width] : [width];
   }
 
-  private hookOf({ name, type }: ArrowField): DumpHook[] {
-    if (type.kind === "fixed_list" && type.item.type.kind === "float" && type.size > 0) {
-      return [{ name, width: type.size }];
-    }
-    if (type.kind !== "list" || type.item.type.kind !== "float") return [];
-    // Lists of any length: their first row tells the width, and `flatActivations` holds the others to it.
+  /** The hook that a column of floats in `depth` lists is; its first row tells the lengths, and readers hold the others to them. */
+  private hookOf(
+    { name, type }: ArrowField,
+    depth: number,
+  ): (DumpHook & { readonly lengths: readonly number[] })[] {
+    if (floatListDepth(type) !== depth) return [];
     for (const file of this.files) {
-      for (const { columns } of new ArrowReader(file).batches({ columns: [name] })) {
-        const column = columns.get(name);
-        if (column?.kind === "list" && rowsOf(column) > 0) {
-          const width = column.offsets[1] - column.offsets[0];
-          return width > 0 ? [{ name, width }] : [];
-        }
+      const reader = new ArrowReader(file);
+      try {
+        const place = reader.floatPlaces(name).find(({ rows }) => rows > 0)?.place;
+        if (place === undefined) continue;
+        const lengths = firstLengths(reader, place);
+        if (lengths.includes(0)) return [];
+        firstFloat(reader, place, 1, lengths, `${file}: column ${name}`);
+        const width = lengths[depth - 1];
+        return [{ name, width, lengths }];
+      } finally {
+        reader.close();
       }
     }
-    return [];
+    return depth === 1 && type.kind === "fixed_list"
+      ? [{ name, width: type.size, lengths: [type.size] }]
+      : [];
   }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 function checkSameColumns(first: ArrowReader, other: ArrowReader): void {
@@ -326,8 +255,9 @@ function checkSameColumns(first: ArrowReader, other: ArrowReader): void {
   });
 }
 
-function isInt(type: ArrowField["type"]): boolean {
-  return type.kind === "int";
+function isTokenLists({ name, type }: ArrowField): boolean {
+  const isList = type.kind === "list" || type.kind === "fixed_list";
+  return name === "token_ids" && isList && type.item.type.kind === "int";
 }
 
 function isCodes({ name, type }: ArrowField): boolean {
@@ -347,32 +277,57 @@ function requireIntegers(path: string, fields: readonly ArrowField[], name: stri
     where: path,
     expected: `an integer column ${name}`,
     got: field === undefined ? `the columns ${names}` : typeName(field.type),
+    hint: "Without doc and pos a row is a sequence: lists of lists of floats, as SAELens caches activations",
   });
 }
 
-/** The numbers of lists that are all `width` long and all there, as float32. [rows · width] */
-function flatActivations(column: Column, width: number, where: string): Float32Array {
-  const bad = (expected: string, got: string) =>
-    new UsageError({ code: "dump-activations", where, expected, got });
-  if ((column.kind !== "fixed_list" && column.kind !== "list") || column.item.kind !== "number") {
-    throw bad("lists of floats", column.kind);
-  }
-  if (column.valid !== null || column.item.valid !== null) throw bad("no nulls", "nulls");
-  const rows = rowsOf(column);
-  let first = 0;
-  if (column.kind === "list") {
-    first = column.offsets[0];
-    for (let i = 0; i < rows; i++) {
-      const length = column.offsets[i + 1] - column.offsets[i];
-      if (length !== width) throw bad(`${width} numbers in each row`, `${length} in row ${i}`);
-    }
-  }
-  const numbers = column.item.values.subarray(first, first + rows * width);
+/** The floats of lists that have the lengths given, the outermost first, and are all there. [rows · their product] */
+function flatActivations(column: Column, lengths: readonly number[], where: string): Float32Array {
+  const { values: numbers } = flatNumbers(column, lengths, where);
   const values =
     numbers instanceof Float32Array ? numbers : Float32Array.from(numbers as Float64Array);
   const i = firstNonFinite(values);
-  if (i >= 0) throw bad("finite numbers", `${values[i]} in row ${Math.floor(i / width)}`);
-  return values;
+  if (i < 0) return values;
+  const row = Math.floor(i / lengths[lengths.length - 1]);
+  throw notAsDue(where, "finite numbers", `${values[i]} in row ${row}`);
+}
+
+/** The numbers in lists of the lengths given, end to end; no length: the numbers of the column itself. */
+function flatNumbers(column: Column, lengths: readonly number[], where: string): NumberColumn {
+  let inner = column;
+  let first = 0;
+  let rows = rowsOf(column);
+  for (const length of lengths) {
+    if (inner.kind !== "fixed_list" && inner.kind !== "list") {
+      throw notAsDue(where, "lists of numbers", inner.kind);
+    }
+    if (inner.valid !== null) throw notAsDue(where, "no nulls", "nulls");
+    if (inner.kind === "fixed_list") {
+      if (inner.size !== length) {
+        throw notAsDue(where, `${length} numbers in each row`, `${inner.size}`);
+      }
+      first *= length;
+    } else {
+      const { offsets } = inner;
+      for (let i = 0; i < rows; i++) {
+        const got = offsets[first + i + 1] - offsets[first + i];
+        if (got !== length) {
+          throw notAsDue(where, `${length} numbers in each row`, `${got} in row ${i}`);
+        }
+      }
+      first = offsets[first];
+    }
+    rows *= length;
+    inner = inner.item;
+  }
+  if (inner.kind !== "number") throw notAsDue(where, "numbers", inner.kind);
+  if (lengths.length === 0) return inner;
+  if (inner.valid !== null) throw notAsDue(where, "no nulls", "nulls");
+  return { ...inner, values: inner.values.subarray(first, first + rows) };
+}
+
+function notAsDue(where: string, expected: string, got: string): UsageError {
+  return new UsageError({ code: "dump-activations", where, expected, got });
 }
 
 function flatCodes(column: Column, where: string): DumpCodes {

@@ -5,7 +5,7 @@
 import { UsageError } from "../errors.ts";
 import { widenFloat16 } from "../half.ts";
 import { firstNonFinite } from "../host-tensor.ts";
-import type { FloatsPlace } from "./load.ts";
+import { type FloatsPlace, firstFloat } from "./float-lists.ts";
 import { ArrowReader } from "./reader.ts";
 
 /** One batch of a file. */
@@ -27,10 +27,14 @@ export class DumpRowReader {
   private readonly readers: readonly ArrowReader[];
   private readonly pieces: readonly Piece[];
 
-  /** Opens the files of a dump for the column `name`, `width` numbers a row. Errors: UsageError for ragged lists and nulls. */
-  constructor(files: readonly string[], name: string, width: number) {
+  /**
+   * Opens the files of a dump for the column `name`. `lengths` are those of its lists, the outermost first: [width],
+   * or [context, width] where a row of the file is a sequence. Errors: UsageError for ragged lists and nulls.
+   */
+  constructor(files: readonly string[], name: string, lengths: readonly number[]) {
     this.name = name;
-    this.width = width;
+    this.width = lengths[lengths.length - 1];
+    const perRow = lengths.slice(0, -1).reduce((product, length) => product * length, 1);
     const readers: ArrowReader[] = [];
     const pieces: Piece[] = [];
     this.readers = readers;
@@ -42,10 +46,12 @@ export class DumpRowReader {
         readers.push(reader);
         for (const { rows, place } of reader.floatPlaces(name)) {
           if (rows === 0) continue;
-          const first = firstNumber(reader, place, rows, width, name);
+          const where = `${reader.path}: column ${name}`;
+          const first = firstFloat(reader, place, rows, lengths, where);
           const start = place.values.offset + (first * place.bits) / 8;
-          pieces.push({ reader, from, to: from + rows, start, bits: place.bits });
-          from += rows;
+          const to = from + rows * perRow;
+          pieces.push({ reader, from, to, start, bits: place.bits });
+          from = to;
         }
       }
     } catch (error) {
@@ -103,39 +109,4 @@ export class DumpRowReader {
     }
     return this.pieces[low];
   }
-}
-
-/** The number at which the first row begins; lists of any length are held to `width`. */
-function firstNumber(
-  reader: ArrowReader,
-  { values, bits, offsets }: FloatsPlace,
-  rows: number,
-  width: number,
-  name: string,
-): number {
-  const bad = (expected: string, got: string) =>
-    new UsageError({
-      code: "dump-activations",
-      where: `${reader.path}: column ${name}`,
-      expected,
-      got,
-    });
-  if (offsets === null) return 0;
-  const size = offsets.bits / 8;
-  const need = (rows + 1) * size;
-  if (offsets.range.length < need) {
-    throw bad(`${need} bytes of offsets`, `${offsets.range.length}`);
-  }
-  const memory = reader.readBytes(offsets.range.offset, need).buffer as ArrayBuffer;
-  const ends = size === 4 ? new Int32Array(memory) : new BigInt64Array(memory);
-  const first = Number(ends[0]);
-  for (let i = 1; i <= rows; i++) {
-    const length = Number(ends[i]) - Number(ends[i - 1]);
-    if (length !== width) throw bad(`${width} numbers in each row`, `${length} in row ${i - 1}`);
-  }
-  const held = (values.length * 8) / bits;
-  if (!(first >= 0 && Number(ends[rows]) <= held)) {
-    throw bad(`lists within ${held} numbers`, `${first} to ${ends[rows]}`);
-  }
-  return first;
 }

@@ -15,6 +15,7 @@ import {
   type StringColumn,
   type Validity,
 } from "./column.ts";
+import type { FloatsPlace, ListLevel } from "./float-lists.ts";
 import type { BodyRange, FieldNode, RecordBatchHeader } from "./message.ts";
 import type {
   ArrowField,
@@ -52,16 +53,7 @@ export function loadBatch(
   return out;
 }
 
-/** Where the numbers of a column of lists lie in a batch's body: one after the other, `size` to a row. */
-export interface FloatsPlace {
-  readonly values: BodyRange;
-  /** Of one number. */
-  readonly bits: FloatType["bits"];
-  /** Where the offsets of lists of any length lie, and their width; null for lists of one length. */
-  readonly offsets: { readonly range: BodyRange; readonly bits: 32 | 64 } | null;
-}
-
-/** Finds the numbers of the column `name`, lists of floats without nulls; nothing of the body is read. */
+/** Finds the numbers of the column `name`, floats in lists at any depth, in the body; nothing of it is read. */
 export function locateFloats(
   fields: readonly ArrowField[],
   header: RecordBatchHeader,
@@ -173,33 +165,38 @@ class Cursor {
     }
   }
 
-  /** Where the numbers of the next column lie, which is one of lists of floats without nulls. */
+  /** Where the numbers of the next column lie, which is one of floats in lists. */
   floats(type: ArrowType, rows: number, name: string): FloatsPlace {
-    if ((type.kind !== "list" && type.kind !== "fixed_list") || type.item.type.kind !== "float") {
-      throw new Error(`internal: ${name} holds no lists of floats`);
+    const levels: ListLevel[] = [];
+    let hasNulls = false;
+    let inner = type;
+    let due: number | undefined = rows;
+    for (;;) {
+      const node = this.nextNode(name);
+      if (due !== undefined && node.length !== due) {
+        throw new RangeError(`column ${name} of ${node.length} rows where ${due} are due`);
+      }
+      this.nextBuffer(name);
+      hasNulls ||= node.nullCount !== 0;
+      if (inner.kind === "float") {
+        const { bits } = inner;
+        const values = this.nextBuffer(name);
+        if (values.length < (node.length * bits) / 8) {
+          throw new RangeError(
+            `${node.length} numbers in ${values.length} bytes in column ${name}`,
+          );
+        }
+        return { levels, values, bits, hasNulls };
+      }
+      if (inner.kind === "fixed_list") {
+        levels.push({ size: inner.size });
+        due = node.length * inner.size;
+      } else if (inner.kind === "list") {
+        levels.push({ offsets: this.nextBuffer(name), bits: inner.large ? 64 : 32 });
+        due = undefined;
+      } else throw new Error(`internal: ${name} holds no lists of floats`);
+      inner = inner.item.type;
     }
-    const { bits } = type.item.type;
-    const node = this.nextNode(name);
-    if (node.length !== rows) {
-      throw new RangeError(`column ${name} of ${node.length} rows where ${rows} are due`);
-    }
-    this.nextBuffer(name);
-    const offsets =
-      type.kind === "fixed_list"
-        ? null
-        : { range: this.nextBuffer(name), bits: type.large ? (64 as const) : (32 as const) };
-    const item = this.nextNode(name);
-    this.nextBuffer(name);
-    const values = this.nextBuffer(name);
-    if (node.nullCount !== 0 || item.nullCount !== 0)
-      throw new RangeError(`nulls in column ${name}`);
-    const numbers = type.kind === "fixed_list" ? rows * type.size : item.length;
-    if (item.length !== numbers || values.length < (numbers * bits) / 8) {
-      throw new RangeError(
-        `${item.length} numbers in ${values.length} bytes in column ${name} where ${numbers} are due`,
-      );
-    }
-    return { values, bits, offsets };
   }
 
   private nextNode(name: string): FieldNode {

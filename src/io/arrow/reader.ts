@@ -7,13 +7,8 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { readProblem } from "../file-errors.ts";
 import { type Column, concatColumns } from "./column.ts";
-import {
-  type FloatsPlace,
-  loadBatch,
-  loadDictionary,
-  locateFloats,
-  type ReadBody,
-} from "./load.ts";
+import type { FloatsPlace } from "./float-lists.ts";
+import { loadBatch, loadDictionary, locateFloats, type ReadBody } from "./load.ts";
 import {
   type Block,
   type DictionaryBatchHeader,
@@ -118,23 +113,24 @@ export class ArrowReader {
     }
   }
 
-  /** Where the numbers of the column `name` of lists of floats lie in each batch, at bytes of the file. */
+  /** Where the numbers of the column `name`, floats in lists, lie in each batch, at bytes of the file. */
   floatPlaces(name: string): { readonly rows: number; readonly place: FloatsPlace }[] {
     const found: { rows: number; place: FloatsPlace }[] = [];
     try {
       for (const { message, body } of this.messages()) {
         if (message.header.kind !== "batch") continue;
-        const { values, bits, offsets } = locateFloats(this.schema.fields, message.header, name);
+        const place = locateFloats(this.schema.fields, message.header, name);
         const inFile = ({ offset, length }: FloatsPlace["values"]) => ({
           offset: body + offset,
           length,
         });
-        const place = {
-          values: inFile(values),
-          bits,
-          offsets: offsets && { ...offsets, range: inFile(offsets.range) },
-        };
-        found.push({ rows: message.header.length, place });
+        const levels = place.levels.map((level) =>
+          "size" in level ? level : { ...level, offsets: inFile(level.offsets) },
+        );
+        found.push({
+          rows: message.header.length,
+          place: { ...place, levels, values: inFile(place.values) },
+        });
       }
     } catch (error) {
       throw this.problem(error);

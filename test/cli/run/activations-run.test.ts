@@ -145,6 +145,28 @@ describe("a run on a dump", () => {
     expect(existsSync(at("other"))).toBe(false);
   });
 
+  test("takes activations as SAELens caches them, a folder without doc and pos", async () => {
+    const dump = ["--text", small.text, "--tokens", "2000", "--layout", "saelens"];
+    await succeed("dump", small.model, "--hook", resid, ...dump, "--out", at("cached"));
+    const line = ["train", "--activations", at("cached"), "--d-sae", "20", "--k", "4"];
+    const found = await succeed(
+      ...[...line, "--sae-tokens", "20000", "--out", at("from-cached"), "--backend", testBackend],
+    );
+    expect(found).toMatchObject({ complete: true });
+    const { activations, saes } = readJson(
+      at("from-cached", "stages", "00-base", "eval.json"),
+    ) as ActivationsEvaluation;
+    expect(activations).toMatchObject({ file: "cached", held_out: "documents" });
+    // the first token of each sequence of 16 is left out
+    const { rows, trained_rows, held_out_rows } = activations;
+    expect(rows).toBeGreaterThan(1900);
+    expect(trained_rows + (held_out_rows as number)).toBe((rows * 15) / 16);
+    expect(saes[0].hook_name).toBe(resid);
+    expect(saes[0].fvu).toBeLessThan(0.9);
+    const sae = loadSae(at("from-cached", "stages", "00-base", "sae", "resid"));
+    expect(sae.cfg.context_size).toBe(16);
+  });
+
   test("names the hooks that there are", async () => {
     const line = ["train", "--activations", at("acts.arrow"), "--out", at("other")];
     expect(await problem(...line)).toMatchObject({ code: "no-hook", got: `${resid}, ${neurons}` });

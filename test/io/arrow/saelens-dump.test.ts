@@ -1,11 +1,17 @@
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import {
+  ActivationDump,
   ArrowReader,
+  fixedList,
+  float32,
+  int32,
+  list,
   readArrow,
   type SaelensDumpSpec,
   type SequenceBatch,
   UsageError,
+  writeArrowTable,
   writeSaelensDump,
 } from "../../../src/io/index.ts";
 import { temporaryFolder } from "../../support/folder.ts";
@@ -88,6 +94,135 @@ describe("writeSaelensDump", () => {
     await expect(writeSaelensDump(folder("d"), spec, failing())).rejects.toThrow(/lost/);
     expect(readdirSync(folder("d"))).toEqual([]);
   });
+});
+
+/** What a folder of `sequences` says as a dump, from its batches and row by row. */
+function expectCounted(path: string, n: number): void {
+  const hook = "blocks.0.hook_resid_post";
+  const dump = new ActivationDump(path);
+  expect(dump).toMatchObject({ rows: 4 * n, context: 4, saes: [] });
+  expect(dump.hooks).toContainEqual({ name: hook, width: 3 });
+  const [docs, places, tokens, values] = [[], [], [], []] as number[][];
+  for (const { doc, pos, tokenId, activations } of dump.batches([hook])) {
+    docs.push(...doc);
+    places.push(...pos);
+    tokens.push(...tokenId);
+    values.push(...(activations.get(hook) as Float32Array));
+  }
+  const each = Array.from({ length: 4 * n }, (_, i) => i);
+  expect(docs).toEqual(each.map((i) => Math.floor(i / 4)));
+  expect(places).toEqual(each.map((i) => i % 4));
+  expect(tokens).toEqual(each);
+  expect(values).toEqual(Array.from({ length: 12 * n }, (_, i) => i));
+  expect([...dump.keys()].flatMap(({ doc }) => [...doc])).toEqual(docs);
+  const reader = dump.rowReader(hook);
+  expect(reader.rows).toBe(4 * n);
+  // over the end of a sequence, of a batch and of a shard
+  expect([...reader.read(3, 18)]).toEqual(values.slice(9, 54));
+  reader.close();
+}
+
+describe("ActivationDump on a folder in SAELens's layout", () => {
+  test("numbers the sequences as documents and reads any row, over batches and shards", async () => {
+    const batches = [sequences(0, 4), sequences(4, 4), sequences(8, 1)];
+    await writeSaelensDump(folder("d"), spec, batches, { shardBytes: 600 });
+    expectCounted(folder("d"), 9);
+  });
+
+  test.each([
+    ["lists of one length", fixedList(fixedList(float32, 2), 2)],
+    ["lists of any length", list(list(float32))],
+    ["both", list(fixedList(float32, 2))],
+  ] as const)("a file without token_ids (%s) has sequences too", (_, type) => {
+    const path = folder("bare.arrow");
+    const rows = [0, 1, 2].map((i) => [
+      [4 * i, 4 * i + 1],
+      [4 * i + 2, 4 * i + 3],
+    ]);
+    writeArrowTable(path, [{ name: "x", type, values: rows }]);
+    const dump = new ActivationDump(path);
+    const [{ doc, pos, tokenId, activations }] = [...dump.batches()];
+    expect([[...doc], [...pos]]).toEqual([
+      [0, 0, 1, 1, 2, 2],
+      [0, 1, 0, 1, 0, 1],
+    ]);
+    expect([...tokenId]).toEqual([-1, -1, -1, -1, -1, -1]);
+    expect([...(activations.get("x") as Float32Array)]).toEqual(rows.flat(2));
+    const reader = dump.rowReader("x");
+    expect([...reader.read(1, 4)]).toEqual([2, 3, 4, 5, 6, 7]);
+    reader.close();
+  });
+
+  test("sequences of two lengths are refused, in a column and between columns", () => {
+    const nested = list(list(float32));
+    writeArrowTable(folder("ragged.arrow"), [
+      { name: "x", type: nested, values: [[[1], [2]], [[3]]] },
+    ]);
+    expect(() => new ActivationDump(folder("ragged.arrow")).rowReader("x")).toThrow(
+      /column x: expected 2 numbers in each row, got 1 in row 1/,
+    );
+    expect(() => [...new ActivationDump(folder("ragged.arrow")).batches()]).toThrow(UsageError);
+    expect(() => [...new ActivationDump(folder("ragged.arrow")).keys()]).toThrow(UsageError);
+    writeArrowTable(folder("two.arrow"), [
+      { name: "x", type: nested, values: [[[1], [2]]] },
+      { name: "y", type: nested, values: [[[1], [2], [3]]] },
+    ]);
+    expect(() => new ActivationDump(folder("two.arrow"))).toThrow(/column y.*2 tokens.*got 3/);
+  });
+
+  test("rows without doc and pos are refused by a line that names both layouts", () => {
+    writeArrowTable(folder("plain.arrow"), [
+      { name: "x", type: fixedList(float32, 2), values: [[1, 2]] },
+    ]);
+    expect(() => new ActivationDump(folder("plain.arrow"))).toThrow(
+      /integer column doc, got the columns x.*lists of lists of floats/s,
+    );
+    writeArrowTable(folder("pos.arrow"), [
+      { name: "pos", type: int32, values: [0] },
+      { name: "x", type: list(list(float32)), values: [[[1, 2]]] },
+    ]);
+    expect(() => new ActivationDump(folder("pos.arrow"))).toThrow(/integer column doc/);
+  });
+
+  test.each([
+    ["no state.json", null, /without state\.json/],
+    ["no files", { _data_files: [] }, /state\.json: _data_files/],
+    ["a file elsewhere", { _data_files: [{ filename: "../x.arrow" }] }, /\.\.\/x\.arrow/],
+    ["a file twice", { _data_files: [{ filename: "x.arrow" }, { filename: "x.arrow" }] }, /once/],
+    ["a file that is not there", { _data_files: [{ filename: "x.arrow" }] }, /x\.arrow/],
+    ["a list for a document", [], /_data_files/],
+    ["null for a file", { _data_files: [null] }, /_data_files/],
+  ])("a folder with %s is refused", (_, state, message) => {
+    mkdirSync(folder("f"));
+    if (state !== null) writeFileSync(folder("f", "state.json"), JSON.stringify(state));
+    expect(() => new ActivationDump(folder("f"))).toThrow(UsageError);
+    expect(() => new ActivationDump(folder("f"))).toThrow(message);
+  });
+
+  test("several splits are refused, with what to name in their place", () => {
+    mkdirSync(folder("f"));
+    writeFileSync(folder("f", "dataset_dict.json"), "{}");
+    expect(() => new ActivationDump(folder("f"))).toThrow(/several splits/);
+  });
+});
+
+python.test("what datasets saves to disk is read as a dump, shards and all", async (run) => {
+  await run(
+    `
+import sys, numpy as np
+from datasets import Array2D, Dataset, Features, Sequence, Value
+hook = "blocks.0.hook_resid_post"
+# the features of SAELens's CachedActivationsRunner
+features = Features({hook: Array2D(shape=(4, 3), dtype="float32"),
+    "token_ids": Sequence(Value("int32"), length=4)})
+rows = {hook: np.arange(108, dtype=np.float32).reshape(9, 4, 3),
+    "token_ids": np.arange(36, dtype=np.int32).reshape(9, 4)}
+Dataset.from_dict(rows, features=features).save_to_disk(sys.argv[1], num_shards=2)
+`,
+    [folder("saved")],
+  );
+  expect(readdirSync(folder("saved"))).toContain("data-00001-of-00002.arrow");
+  expectCounted(folder("saved"), 9);
 });
 
 python.test(
