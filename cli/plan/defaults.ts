@@ -93,7 +93,7 @@ export const saeDefaults: Omit<SaePlan, "hook"> = {
   batch_tokens: 2048,
   // as in dictionary_learning's demo; small models have no such tokens behind the first
   max_norm_ratio: 10,
-  lr: 4e-3,
+  lr: 8e-3,
   warmup: 0.05,
   decay: 0.3,
   beta1: 0.8,

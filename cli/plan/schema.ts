@@ -201,7 +201,7 @@ const carry = z.strictObject({
   lr: rate
     .nullable()
     .describe(
-      "peak learning rate of carried SAEs and of all that go on with a dictionary; null = the SAE's own (saes[].lr), which fresh ones have in any case",
+      "peak learning rate of carried SAEs and of all that go on with a dictionary; null = half of the SAE's own (saes[].lr), which fresh ones have in any case; own choice, by docs/methods.md, 3.1",
     ),
 });
 

@@ -177,7 +177,7 @@ export interface CarryPlan {
   readonly new_latents: number;
   /** Tokens on which the carried SAE trains on. */
   readonly tokens: number;
-  /** Its peak learning rate, and that of all arms that go on with a dictionary; null = the SAE's own. */
+  /** Its peak learning rate, and that of all arms that go on with a dictionary; null = half of the SAE's own. */
   readonly lr: number | null;
 }
 

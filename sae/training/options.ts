@@ -63,12 +63,11 @@ export interface SaeTrainOptions {
 
 /**
  * Defaults for runs of some hundred steps of about 2,000 tokens and some hundred latents, chosen on
- * a small model of real text. A rate of 0.008 lowers the FVU of a fresh SAE further, but moves a carried
- * one away from its ancestor; larger dictionaries want less, about 1/√d_sae. A low beta1 keeps rarely
- * firing latents alive.
+ * a small model of real text. The rate is a fresh SAE's: one that goes on takes half of it, so that it stays near
+ * its ancestor; larger dictionaries want less, about 1/√d_sae. A low beta1 keeps rarely firing latents alive.
  */
 export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
-  lr: 4e-3,
+  lr: 8e-3,
   warmup: 0.05,
   decay: 0.3,
   beta1: 0.8,

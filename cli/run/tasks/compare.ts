@@ -27,6 +27,7 @@ import {
 } from "../../../src/expansion/index.ts";
 import { readJson, readJsonl, writeArrowTable, writeJsonAtomic } from "../../../src/io/index.ts";
 import { loadModel, type Model, placeModel } from "../../../src/models/index.ts";
+import { carryRate } from "../../plan/carry-rate.ts";
 import { byModel, type StageArm, stageArms } from "../arms.ts";
 import {
   carriedDir,
@@ -223,9 +224,10 @@ function startOf(
 /** The peak learning rate that an arm trained at in this stage; null for one that didn't train. */
 function peakRate({ plan, task }: TaskContext, role: ArmRole, name: string): number | null {
   if (role === "carried-start" || role === "frozen") return null;
-  const own = plan.saes.find((sae) => sae.name === name)?.lr ?? null;
+  const sae = plan.saes.find((candidate) => candidate.name === name);
+  if (!sae) return null;
   const isFresh = role === "fresh" || role === "fresh-parent" || role === "scratch";
-  return isFresh ? own : (plan.stages[task.stage - 1].carry.lr ?? own);
+  return isFresh ? sae.lr : carryRate(plan.stages[task.stage - 1].carry, sae);
 }
 
 /** What is to be said of a growth that changed the function; null for one that did not. */

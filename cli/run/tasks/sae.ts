@@ -1,7 +1,7 @@
 /**
  * Task: trains the SAEs that read one model: every SAE of the plan and every arm of the task side by side,
  * fed by one forward pass. At the base an SAE that exists (`saes[].from`) is copied, or trains on. Fresh SAEs train for `saes[].tokens`, continued ones (carried,
- * or the parent's own) for the stage's `carry.tokens`, at `carry.lr` where it is given. All arms of a stage have dictionaries of the
+ * or the parent's own) for the stage's `carry.tokens`, at `carry.lr`. All arms of a stage have dictionaries of the
  * same size: continued ones first grow by `new_latents`, fresh ones start that wide.
  */
 
@@ -22,6 +22,7 @@ import {
 import { readTokenSet } from "../../../src/data/index.ts";
 import { type HostModel, loadModel, placeModel, saveModel } from "../../../src/models/index.ts";
 import { modelOrigin, originFields } from "../../origin.ts";
+import { carryRate } from "../../plan/carry-rate.ts";
 import { importedSae } from "../../plan/imported-sae.ts";
 import type { SaePlan } from "../../plan/types.ts";
 import { carriedDir, modelDir, realArm, saeDir, stageName, trainingDataDir } from "../layout.ts";
@@ -147,7 +148,8 @@ async function prepare(
   }
   const from = startDir(context, stage, saePlan, spec);
   const sae = turnedStart(context, stage, saePlan.name, loadSae(from), spec.turn).sae;
-  const { new_latents, tokens, lr } = plan.stages[stage - 1].carry;
+  const { carry } = plan.stages[stage - 1];
+  const { new_latents, tokens } = carry;
   const grown = await growSae(sae, source, new_latents, rng.fork("grow"));
   return {
     sae: saePlan,
@@ -166,7 +168,7 @@ async function prepare(
       stageName(plan, stage),
     ),
     steps: steps(tokens * (spec.times ?? 1)),
-    ...(lr !== null && { lr }),
+    lr: carryRate(carry, saePlan),
   };
 }
 

@@ -100,12 +100,12 @@ test("what goes on with a dictionary has the carry's rate, fresh SAEs their own,
         )
         .map(({ lr }) => lr as number),
     );
-  expect([peak("carried"), peak("fresh-1")]).toEqual([0.001, 0.004]);
+  expect([peak("carried"), peak("fresh-1")]).toEqual([0.001, 0.008]);
   const { arms } = readJson(at("run", "stages", "01-wider", "persistence.json")) as {
     readonly arms: readonly { readonly arm: string; readonly lr: number | null }[];
   };
   const stated = Object.fromEntries(arms.map(({ arm, lr }) => [arm, lr]));
-  expect(stated).toEqual({ carried: 0.001, "carried-start": null, "fresh-1": 0.004 });
+  expect(stated).toEqual({ carried: 0.001, "carried-start": null, "fresh-1": 0.008 });
 });
 
 test("the plan that a run stores says what was taken from the folder, and goes on without it", async () => {
