@@ -236,7 +236,10 @@ describe("training", () => {
 
   // at a rate that leaves something for new latents to do
   async function trained(architecture: SaeArchitecture): Promise<Sae | undefined> {
-    const trainer = await createSaeTrainer(source(), [job(architecture, true, 4)], { steps: 60, lr: 4e-3 });
+    const trainer = await createSaeTrainer(source(), [job(architecture, true, 4)], {
+      steps: 60,
+      lr: 4e-3,
+    });
     while (trainer.taken < 60) await trainer.step();
     return trainer.saes().values().next().value;
   }
