@@ -5,6 +5,7 @@ import { folderName, maybeText, measured, text } from "./schema-parts.ts";
 /** plan.yaml, as far as it is shown. */
 export interface PlanDocument {
   readonly seed: number | string | null;
+  readonly activations: string | null;
   readonly data: { readonly corpus: string | null; readonly context: number | null };
   readonly model: { readonly d_model: number | null; readonly layers: number | null };
   readonly saes: readonly {
@@ -23,6 +24,7 @@ export interface PlanDocument {
 /** plan.yaml. */
 export const planSchema: z.ZodType<PlanDocument> = z.object({
   seed: z.union([z.number(), text]).nullable().default(null),
+  activations: maybeText,
   data: z.object({ corpus: maybeText, context: measured }).default({ corpus: null, context: null }),
   model: z.object({ d_model: measured, layers: measured }).default({ d_model: null, layers: null }),
   saes: z

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { parse as parseYaml } from "yaml";
 import type { z } from "zod";
 import { decodeUtf8, readJson, readJsonl, readManifest, UsageError } from "../src/io/index.ts";
+import { activationsSchema } from "./activations-schema.ts";
 import { likenessSchema } from "./likeness-schema.ts";
 import { persistenceSchema } from "./persistence-schema.ts";
 import { type PlanDocument, planSchema } from "./plan-schema.ts";
@@ -26,6 +27,7 @@ import {
   metricSchema,
   questionsSchema,
 } from "./schemas.ts";
+import { activationsTitle } from "./view/activations.ts";
 
 const defaultTitle = "Which features came along?";
 
@@ -47,9 +49,7 @@ export function readRun(runDir: string): RunData {
     plan,
     toolVersion: manifest?.tool_version ?? null,
     backend: manifest?.backend.name ?? null,
-    stages: plan.stages.map((name) =>
-      readStage(join(runDir, "stages", name), name, plan.saes[0]?.name ?? "resid"),
-    ),
+    stages: plan.stages.map((name) => readStage(join(runDir, "stages", name), name, plan)),
     metrics: existsSync(metrics)
       ? readJsonl(metrics).map((line, i) =>
           checked(line, metricSchema, `${metrics}, line ${i + 1}`),
@@ -58,10 +58,20 @@ export function readRun(runDir: string): RunData {
     growth: optional(join(runDir, "growth.json"), growthSchema),
     history: optional(join(runDir, "history.json"), historySchema)?.saes ?? null,
     questions: optional(join(runDir, "five-questions.json"), questionsSchema)?.questions ?? null,
+    activations:
+      plan.activations === null
+        ? null
+        : {
+            evaluation: optional(
+              join(runDir, "stages", plan.stages[0], "eval.json"),
+              activationsSchema,
+            ),
+          },
   };
 }
 
-function readStage(dir: string, name: string, sae: string): StageData {
+function readStage(dir: string, name: string, plan: PlanSummary): StageData {
+  const sae = plan.saes[0]?.name ?? "resid";
   const at = (...parts: string[]): string => join(dir, ...parts);
   const several = jsonFiles(at("persistence")).map((file) => required(file, persistenceSchema));
   const single = optional(at("persistence.json"), persistenceSchema);
@@ -72,7 +82,7 @@ function readStage(dir: string, name: string, sae: string): StageData {
   const [circuit] = jsonFiles(at("circuits"));
   return {
     name,
-    evaluation: optional(at("eval.json"), evaluationSchema),
+    evaluation: plan.activations === null ? optional(at("eval.json"), evaluationSchema) : null,
     map: optional(at("expansion", "map.json"), mapSchema),
     check: optional(at("carried", sae, "check.json"), carryCheckSchema),
     persistence,
@@ -106,9 +116,11 @@ function readPlan(runDir: string, found: readonly string[]): PlanSummary {
   );
   return {
     text,
-    title: document.report.title ?? defaultTitle,
+    title:
+      document.report.title ?? (document.activations === null ? defaultTitle : activationsTitle),
     seed: document.seed,
     corpus: document.data.corpus,
+    activations: document.activations,
     context: document.data.context,
     minFirings: document.eval.min_firings,
     freshSeeds: document.controls.fresh_seeds,

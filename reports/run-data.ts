@@ -3,6 +3,7 @@
  * Every part may be missing (null): a run that is still going, or was stopped by a gate, has a report
  * too. Field names are those of the files; each document is in a file of run-data/.
  */
+import type { ActivationsEvaluation } from "./run-data/activations.ts";
 import type { CircuitSummary } from "./run-data/circuit.ts";
 import type { CarryCheck, MapSummary, StageEvaluation } from "./run-data/evaluation.ts";
 import type { LikenessSummary } from "./run-data/likeness.ts";
@@ -48,4 +49,6 @@ export interface RunData {
   /** By SAE, what became of each latent over all stages. */
   readonly history: readonly HistorySummary[] | null;
   readonly questions: readonly QuestionSummary[] | null;
+  /** Of SAEs on a dump; null in a run with a model. Then the stage has no evaluation of its own. */
+  readonly activations: { readonly evaluation: ActivationsEvaluation | null } | null;
 }

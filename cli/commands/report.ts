@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { UsageError, writeFileAtomic } from "../../src/io/index.ts";
 import type { Context } from "../context.ts";
 import { formatBytes } from "../output.ts";
-import { isRunFolder, readStoredPlan } from "../plan/index.ts";
+import { isRunFolder } from "../plan/index.ts";
 
-/** Renders the report of the run in `runDir` to --out (a file; default the run's report.html). Errors: no run, one on a dump. */
+/** Renders the report of the run in `runDir` to --out (a file; default the run's report.html). Errors: UsageError where it is no run. */
 export async function report(runDir: string, context: Context): Promise<void> {
   if (!isRunFolder(runDir)) {
     throw new UsageError({
@@ -14,16 +14,6 @@ export async function report(runDir: string, context: Context): Promise<void> {
       where: runDir,
       expected: "a run folder",
       got: existsSync(runDir) ? "something else" : "no such folder",
-    });
-  }
-  const plan = await readStoredPlan(runDir);
-  if (plan !== null && plan.activations !== null) {
-    throw new UsageError({
-      code: "no-report",
-      where: runDir,
-      expected: "a run with a model, which a report tells of",
-      got: `SAEs trained on ${plan.activations}, without one`,
-      hint: "Their figures are in stages/00-base/eval.json, their curves in metrics.jsonl.",
     });
   }
   const { renderReport } = await import("../../reports/index.ts");

@@ -74,6 +74,8 @@ export interface PlanSummary {
   readonly title: string;
   readonly seed: number | string | null;
   readonly corpus: string | null;
+  /** A dump that SAEs were trained on in place of a model's activations. */
+  readonly activations: string | null;
   readonly context: number | null;
   readonly minFirings: number | null;
   readonly freshSeeds: number | null;

@@ -89,7 +89,8 @@ function cellsFigure(
   });
 }
 
-function trainingFigure(
+/** The SAEs of a stage in training; null where none was trained. */
+export function trainingFigure(
   run: RunData,
   drawing: Drawing,
   index: number,
@@ -99,7 +100,7 @@ function trainingFigure(
   if (saes.length === 0) return null;
   return figure({
     title: saes.length === 1 ? "The SAE in training" : "The SAEs in training",
-    caption: `${stageLabel(run.stages[index].name)}: variance left unexplained in training batches (log scale), active latents a token, share of latents that have not fired for long, by tokens trained on.`,
+    caption: `${run.activations === null ? `${stageLabel(run.stages[index].name)}: v` : "V"}ariance left unexplained in training batches (log scale), active latents a token, share of latents that have not fired for long, by tokens trained on.`,
     draw: (width) => panelsChart(drawing, saes, width),
     stage: run.stages[index].name,
     isShown,

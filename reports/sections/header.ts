@@ -1,4 +1,5 @@
 /** The top of the page: title, stages, what the run is, and links to its parts. */
+import { basename } from "node:path";
 import { architectures, type SaeArchitecture } from "../../sae/index.ts";
 import { html, type Markup } from "../page/html.ts";
 import type { RunData } from "../run-data.ts";
@@ -13,6 +14,7 @@ export function header(run: RunData, shown: number, parts: readonly Part[]): Mar
   const facts = [
     ...(run.plan.seed === null ? [] : [`seed ${run.plan.seed}`]),
     ...(run.plan.corpus === null ? [] : [`corpus ${run.plan.corpus}`]),
+    ...(run.plan.activations === null ? [] : [`activations ${basename(run.plan.activations)}`]),
     ...(sae
       ? [`${sae.hook} · ${architecture(sae.architecture)} ${sae.k ?? "?"} of ${sae.d_sae ?? "?"}`]
       : []),

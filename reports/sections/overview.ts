@@ -3,7 +3,7 @@ import { html, type Markup } from "../page/html.ts";
 import type { RunData } from "../run-data.ts";
 import { plural } from "../view/format.ts";
 import { meaningOf } from "../view/glossary.ts";
-import { stageTiles } from "../view/tiles.ts";
+import { stageTiles, type Tile } from "../view/tiles.ts";
 import { type Phrase, verdictView } from "../view/verdict-sentence.ts";
 
 /** The overview of every stage; only that of `shown` is visible at first. */
@@ -20,13 +20,7 @@ ${alarms.map((alarm) => html`<p class="alarm" role="alert">${alarm}</p>`)}
 <p class="verdict">${sentence.map(phrase)}</p>
 <p class="context">${context.map(phrase)}</p>
 ${finePrint.length > 0 && html`<p class="fine">${finePrint.map(phrase)}</p>`}
-${
-  tiles.length > 0 &&
-  html`<dl class="tiles">${tiles.map(
-    ({ label, value, note, interval, term }) =>
-      html`<div class="tile"><dt title="${meaningOf(term)}">${label}</dt><dd class="value${value.length > 9 ? " long" : ""}">${value}</dd><dd class="ci">${interval}</dd><dd class="note">${note}</dd></div>`,
-  )}</dl>`
-}
+${tileList(tiles)}
 ${
   warnings.length > 0 &&
   html`<details class="warnings"><summary>${plural(warnings.length, "caveat")} of this stage</summary><ul>${warnings.map((warning) => html`<li>${warning}</li>`)}</ul></details>`
@@ -34,6 +28,16 @@ ${
 </section>`;
 }
 
-function phrase({ text, tone }: Phrase): Markup {
+/** Headline numbers side by side; null where there are none. */
+export function tileList(tiles: readonly Tile[]): Markup | null {
+  if (tiles.length === 0) return null;
+  return html`<dl class="tiles">${tiles.map(
+    ({ label, value, note, interval, term }) =>
+      html`<div class="tile"><dt title="${meaningOf(term)}">${label}</dt><dd class="value${value.length > 9 ? " long" : ""}">${value}</dd><dd class="ci">${interval}</dd><dd class="note">${note}</dd></div>`,
+  )}</dl>`;
+}
+
+/** A stretch of a sentence in its tone. */
+export function phrase({ text, tone }: Phrase): Markup {
   return tone ? html`<em class="${tone}">${text}</em>` : html`${text}`;
 }

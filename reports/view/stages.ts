@@ -16,8 +16,9 @@ export interface StagePill {
   readonly compared: boolean;
 }
 
-/** All stages of the plan. */
+/** All stages of the plan; none in a run on a dump, which has a single one without a model. */
 export function stagePills(run: RunData): StagePill[] {
+  if (run.activations !== null) return [];
   return run.stages.map((stage, index) => {
     const size = sizeOf(run, index);
     return {

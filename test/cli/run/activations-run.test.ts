@@ -80,11 +80,22 @@ describe("a run on a dump", () => {
     expect(sae.cfg).toMatchObject({ d_in: 48, d_sae: 30, hook_name: neurons, context_size: 16 });
   });
 
-  test("has no report, and says where its figures are", async () => {
-    const { hint } = await problem("report", at("run"), "--out", at("page.html"));
-    expect(hint).toMatch(/stages\/00-base\/eval\.json.*metrics\.jsonl/);
-    expect(existsSync(at("page.html"))).toBe(false);
-    expect(existsSync(at("run", "metrics.jsonl"))).toBe(true);
+  test("has a report of what needs no model", async () => {
+    await succeed("report", at("run"), "--out", at("page.html"));
+    const page = readFileSync(at("page.html"), "utf8");
+    const { activations, saes } = evaluation();
+    for (const { fvu, dead_fraction, hook_name } of saes) {
+      const row = new RegExp(`<tr><th scope="row">[^<]+</th><td class="far">${hook_name}<.*?</tr>`);
+      const [cells] = row.exec(page) ?? [""];
+      expect(cells).toContain(`>${(fvu as number).toFixed(3)}<`);
+      expect(cells).toContain("BatchTopK, 4 of 30 latents");
+      expect(dead_fraction).toBeLessThan(1);
+    }
+    expect(page).toContain(`<th scope="row">rows</th><td>${activations.rows.toLocaleString("en")}`);
+    expect(page).toMatch(/<svg[^>]*>.*SAEs in training/s);
+    expect(page).toContain("npx sae-carry train plan.yaml");
+    // none of what a model or a text would tell
+    expect(page).not.toMatch(/Five questions|CE score|held-out loss|<button[^>]*data-go/i);
   });
 
   test("is repeated by its stored plan, which speaks of nothing else", async () => {
