@@ -8,7 +8,13 @@
  * with means in the new entries let layer_norm pass, as they do the model's own LayerNorm. What else there is
  * changes the norm by token, so that no SAE of the child has the parent's latents; then the carry is refused.
  */
-import { type ExpansionMap, mapVectors } from "../src/expansion/index.ts";
+import {
+  carriedHook,
+  type ExpansionMap,
+  grownWidth,
+  mapVectors,
+  vectorMap,
+} from "../src/expansion/index.ts";
 import { UsageError } from "../src/io/index.ts";
 import type { RuntimeNorm } from "./runtime-norm.ts";
 import type { Sae } from "./sae.ts";
@@ -16,12 +22,34 @@ import type { Sae } from "./sae.ts";
 /** How far E may be from the form above, relative to its entries. */
 const tolerance = 1e-6;
 
+/** What of an SAE's configuration its norm is about. */
+export type NormedRows = Pick<Sae["cfg"], "normalize_activations" | "d_in" | "hook_name">;
+
+/**
+ * Holds an SAE that is not trained yet against a map whose expansion is not done yet, and returns the child's hook that
+ * it will read. A map that is yet to be learned or fitted counts as one that changes the norm. Errors: UsageError where
+ * the carry would be refused.
+ */
+export function checkPlannedNorm(cfg: NormedRows, map: ExpansionMap): string {
+  const entry = carriedHook(map, cfg.hook_name);
+  const toFit = !map.exact && !entry.exact && !entry.published;
+  // until it is learned the map of the stream is missing, and only units have theirs
+  const toLearn =
+    map.method === "ligo" &&
+    map.child.d_model > map.parent.d_model &&
+    !/^(head|neuron)_map:/.test(entry.tensor);
+  const isOpen = toFit || toLearn;
+  const D = isOpen ? cfg.d_in : grownWidth(vectorMap(map, entry.tensor), cfg.d_in);
+  normFactor({ cfg }, map, entry.tensor, D, isOpen);
+  return entry.to[0];
+}
+
 /**
  * What the parent's normalised rows are multiplied by where the child normalises E x instead of x; 1 without a norm.
  * `tensor` is the map's linear map at the hook, from width d to D. Errors: UsageError where E changes the norm by token.
  */
 export function normFactor(
-  { cfg }: Sae,
+  { cfg }: { readonly cfg: NormedRows },
   map: ExpansionMap,
   tensor: string,
   D: number,
@@ -38,7 +66,7 @@ export function normFactor(
       where: `SAE at ${hook_name}: normalize_activations ${norm}`,
       expected: "an expansion that scales all activations alike, as this norm needs",
       got: isFitted
-        ? "a map that was fitted on text"
+        ? "a map that is learned or fitted on text"
         : "one that changes the norm of each token by a factor of its own",
       hint:
         norm === "layer_norm"

@@ -18,6 +18,7 @@ export {
 } from "./architectures.ts";
 export { type CarriedSae, carriedBefore, carrySae } from "./carry.ts";
 export { type CarryCheck, type CarryCheckOptions, checkCarry } from "./carry-check.ts";
+export { checkPlannedNorm, type NormedRows } from "./carry-norm.ts";
 export {
   type Artefact,
   type CrosscoderClass,

@@ -4,7 +4,8 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { childConfig } from "../../src/expansion/index.ts";
+import { checkPlannedNorm, type RuntimeNorm, runtimeNorms } from "../../sae/index.ts";
+import { childConfig, plannedMap } from "../../src/expansion/index.ts";
 import { UsageError } from "../../src/io/index.ts";
 import {
   blockHook,
@@ -17,7 +18,7 @@ import { checkSaeFits } from "../commands/sae-fits.ts";
 import { modelOrigin, originWarnings, saeOrigin } from "../origin.ts";
 import { frozenEntries } from "../run/frozen.ts";
 import { realArm } from "../run/layout.ts";
-import { baseConfig, plannedGrowth } from "../run/planned-growth.ts";
+import { baseConfig, growthRng, plannedGrowth } from "../run/planned-growth.ts";
 import { importedSae } from "./imported-sae.ts";
 import type { ResolvedPlan, SaePlan } from "./types.ts";
 
@@ -45,6 +46,7 @@ export function stageConfigs(
     checkOrder(hookNames(config), sae, `${where} saes[${i}].hook_out`);
   }
   const configs = [config];
+  let normed = normedSaes(plan);
   for (const [i, stage] of plan.stages.entries()) {
     const parent = config;
     config = named(`${where} stages[${i}].expand`, () => {
@@ -69,8 +71,46 @@ export function stageConfigs(
       });
     }
     frozenEntries(plan, i + 1, realArm, parent);
+    normed = carriedNorms(plan, i + 1, parent, normed, where);
   }
   return { configs, notes };
+}
+
+/** An SAE with a norm by row, at its hook in the model of some stage. */
+interface NormedSae {
+  /** Its place in the plan. */
+  readonly index: number;
+  readonly hook: string;
+  readonly norm: RuntimeNorm;
+}
+
+function normedSaes({ saes }: ResolvedPlan): NormedSae[] {
+  return saes.flatMap(({ hook, normalize_activations: name }, index) => {
+    const norm = runtimeNorms.find((other) => other === name && other !== "none");
+    return norm === undefined ? [] : [{ index, hook, norm }];
+  });
+}
+
+/** The same at their hooks after stage `stage` (≥ 1), which must let their norms pass: its training would be for nothing. */
+function carriedNorms(
+  plan: ResolvedPlan,
+  stage: number,
+  parent: ModelConfig,
+  saes: readonly NormedSae[],
+  where: string,
+): NormedSae[] {
+  if (saes.length === 0) return [];
+  const { options } = plannedGrowth(plan, stage, parent);
+  const map = plannedMap(parent, options, growthRng(plan, stage));
+  return saes.map(({ index, hook, norm }) => {
+    const cfg = {
+      normalize_activations: norm,
+      d_in: hookWidth(parent, hook),
+      hook_name: hook,
+    };
+    const key = `${where} saes[${index}].normalize_activations, stages[${stage - 1}].expand`;
+    return { index, norm, hook: named(key, () => checkPlannedNorm(cfg, map)) };
+  });
 }
 
 /** Whether an SAE that exists fits the model; what its files say of another model or tokenizer. */

@@ -189,6 +189,40 @@ describe("stageConfigs", () => {
     expect(notes[0]).toMatch(/^wider: .*80/);
   });
 
+  test("a norm by row that an expansion can't carry is refused before anything is trained", () => {
+    const withNorm = (normalize_activations: "layer_norm" | "constant_norm_rescale") => [
+      {},
+      { name: "normed", normalize_activations },
+    ];
+    const lost = problem({
+      saes: withNorm("constant_norm_rescale"),
+      stages: [{ expand: { layers: "+2" } }, { expand: { width: "1.5x" } }],
+    });
+    expect(lost).toMatchObject({ code: "sae-norm-map" });
+    expect(lost.where).toContain("saes[1].normalize_activations, stages[1].expand");
+    // a ligo map is learned, and that of a stack past its first copy is fitted
+    const learned = { expand: { width: "2x", method: "ligo" } } as const;
+    expect(problem({ saes: withNorm("layer_norm"), stages: [learned] }).got).toMatch(/learned/);
+    const stacked = { expand: { layers: "2x", depth_method: "stack" } } as const;
+    const top = { hook: "ln_final.hook_normalized", normalize_activations: "layer_norm" } as const;
+    expect(problem({ saes: [top], stages: [stacked] }).got).toMatch(/fitted/);
+    expect(
+      stageConfigs(resolve({ saes: withNorm("layer_norm"), stages: [stacked] }), "plan"),
+    ).toHaveProperty("configs.length", 2);
+  });
+
+  test("norms by row pass depth, whole copies, and layer_norm LEMON's copies too", () => {
+    const accept = (
+      normalize_activations: "layer_norm" | "constant_norm_rescale",
+      expand: NonNullable<PlanInput["stages"]>[number]["expand"],
+    ) => stageConfigs(resolve({ saes: [{ normalize_activations }], stages: [{ expand }] }), "plan");
+    for (const norm of ["layer_norm", "constant_norm_rescale"] as const) {
+      expect(accept(norm, { layers: "+2" }).configs).toHaveLength(2);
+      expect(accept(norm, { width: "2x", method: "hypercloning" }).configs).toHaveLength(2);
+    }
+    expect(accept("layer_norm", { width: "1.5x" }).configs).toHaveLength(2);
+  });
+
   test("a hook that the model lacks, an impossible width, a smaller child name their key", () => {
     expect(problem({ saes: [{ hook: "blocks.7.hook_resid_post" }] }).where).toContain(
       "plan.yaml saes[0].hook",
