@@ -41,6 +41,7 @@ export function dumpSequences(
   hooks: readonly string[],
   { firstTokensExcluded = 1, part = "all" }: DumpSequenceOptions = {},
 ): DumpSequences {
+  const widths = hooks.map((name) => dump.hook(name));
   const { metadata } = dump;
   const gone = Number(metadata["sae_carry.first_tokens_excluded"] ?? 0) || 0;
   const skip = Math.max(0, firstTokensExcluded - gone);
@@ -56,7 +57,6 @@ export function dumpSequences(
   }
   const { starts, lengths } = pieces;
   const rows = lengths.reduce((sum, length) => sum + length, 0);
-  const widths = hooks.map((name) => dump.hook(name));
   const readers = widths.map(({ name }) => dump.rowReader(name));
   return {
     hooks: widths,

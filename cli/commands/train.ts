@@ -50,12 +50,18 @@ export async function train(
   context.print({ format: `sae-carry/${command}`, version: 1, ...summary }, summaryRows(summary));
 }
 
-// A text that is missing, empty or binary is refused before a run folder is made (or discarded) for it.
+// A text that is missing, empty or binary, or a dump without a sequence to train on, is refused before a run folder is made (or discarded) for it.
 // A run that exists has its text as tokens, and may go on without it.
 async function checkCorpus(plan: ResolvedPlan): Promise<void> {
   if (plan.activations !== null) {
+    const { dumpSequences } = await import("../../sae/index.ts");
+    const { firstTokensExcluded } = await import("../run/tasks/held-out.ts");
+    const hooks = plan.saes.flatMap(({ hook, hook_out }) => [
+      hook,
+      ...(hook_out ? [hook_out] : []),
+    ]);
     const dump = new ActivationDump(plan.activations);
-    for (const { hook } of plan.saes) dump.hook(hook);
+    dumpSequences(dump, [...new Set(hooks)], { firstTokensExcluded, part: "train" }).close();
     return;
   }
   const { filterDocuments, openCorpus } = await import("../../src/data/index.ts");

@@ -35,6 +35,8 @@ export interface ReadArrowOptions {
 
 const magic = "ARROW1";
 const metadataLimit = 64 * 2 ** 20; // bytes of one message's metadata or of the footer
+/** Bytes of one column in one batch: what is read at once is in memory at once, whatever the file says of itself. */
+const readLimit = 2 ** 31;
 
 /** An open Arrow file. `close` it, or iterate `batches` to the end, which closes it too. */
 export class ArrowReader {
@@ -76,16 +78,19 @@ export class ArrowReader {
     this.closed = true;
   }
 
-  /** Number of rows, from the metadata of the batches alone. */
+  /** Number of rows, from the metadata of the batches alone. Errors: UsageError too where a dictionary is missing. */
   countRows(): { rows: number; batches: number } {
     let rows = 0;
     let batches = 0;
+    const dictionaries = new Set<number>();
     try {
       for (const { message } of this.messages()) {
+        if (message.header.kind === "dictionary") dictionaries.add(message.header.id);
         if (message.header.kind !== "batch") continue;
         rows += message.header.length;
         batches++;
       }
+      if (rows > 0) checkDictionaries(this.schema.fields, dictionaries);
     } catch (error) {
       throw this.problem(error);
     }
@@ -245,6 +250,9 @@ export class ArrowReader {
     if (offset + length > this.size) {
       throw new RangeError(`${this.size} bytes where at least ${offset + length} are due`);
     }
+    if (length > readLimit) {
+      throw new Unsupported(`${length} bytes of a column in one batch`, "Write smaller batches");
+    }
     const out = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const count = readSync(this.fd, out, done, Math.min(length - done, 1 << 30), offset + done);
@@ -296,6 +304,16 @@ export function readArrow(path: string, options: ReadArrowOptions = {}): ColumnT
 
 function ascii(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
+}
+
+function checkDictionaries(fields: readonly ArrowField[], found: ReadonlySet<number>): void {
+  for (const { name, type } of fields) {
+    if (type.kind === "dictionary" && !found.has(type.id)) {
+      throw new RangeError(`column ${name} without its dictionary`);
+    }
+    if (type.kind === "struct") checkDictionaries(type.fields, found);
+    if (type.kind === "list" || type.kind === "fixed_list") checkDictionaries([type.item], found);
+  }
 }
 
 /** The strings' type of the dictionary with an id, wherever in the schema it is. */
