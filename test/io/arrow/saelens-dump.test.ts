@@ -206,27 +206,8 @@ describe("ActivationDump on a folder in SAELens's layout", () => {
   });
 });
 
-python.test("what datasets saves to disk is read as a dump, shards and all", async (run) => {
-  await run(
-    `
-import sys, numpy as np
-from datasets import Array2D, Dataset, Features, Sequence, Value
-hook = "blocks.0.hook_resid_post"
-# the features of SAELens's CachedActivationsRunner
-features = Features({hook: Array2D(shape=(4, 3), dtype="float32"),
-    "token_ids": Sequence(Value("int32"), length=4)})
-rows = {hook: np.arange(108, dtype=np.float32).reshape(9, 4, 3),
-    "token_ids": np.arange(36, dtype=np.int32).reshape(9, 4)}
-Dataset.from_dict(rows, features=features).save_to_disk(sys.argv[1], num_shards=2)
-`,
-    [folder("saved")],
-  );
-  expect(readdirSync(folder("saved"))).toContain("data-00001-of-00002.arrow");
-  expectCounted(folder("saved"), 9);
-});
-
 python.test(
-  "datasets.load_from_disk and SAELens's activation store read it, shards and all",
+  "datasets.load_from_disk and SAELens's activation store read it, and what SAELens's runner writes is read, shards and all",
   async (run) => {
     const batches = [sequences(0, 4), sequences(4, 4), sequences(8, 1)];
     await writeSaelensDump(folder("d"), spec, batches, { shardBytes: 600 });
@@ -252,10 +233,32 @@ store = ActivationsStore.from_cache_activations(None, SimpleNamespace(
     n_batches_in_buffer=2, training_tokens=36, model_batch_size=2, device="cpu"))
 acts, tokens = store._load_raw_llm_batch_from_cached(raise_on_epoch_end=False)
 result["saelens"] = [list(acts.shape), acts[-1].tolist(), tokens.tolist()]
+# the other way: the shards and the folder as SAELens's own runner makes them, without a model
+from pathlib import Path
+import torch
+from datasets import Array2D, Features, Sequence, Value
+from sae_lens.cache_activations_runner import CacheActivationsRunner
+runner = CacheActivationsRunner.__new__(CacheActivationsRunner)
+runner.context_size = 4
+runner.features = Features({hook: Array2D(shape=(4, 3), dtype="float32"),
+    "token_ids": Sequence(Value(dtype="int32"), length=4)})
+out = Path(sys.argv[2])
+out.mkdir()
+first = 0
+for i, n in enumerate([4, 5]):
+    runner.cfg = SimpleNamespace(hook_name=hook, d_in=3, n_seq_in_buffer=n)
+    acts = torch.arange(12 * first, 12 * (first + n), dtype=torch.float32).reshape(-1, 3)
+    tokens = torch.arange(4 * first, 4 * (first + n))
+    shard = runner._create_shard((acts, tokens))
+    shard.save_to_disk(out / ".tmp_shards" / f"shard_{i:05d}", num_shards=1)
+    first += n
+runner._consolidate_shards(out / ".tmp_shards", out, copy_files=False)
 print(json.dumps(result))
 `,
-      [folder("d")],
+      [folder("d"), folder("cached")],
     );
+    expect(readdirSync(folder("cached"))).toContain("data-00001-of-00002.arrow");
+    expectCounted(folder("cached"), 9);
     expect(readdirSync(folder("d")).filter((name) => name.endsWith(".arrow"))).toHaveLength(3);
     const result = JSON.parse(out.trim().split("\n").at(-1) ?? "");
     expect(result).toMatchObject({
