@@ -93,7 +93,9 @@ async function main(): Promise<void> {
           return line;
         };
         const list = rates.flatMap((lr): readonly Candidate[] =>
-          library === "saelens" ? saelensAt(architecture, lr, setting) : [oursAt(lr, setting)],
+          library === "saelens"
+            ? saelensAt(architecture, lr, setting)
+            : oursAt(architecture, lr, setting),
         );
         const tried: { candidate: Candidate; line: SyntheticLine }[] = [];
         for (const candidate of list) tried.push({ candidate, line: await train(candidate, 0) });

@@ -33,9 +33,26 @@ export const syntheticSettings: readonly SyntheticSetting[] = [
 /** Batches without a firing after which a latent is dead, on both sides. */
 const deadBatches = 20;
 
-/** Our candidate at a rate. */
-export function oursAt(lr: number, { batch }: SyntheticSetting): Candidate {
-  return { label: `lr ${lr}`, trainer: { lr, deadAfterTokens: deadBatches * batch } };
+/**
+ * Our candidates at a rate: one, or where SAELens's sweep of an L1 coefficient leaves it the choice of an L0 within a
+ * fifth of k, two targets there.
+ */
+export function oursAt(
+  architecture: SaeArchitecture,
+  lr: number,
+  { batch, k }: SyntheticSetting,
+): readonly Candidate[] {
+  const trainer = { lr, deadAfterTokens: deadBatches * batch };
+  if (!sweeps(architecture)) return [{ label: `lr ${lr}`, trainer }];
+  return [0.85 * k, k].map((targetL0) => ({
+    label: `lr ${lr}, L0 ${targetL0.toFixed(1)}`,
+    trainer: { ...trainer, targetL0 },
+  }));
+}
+
+/** Whether SAELens steers the sparsity of this one by a coefficient alone. */
+function sweeps(architecture: SaeArchitecture): boolean {
+  return architecture === "standard" || architecture === "gated";
 }
 
 /** SAELens's candidates at a rate: one, or the steps of a sweep where its penalty has a coefficient and no target. */
@@ -50,7 +67,7 @@ export function saelensAt(
   };
   const sae = { normalize_activations: "expected_average_only_in" };
   const warm = Math.round(steps * 0.1);
-  if (architecture === "standard" || architecture === "gated") {
+  if (sweeps(architecture)) {
     return [0.3, 0.6, 1.2, 2.4].map((c) => ({
       label: `lr ${lr}, l1_coefficient ${c}`,
       trainer,

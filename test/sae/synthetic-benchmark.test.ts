@@ -173,7 +173,7 @@ describe("as many latents as features", () => {
       for (const architecture of compared) {
         const saved = join(folder, architecture);
         // the rates at which each does best there (docs/quality.md)
-        const candidate = oursAt(0.064, mixed);
+        const [candidate] = oursAt(architecture, 0.064, mixed);
         await trainOurs(rows, architecture, { ...candidate, widths }, sizes, 1, saved);
         const facts = { ...sizes, architecture, features, seed: 1 };
         requests.push({ ...facts, library: "ours", saved });
