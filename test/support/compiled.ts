@@ -17,7 +17,7 @@ export function compiled(folder: string): () => string {
     const config = {
       extends: join(root, "tsconfig.json"),
       compilerOptions: { outDir: out, rootDir: root },
-      include: [join(root, folder)],
+      include: [join(root, folder), join(root, "types")],
     };
     writeFileSync(join(out, "tsconfig.json"), JSON.stringify(config));
     writeFileSync(join(out, "package.json"), '{"type":"module"}');
