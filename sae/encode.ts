@@ -8,7 +8,7 @@
 import { hostView, linear, type SaeWork, saeAddon, tf } from "../src/engine/index.ts";
 import { CodeBuffer } from "./kernels/code-buffer.ts";
 import { selectAbove, selectTopK } from "./kernels/select.ts";
-import { normaliseRows, withoutNorm } from "./runtime-norm.ts";
+import { rowsWithoutNorm, withoutNorm } from "./runtime-norm.ts";
 import type { Sae, SparseCodes } from "./sae.ts";
 import { applyLine, selectionOf } from "./selection.ts";
 
@@ -49,7 +49,7 @@ export async function encodeAsync(sae: Sae, x: tf.Tensor2D): Promise<SparseCodes
 }
 
 function normalisedTensor({ cfg }: Sae, x: Float32Array): tf.Tensor2D {
-  const { rows } = normaliseRows(cfg.normalize_activations, x, cfg.d_in);
+  const rows = rowsWithoutNorm(cfg.normalize_activations, x, cfg.d_in);
   return tf.tensor2d(rows, [x.length / cfg.d_in, cfg.d_in]);
 }
 

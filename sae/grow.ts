@@ -15,7 +15,7 @@ import { encodeAsync } from "./encode.ts";
 import { columnMeans } from "./initialise.ts";
 import { rowNorms } from "./kernels/row-norms.ts";
 import { quantile, quantileOfSorted } from "./persistence/quantile.ts";
-import { normaliseRows, withoutNorm } from "./runtime-norm.ts";
+import { rowsWithoutNorm, withoutNorm } from "./runtime-norm.ts";
 import type { Gate, Sae, SparseCodes } from "./sae.ts";
 import { selectionOf } from "./selection.ts";
 import type { ActivationSource } from "./shared-activations.ts";
@@ -40,7 +40,7 @@ export async function growSae(
   const { normalize_activations: norm, d_in } = sae.cfg;
   return appendLatents(
     sae,
-    normaliseRows(norm, rows, d_in).rows,
+    rowsWithoutNorm(norm, rows, d_in),
     count,
     rng,
     target && (await sample(target, target.width, wanted)),

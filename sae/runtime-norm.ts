@@ -51,6 +51,11 @@ export function normaliseRows(norm: RuntimeNorm, x: Float32Array, d: number): No
   }
 }
 
+/** Rows x [n, d] with `norm` taken off, for those who don't give it back; x itself where there is none. */
+export function rowsWithoutNorm(norm: RuntimeNorm, x: Float32Array, d: number): Float32Array {
+  return norm === "none" ? x : normaliseRows(norm, x, d).rows;
+}
+
 /** Gives reconstructions [n, d] of normalised rows their rows' scale and mean back, in place. */
 export function restoreRows(
   reconstruction: Float32Array,

@@ -1,9 +1,10 @@
 /** @file What the tables of docs/study.md read of a finished run: its own documents, nothing computed anew. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { StageEvaluation } from "../../cli/run/tasks/evaluate.ts";
 import type { PersistenceDocument } from "../../sae/persistence/index.ts";
 import type { ExpansionMap } from "../../src/expansion/index.ts";
+import { readJson } from "../../src/io/index.ts";
 
 /** A stage's documents; those of a comparison are null in the base. */
 export interface FinishedStage {
@@ -24,7 +25,7 @@ export interface FinishedRun {
 export function finishedRun(dir: string, name: string, seed: number): FinishedRun | null {
   const folder = join(dir, name);
   if (!existsSync(join(folder, "history.json"))) return null;
-  const json = (path: string): unknown => JSON.parse(readFileSync(join(folder, path), "utf8"));
+  const json = (path: string): unknown => readJson(join(folder, path));
   const optional = (path: string): unknown => (existsSync(join(folder, path)) ? json(path) : null);
   const stages = readdirSync(join(folder, "stages"))
     .sort()

@@ -8,7 +8,7 @@ import { hostView, type Rng, saeAddon } from "../../src/engine/index.ts";
 import { type HostTensor, RunError, UsageError } from "../../src/io/index.ts";
 import { activationScale } from "../frame.ts";
 import { columnMeans, initialiseSae } from "../initialise.ts";
-import { normaliseRows, type RuntimeNorm } from "../runtime-norm.ts";
+import { rowsWithoutNorm } from "../runtime-norm.ts";
 import { outputHook, type Sae, type SaeConfig } from "../sae.ts";
 import type { ActivationSource } from "../shared-activations.ts";
 import { stepKernels } from "./choose-kernels.ts";
@@ -105,7 +105,7 @@ export async function createSaeTrainer(
       return taken;
     },
     async step() {
-      rows = withNorm(norm, await takeRows(source, taken, scale.input, rows), source.dIn);
+      rows = rowsWithoutNorm(norm, await takeRows(source, taken, scale.input, rows), source.dIn);
       targets = source.target ? await takeRows(source.target, taken, scale.target, targets) : rows;
       const variance = totalVariance(targets, source.target?.width ?? source.dIn);
       const lr = saeLearningRate(taken + 1, options);
@@ -179,7 +179,11 @@ async function begin(
 ): Promise<Started> {
   const { target } = source;
   const norm = runtimeNormOf(options.normalize);
-  const sample = withNorm(norm, await takeRows(source, 0, 1, new Float32Array(0)), source.dIn);
+  const sample = rowsWithoutNorm(
+    norm,
+    await takeRows(source, 0, 1, new Float32Array(0)),
+    source.dIn,
+  );
   const targets = target ? await takeRows(target, 0, 1, new Float32Array(0)) : sample;
   const scaled = (rows: Float32Array, width: number): number =>
     options.normalize === "expected_average_only_in" ? activationScale(rows, width) : 1;
@@ -261,11 +265,6 @@ function checkNorms(jobs: readonly SaeJob[], { normalize }: SaeTrainOptions): vo
       }
     }
   }
-}
-
-/** The rows [n, d] without the norm that SAEs take off them. */
-function withNorm(norm: RuntimeNorm, rows: Float32Array, d: number): Float32Array {
-  return norm === "none" ? rows : normaliseRows(norm, rows, d).rows;
 }
 
 function checkWidth(name: string, field: string, got: number, width: number, hook: string): void {
