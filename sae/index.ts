@@ -209,6 +209,7 @@ export {
   sharedActivations,
 } from "./shared-activations.ts";
 export {
+  defaultSaeRate,
   runtimeNormOf,
   type SaeTrainOptions,
   saeLearningRate,

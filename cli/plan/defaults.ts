@@ -77,8 +77,8 @@ export const stageTrainDefaults: Omit<StageTrainPlan, keyof TrainPlan> & Pick<Tr
 /** `train.lr` of a stage whose base came from a checkpoint: the rate that it was trained at is not known. */
 export const checkpointStageRate = 1e-3;
 
-/** One entry of `saes:` (the hook depends on the model: `defaultHook`). */
-export const saeDefaults: Omit<SaePlan, "hook"> = {
+/** One entry of `saes:` (the hook depends on the model: `defaultHook`; the rate on the latents: `defaultSaeRate`). */
+export const saeDefaults: Omit<SaePlan, "hook" | "lr"> = {
   name: "resid",
   from: null,
   from_sha256: null,
@@ -93,7 +93,6 @@ export const saeDefaults: Omit<SaePlan, "hook"> = {
   batch_tokens: 2048,
   // as in dictionary_learning's demo; small models have no such tokens behind the first
   max_norm_ratio: 10,
-  lr: 8e-3,
   warmup: 0.05,
   decay: 0.3,
   beta1: 0.8,

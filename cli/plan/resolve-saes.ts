@@ -1,6 +1,6 @@
 /** @file `saes:` with every default spelled out, and what no single key of an SAE shows checked. */
 import { resolve } from "node:path";
-import { unknownHook } from "../../sae/index.ts";
+import { defaultSaeRate, unknownHook } from "../../sae/index.ts";
 import { defaultMatryoshkaWidths, saeDefaults } from "./defaults.ts";
 import { defined } from "./defined.ts";
 import { importedKeys } from "./imported-sae.ts";
@@ -42,7 +42,9 @@ export function resolveSaes(
     const input = from === null ? given : { ...given, from };
     const imported = from === null ? null : importedKeys(input, `${where} saes[${i}]`);
     const own = input.hook ?? imported?.hook ?? hook();
-    const sae = { ...saeDefaults, ...defined(input), ...imported, hook: own };
+    const latents = imported?.d_sae ?? input.d_sae ?? saeDefaults.d_sae;
+    const lr = defaultSaeRate(latents);
+    const sae = { ...saeDefaults, lr, ...defined(input), ...imported, hook: own };
     if (sae.hook === unknownHook) {
       fail(`saes[${i}].hook`, "the hook that the SAE reads, which its folder doesn't tell", "none");
     }

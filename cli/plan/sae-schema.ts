@@ -72,7 +72,7 @@ export const sae: z.ZodType<Partial<SaePlan>> = z
         "tokens whose activations have a norm above so many medians (attention sinks) are neither trained nor evaluated on; null = all are",
       ),
     lr: rate.describe(
-      "peak learning rate, where activations have the norm √d_in on average; own choice for runs of some hundred steps (SAELens 3e-4, dictionary_learning 2e-4 · √(16384 / d_sae), for tens of thousands)",
+      "peak learning rate, where activations have the norm √d_in on average; default: 0.008, with more than 512 latents 0.008 · √(512 / d_sae), own choice for runs of some hundred steps (SAELens 3e-4, dictionary_learning 2e-4 · √(16384 / d_sae), for tens of thousands)",
     ),
     warmup: share.describe(
       "share of the steps over which the rate rises from 0; own choice (SAELens 0, dictionary_learning 1,000 steps)",

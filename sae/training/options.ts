@@ -63,8 +63,8 @@ export interface SaeTrainOptions {
 
 /**
  * Defaults for runs of some hundred steps of about 2,000 tokens and some hundred latents, chosen on
- * a small model of real text. The rate is a fresh SAE's: one that goes on takes half of it, so that it stays near
- * its ancestor; larger dictionaries want less, about 1/√d_sae. A low beta1 keeps rarely firing latents alive.
+ * a small model of real text. The rate is a fresh SAE's of up to 512 latents: one that goes on takes half of it, so that
+ * it stays near its ancestor; larger ones want less (`defaultSaeRate`). A low beta1 keeps rarely firing latents alive.
  */
 export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
   lr: 8e-3,
@@ -89,6 +89,15 @@ export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
   bandwidth: 0.5,
   initThreshold: null,
 };
+
+/**
+ * The peak learning rate of a fresh SAE of `d_sae` latents, to two digits: that of `saeTrainDefaults` up to 512, then
+ * falling as 1/√d_sae (the form of Gao et al. 2024 and of dictionary_learning's default). At the full rate a third of
+ * 2,304 latents end up dead, at half of it 3% (docs/methods.md, 3.1).
+ */
+export function defaultSaeRate(d_sae: number): number {
+  return Number((saeTrainDefaults.lr * Math.min(1, Math.sqrt(512 / d_sae))).toPrecision(2));
+}
 
 /** Learning rate at a 1-based step: linear warm-up, constant, linear fall to near zero at the last step. */
 export function saeLearningRate(

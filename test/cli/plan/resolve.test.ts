@@ -9,7 +9,7 @@ import { parsePlan } from "../../../cli/plan/parse.ts";
 import { resolvePlan } from "../../../cli/plan/resolve.ts";
 import { planText } from "../../../cli/plan/store.ts";
 import type { PlanInput } from "../../../cli/plan/types.ts";
-import { saeConfig, saeTrainDefaults } from "../../../sae/index.ts";
+import { defaultSaeRate, saeConfig, saeTrainDefaults } from "../../../sae/index.ts";
 import { defaultNoiseDb, learnDefaults } from "../../../src/expansion/index.ts";
 import type { UsageError } from "../../../src/io/index.ts";
 import { lmTrainDefaults } from "../../../src/models/index.ts";
@@ -189,8 +189,8 @@ describe("resolvePlan", () => {
       beta2,
     }).toEqual(lmTrainDefaults);
     const [sae] = saes;
+    expect(sae.lr).toBe(defaultSaeRate(sae.d_sae));
     expect(saeTrainDefaults).toMatchObject({
-      lr: sae.lr,
       warmup: sae.warmup,
       decay: sae.decay,
       beta1: sae.beta1,
@@ -213,6 +213,12 @@ describe("resolvePlan", () => {
     const { architecture, d_sae, k, hook, aux_coefficient } = sae;
     const cfg = saeConfig({ architecture, d_in: 64, d_sae, k, hook_name: hook });
     expect(cfg.aux_coefficient).toBe(aux_coefficient);
+  });
+
+  test("an SAE's rate falls with the root of its latents above 512", () => {
+    const rates = [128, 512, 768, 2048].map((d_sae) => resolve({ saes: [{ d_sae }] }).saes[0].lr);
+    expect(rates).toEqual([0.008, 0.008, 0.0065, 0.004]);
+    expect(resolve({ saes: [{ d_sae: 2048, lr: 0.01 }] }).saes[0].lr).toBe(0.01);
   });
 
   test("contradictions between keys are errors that name one of them", () => {
