@@ -107,6 +107,7 @@ export const saeDefaults: Omit<SaePlan, "hook" | "lr"> = {
   sparsity_warmup: 0.1,
   l1_coefficient: 1,
   l1_rate: null,
+  gate_trains_decoder: true,
   l0_coefficient: 1,
   sparsity_mode: "step",
   tanh_scale: 4,

@@ -140,6 +140,11 @@ export const sae: z.ZodType<Partial<SaePlan>> = z
       .describe(
         "how fast that weight follows k: it changes by the factor exp(l1_rate · (L0/k − 1)) a step, once the penalty has its weight; null = 0.01, or 6 over the number of steps where that is more: own choice, as the controller is our own",
       ),
+    gate_trains_decoder: z
+      .boolean()
+      .describe(
+        "gated: the reconstruction from the open gates trains the decoder too, as in SAELens; false = it sees the decoder frozen, as published (Rajamanoharan et al. 2024a): a lower FVU, more dead latents, and known features are found less well (docs/methods.md, 3.1)",
+      ),
     l0_coefficient: z
       .number()
       .gt(0)

@@ -140,6 +140,7 @@ export interface SaePlan {
   readonly sparsity_warmup: number;
   readonly l1_coefficient: number;
   readonly l1_rate: number | null;
+  readonly gate_trains_decoder: boolean;
   readonly l0_coefficient: number;
   readonly sparsity_mode: "step" | "tanh";
   readonly tanh_scale: number;

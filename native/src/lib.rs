@@ -57,7 +57,7 @@ fn exclusive<'a, const N: usize>(
 /// called as before.
 #[napi]
 pub fn interface_version() -> u32 {
-    6
+    7
 }
 
 /// The instruction set that kernels are run with: avx512, avx2, neon or scalar.

@@ -60,9 +60,9 @@ export function nativeStepKernels(addon: SaeAddon): StepKernels {
       return slope;
     },
     takeSlopes: () => work.setSlopes(slope.subarray(0, codes.nnz)),
-    evaluate({ weights }, values) {
+    evaluate({ weights }, values, train) {
       if (other.length < codes.nnz) other = new Float32Array(codes.nnz);
-      const squares = work.evaluate(weights.W_dec, values, other);
+      const squares = work.evaluate(weights.W_dec, values, train, other);
       return { squares, slopes: other };
     },
     update(sae, { lr, beta1, beta2, step, scale, auxScale, freeNorms, partPenalty }) {

@@ -49,6 +49,8 @@ export interface SaeTrainOptions {
   readonly partWidths: readonly number[] | null;
   /** How fast λ follows a target (l1-controller.ts); null = 0.01 a step, or what lets it change by e⁶ in a shorter run. */
   readonly l1Rate: number | null;
+  /** gated: whether the reconstruction from π⁺ trains the decoder too, as SAELens has it, or sees it frozen, as in the paper. */
+  readonly gateTrainsDecoder: boolean;
   /** λ of JumpReLU's penalty over d_out, the squared norm of an average activation in the scaled frame. */
   readonly l0Coefficient: number;
   /** JumpReLU: `step` counts the latents (or, with a target, steers their number); `tanh` is a soft count. */
@@ -83,6 +85,7 @@ export const saeTrainDefaults: Omit<SaeTrainOptions, "steps"> = {
   l1Coefficient: 1,
   partWidths: null,
   l1Rate: null,
+  gateTrainsDecoder: true,
   l0Coefficient: 1,
   sparsityMode: "step",
   tanhScale: 4,

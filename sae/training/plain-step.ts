@@ -38,6 +38,7 @@ export function plainStepKernels(d_in: number, d_sae: number, d_out: number = d_
   const other = emptyTerm();
   const prefixes: Term[] = [];
   let hasAux = false;
+  let hasOther = false;
   let nPrefixes = 0;
   let x: Float32Array = new Float32Array(0); // [n, d_in], as the encoder reads them
   let goal = x; // [n, d_out]
@@ -59,6 +60,7 @@ export function plainStepKernels(d_in: number, d_sae: number, d_out: number = d_
         least = selectBatchTopK(pre, n, d_sae, rule.total, guess, main.codes, batchTopK);
       }
       hasAux = wanted !== null;
+      hasOther = false;
       if (wanted) selectTopAmong(pre, n, d_sae, wanted.dead, wanted.k, aux.codes);
       tensor.dispose();
       return least;
@@ -79,14 +81,16 @@ export function plainStepKernels(d_in: number, d_sae: number, d_out: number = d_
     },
     wholeResidual() {
       const sum = main.residual.slice();
-      for (const { residual } of prefixes.slice(0, nPrefixes)) {
+      const rest = [...prefixes.slice(0, nPrefixes), ...(hasOther ? [other] : [])];
+      for (const { residual } of rest) {
         for (let i = 0; i < sum.length; i++) sum[i] += residual[i];
       }
       return sum;
     },
     slopes: () => main.slope,
     takeSlopes() {},
-    evaluate({ weights: { W_dec } }, values) {
+    evaluate({ weights: { W_dec } }, values, train) {
+      hasOther = train;
       takePrefix(main.codes, d_sae, other.codes);
       other.codes.value.set(values);
       const squares = reconstruct(other, W_dec, d_out, goal);
@@ -94,7 +98,8 @@ export function plainStepKernels(d_in: number, d_sae: number, d_out: number = d_
     },
     update(sae, { lr, beta1, beta2, step, scale, auxScale, freeNorms, partPenalty }) {
       const { weights, m, v, norms } = sae;
-      const whole = [main, ...prefixes.slice(0, nPrefixes)];
+      const whole = [main, ...prefixes.slice(0, nPrefixes), ...(hasOther ? [other] : [])];
+      if (hasOther) other.slope = new Float32Array(other.slope.length); // the caller added them to the main ones
       for (const [i, term] of [...whole, ...(hasAux ? [aux] : [])].entries()) {
         const { codes, slope, residual } = term;
         bucketByLatent(codes, codes.nRows, d_sae, buckets);

@@ -73,14 +73,21 @@ export interface StepKernels {
    * are to make up `goal` [n, d_out], by default the rows as the encoder reads them.
    */
   residual(sae: TrainingSae, widths: readonly number[], goal?: Float32Array): Squares;
-  /** The sum of the residuals of the reconstruction and of those from the narrower prefixes [n, d_out]. */
+  /** The sum of the residuals of the reconstruction, of those from the narrower prefixes and of evaluated values that train [n, d_out]. */
   wholeResidual(): Float32Array;
   /** The slopes r · W_dec[i, :] of the main reconstruction's codes [≥ nnz]; `takeSlopes` takes what the caller makes of them. */
   slopes(): Float32Array;
   /** Takes the changed slopes: −½·n of the loss's gradient by each code's pre-activation. */
   takeSlopes(): void;
-  /** The same support with other values: Σ‖goal − Σ v W_dec‖² and its slopes, which no later part uses. */
-  evaluate(sae: TrainingSae, values: Float32Array): { squares: number; slopes: Float32Array };
+  /**
+   * The same support with other values: Σ‖goal − Σ v W_dec‖² and its slopes, which the caller adds to the others where
+   * the encoder is to learn from them. With `train` the decoder and its bias do, as from the reconstruction.
+   */
+  evaluate(
+    sae: TrainingSae,
+    values: Float32Array,
+    train: boolean,
+  ): { squares: number; slopes: Float32Array };
   /** One Adam step on every common array; decoder rows are held at their norms unless those are free. */
   update(sae: TrainingSae, numbers: UpdateNumbers): void;
 }

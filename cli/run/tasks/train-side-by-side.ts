@@ -146,6 +146,7 @@ export function trainingOptions(sae: SaePlan): Omit<SaeTrainOptions, "steps" | "
     sparsityWarmup: sae.sparsity_warmup,
     l1Coefficient: sae.l1_coefficient,
     l1Rate: sae.l1_rate,
+    gateTrainsDecoder: sae.gate_trains_decoder,
     l0Coefficient: sae.l0_coefficient,
     sparsityMode: sae.sparsity_mode,
     tanhScale: sae.tanh_scale,

@@ -45,8 +45,9 @@ pub struct SaeWork {
     /// Reconstructions from the first latents only; the first `n_prefixes` are this batch's.
     prefixes: Vec<Part>,
     n_prefixes: usize,
-    /// The main codes' support with other values.
+    /// The main codes' support with other values, which train the decoder too where they are a term of the loss.
     other: Part,
+    has_other: bool,
     /// Of the next update.
     parts: Option<PartPenalty>,
     blocks: Vec<BlockCodes>,
@@ -71,6 +72,7 @@ impl SaeWork {
         );
         self.d_in = d_in;
         self.has_aux = false;
+        self.has_other = false;
         self.n_prefixes = 0;
         self.goal = None;
         self.x.clear();
@@ -166,7 +168,7 @@ impl SaeWork {
         Ok(())
     }
 
-    /// Copies the sum of the residuals of the first term and of the narrower ones, [n, d_out].
+    /// Copies the sum of the residuals of the first term, of the narrower ones and of other values that train, [n, d_out].
     #[napi(catch_unwind)]
     pub fn copy_residual(&self, out: Float32ArraySlice) -> Result<()> {
         let [out] = exclusive([out], &[])?;
@@ -174,7 +176,8 @@ impl SaeWork {
             return Err(Error::from_reason("the output has not the residual's size"));
         }
         out.copy_from_slice(&self.main.residual);
-        for part in &self.prefixes[..self.n_prefixes] {
+        let other = self.has_other.then_some(&self.other);
+        for part in self.prefixes[..self.n_prefixes].iter().chain(other) {
             for (total, r) in out.iter_mut().zip(&part.residual) {
                 *total += r;
             }
@@ -188,15 +191,18 @@ impl SaeWork {
         self.main.slope.copy_from_slice(slopes);
     }
 
-    /// What the first term's codes leave with other values: writes the slopes, returns the sum of squares.
+    /// What the first term's codes leave with other values: writes the slopes, returns the sum of squares. Where
+    /// they train, the next update's decoder and its bias learn from them as from the first term.
     #[napi(catch_unwind)]
     pub fn evaluate(
         &mut self,
         decoder: &[f32],
         values: &[f32],
+        train: bool,
         slopes: Float32ArraySlice,
     ) -> Result<f64> {
         let [slopes] = exclusive([slopes], &[decoder, values])?;
+        self.has_other = train;
         self.other.codes.take_prefix(&self.main.codes, u32::MAX);
         self.other.codes.value.copy_from_slice(values);
         let d_out = self.d_out();
@@ -262,14 +268,21 @@ impl SaeWork {
             step,
             scale: 1.0,
         };
-        let whole = 1 + self.n_prefixes;
-        let parts = std::iter::once(&mut self.main).chain(&mut self.prefixes[..whole - 1]);
-        for part in parts {
+        let prefixes = &mut self.prefixes[..self.n_prefixes];
+        for part in std::iter::once(&mut self.main).chain(&mut *prefixes) {
             part.buckets.fill(&part.codes, norms.len());
         }
-        let prefixes = &self.prefixes[..whole - 1];
         let mut terms = vec![self.main.term(scale)];
         terms.extend(prefixes.iter().map(|part| part.term(scale)));
+        if self.has_other {
+            terms.push(Term {
+                codes: &self.other.codes,
+                residual: &self.other.residual,
+                slope: &[], // the caller added them to the first term's
+                ..terms[0]
+            });
+        }
+        let whole = terms.len();
         if self.has_aux {
             self.aux.buckets.fill(&self.aux.codes, norms.len());
             terms.push(self.aux.term(aux_scale));

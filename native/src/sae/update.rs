@@ -53,7 +53,7 @@ impl<'a> Trained<'a> {
 pub struct Term<'a> {
     pub codes: &'a Codes,
     pub buckets: &'a Buckets,
-    pub slope: &'a [f32],    // [nnz]
+    pub slope: &'a [f32], // [nnz]; empty where the encoder learns nothing from the term
     pub residual: &'a [f32], // [n, d_out]
     pub scale: f64,
 }
@@ -259,6 +259,7 @@ fn add_term(
     encoder: &mut [f32],
 ) -> f32 {
     let (d_in, d_out) = (encoder.len(), decoder.len());
+    let is_encoders = !term.slope.is_empty();
     let bucket = term.buckets.start[latent] as usize..term.buckets.start[latent + 1] as usize;
     let factor = (-2.0 * term.scale) as f32;
     let (rows, rest_rows) = term.buckets.row[bucket.clone()].as_chunks::<4>();
@@ -269,15 +270,19 @@ fn add_term(
     let residual = |t: u32| &term.residual[t as usize * d_out..][..d_out];
     let input = |t: u32| &x[t as usize * d_in..][..d_in];
     for (&t, &p) in rows.iter().zip(positions) {
-        let slopes = p.map(slope);
         add_rows(t.map(residual), p.map(value), decoder);
-        add_rows(t.map(input), slopes, encoder);
-        bias += slopes[0] + slopes[1] + slopes[2] + slopes[3];
+        if is_encoders {
+            let slopes = p.map(slope);
+            add_rows(t.map(input), slopes, encoder);
+            bias += slopes[0] + slopes[1] + slopes[2] + slopes[3];
+        }
     }
     for (&t, &p) in rest_rows.iter().zip(rest_positions) {
         add_rows([residual(t)], [value(p)], decoder);
-        add_rows([input(t)], [slope(p)], encoder);
-        bias += slope(p);
+        if is_encoders {
+            add_rows([input(t)], [slope(p)], encoder);
+            bias += slope(p);
+        }
     }
     bias
 }

@@ -1,8 +1,9 @@
 /**
  * @file Gated SAEs (Rajamanoharan et al. 2024a). With the gate's pre-activation π and f = 1[π > 0] · ReLU(e^r π + c):
  *   loss = mean ‖x − x̂(f)‖² + λ mean Σ π⁺ ‖W_dec[i, :]‖ + mean ‖x − x̂(π⁺)‖²,
- * the decoder (and a skip connection) frozen in the last term and its norms held, as in the paper. c = b_mag − e^r b_gate is trained in b_mag's
- * place: the same functions, and everything a code depends on is π. λ follows a target L0 where there is one.
+ * the decoder's norms held as in the paper. There the last term sees the decoder (and a skip connection) frozen; by
+ * default it trains them, as SAELens's does. c = b_mag − e^r b_gate is trained in b_mag's place: the same functions,
+ * and everything a code depends on is π. λ follows a target L0 where there is one.
  */
 import { holdsNorms } from "../training-sae.ts";
 import { followTarget } from "./l1-controller.ts";
@@ -26,7 +27,7 @@ export const gated: Objective = {
     const { latent, value, nnz } = kernels.codes;
     const { r_mag, c_mag } = sae.own;
     const slopes = kernels.slopes();
-    const auxiliary = kernels.evaluate(sae, open);
+    const auxiliary = kernels.evaluate(sae, open, options.gateTrainsDecoder);
     const gradients = {
       r_mag: new Float32Array(sae.cfg.d_sae),
       c_mag: new Float32Array(sae.cfg.d_sae),

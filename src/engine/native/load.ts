@@ -12,7 +12,7 @@ import type { Addon } from "./addon.ts";
  * The interface that this code expects, as native/src/lib.rs states it. Both go up together when what
  * was released can't be called as before.
  */
-export const addonInterface = 6;
+export const addonInterface = 7;
 
 /** This machine's kind: `<platform>-<arch>`, with the C library where a platform has several. */
 export function platformTriple(): string {

@@ -50,14 +50,17 @@ export interface SaeWork {
    * first's residual; Σ‖residual‖² of the first, of the second, and of all the narrower ones.
    */
   residual(W_dec: Float32Array, widths: Uint32Array): number[];
-  /** Copies the sum of the residuals of the first term and of the narrower ones into an array [n, d_out]. */
+  /** Copies the sum of the residuals of the first term, of the narrower ones and of other values that train into an array [n, d_out]. */
   copyResidual(out: Float32Array): void;
   /** Copies the first term's slopes into an array that is long enough. */
   copySlopes(out: Float32Array): void;
   /** Other slopes for the first term. */
   setSlopes(slopes: Float32Array): void;
-  /** Σ‖goal − Σ v W_dec‖² with other values for the first term's codes, and the slopes that go with it. */
-  evaluate(W_dec: Float32Array, values: Float32Array, slopes: Float32Array): number;
+  /**
+   * Σ‖goal − Σ v W_dec‖² with other values for the first term's codes, and the slopes that go with it; where they
+   * train, the next update's decoder and its bias learn from them too.
+   */
+  evaluate(W_dec: Float32Array, values: Float32Array, train: boolean, slopes: Float32Array): number;
   /**
    * Adds Σ_i c_i Σ_s ‖part s of W_dec[i, :]‖ to the next update's loss, by the parts' widths, which add up to d_out,
    * and a coefficient c_i for each latent.

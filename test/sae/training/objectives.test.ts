@@ -126,10 +126,10 @@ function squares(
   return total / n;
 }
 
-/** The loss of a batch; `frozen` is the decoder that a gated SAE's last term keeps. */
+/** The loss of a batch; `frozen` is the decoder that a gated SAE's last term keeps where it is not trained there. */
 function naiveLoss(
   sae: TrainingSae,
-  { sparsityMode, targetL0, l0Coefficient, tanhScale, partWidths }: SaeTrainOptions,
+  options: SaeTrainOptions,
   held: readonly boolean[][],
   frozen: {
     readonly W_dec: Float32Array;
@@ -137,6 +137,7 @@ function naiveLoss(
     readonly W_skip?: Float32Array;
   },
 ): number {
+  const { sparsityMode, targetL0, l0Coefficient, tanhScale, partWidths } = options;
   const looks = codesOf(sae, held);
   const values = looks.map((row) => row.map(({ value }) => value));
   const whole = squares(sae, values);
@@ -152,7 +153,9 @@ function naiveLoss(
       );
     case "gated": {
       const open = looks.map((row) => row.map(({ pre }) => Math.max(0, pre)));
-      const last = squares(sae, open, dSae, frozen.W_dec, frozen.b_dec, frozen.W_skip);
+      const last = options.gateTrainsDecoder
+        ? squares(sae, open)
+        : squares(sae, open, dSae, frozen.W_dec, frozen.b_dec, frozen.W_skip);
       return whole + sae.lambda * mean(({ pre }, i) => Math.max(0, pre) * norms[i]) + last;
     }
     case "matryoshka_batchtopk":
@@ -189,7 +192,8 @@ const makers: readonly [string, (dOut: number) => StepKernels, Tester][] = [
 const cases: readonly [string, SaeArchitecture, Partial<SaeTrainOptions>][] = [
   ["ReLU with a norm-weighted L1", "standard", {}],
   ["ReLU with an L1 by the norms of two parts", "standard", { partWidths: [2, 3] }],
-  ["Gated", "gated", {}],
+  ["Gated, all terms train the decoder", "gated", {}],
+  ["Gated, its decoder frozen in the last term", "gated", { gateTrainsDecoder: false }],
   ["TopK", "topk", {}],
   ["BatchTopK", "batchtopk", {}],
   ["Matryoshka BatchTopK", "matryoshka_batchtopk", {}],
