@@ -2,8 +2,9 @@
  * npm run bench:synthetic: every architecture beside SAELens's on activations with known features (the generator of the
  * test suite, in the manner of SynthSAEBench), same rows, budget and learning rates, in one run. Prints a JSON line for each
  * trained SAE; --markdown writes the table of docs/quality.md from the lines of --from. MCC and F1 are measured for
- * both sides by SAELens's own functions. On seed 0 each side's rate and, for L1 and JumpReLU in SAELens, its coefficient are
- * chosen: of those whose L0 is within a fifth of the features' the best MCC; the figures are of the seeds after it.
+ * both sides by SAELens's own functions. On seed 0 each side's rate and, for L1 in SAELens, its coefficient are chosen:
+ * of those whose L0 is within a fifth of the features' the best MCC; where SAELens has a coefficient and no target, ours
+ * is to have the L0 that this leads to, within a twenty-fifth. The figures are of the seeds after it.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +19,7 @@ import { peersPython, startPython } from "./harness/sides.ts";
 import { writeRaw } from "./ours/raw.ts";
 import { trainOurs } from "./quality/ours.ts";
 import type { Candidate } from "./quality/settings.ts";
-import { oursAt, saelensAt, syntheticSettings } from "./quality/synthetic-settings.ts";
+import { oursAt, saelensAt, sweeps, syntheticSettings } from "./quality/synthetic-settings.ts";
 import { type SyntheticLine, syntheticTable } from "./quality/synthetic-table.ts";
 
 const { values } = parseArgs({
@@ -71,7 +72,9 @@ async function main(): Promise<void> {
     writeRaw(folder, "directions", data.directions);
     writeRaw(folder, "magnitudes", data.magnitudes.slice(n * features));
     for (const architecture of values.architectures.split(",") as SaeArchitecture[]) {
-      for (const library of ["ours", "saelens"] as const) {
+      let goal = k; // the L0 that is asked for
+      let within = 0.2;
+      for (const library of ["saelens", "ours"] as const) {
         const train = async (candidate: Candidate, seed: number): Promise<SyntheticLine> => {
           const saved = join(folder, "ours");
           if (library === "ours") {
@@ -95,14 +98,15 @@ async function main(): Promise<void> {
         const list = rates.flatMap((lr): readonly Candidate[] =>
           library === "saelens"
             ? saelensAt(architecture, lr, setting)
-            : oursAt(architecture, lr, setting),
+            : oursAt(architecture, lr, setting, goal),
         );
         const tried: { candidate: Candidate; line: SyntheticLine }[] = [];
         for (const candidate of list) tried.push({ candidate, line: await train(candidate, 0) });
         const score = ({ l0, mcc }: SyntheticLine): number =>
-          Math.abs(l0 / k - 1) <= 0.2 ? mcc : -Math.abs(Math.log(l0 / k));
+          Math.abs(l0 / goal - 1) <= within ? mcc : -Math.abs(Math.log(l0 / goal));
         const best = tried.reduce((a, b) => (score(b.line) > score(a.line) ? b : a));
         for (let seed = 1; seed <= Number(values.seeds); seed++) await train(best.candidate, seed);
+        if (library === "saelens" && sweeps(architecture)) [goal, within] = [best.line.l0, 0.04];
       }
     }
   } finally {

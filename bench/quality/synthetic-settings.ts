@@ -34,24 +34,25 @@ export const syntheticSettings: readonly SyntheticSetting[] = [
 const deadBatches = 20;
 
 /**
- * Our candidates at a rate: one, or where SAELens's sweep of an L1 coefficient leaves it the choice of an L0 within a
- * fifth of k, two targets there.
+ * Our candidates at a rate: one, or where SAELens's sweep of an L1 coefficient has led it to the L0 `goal`, targets
+ * about it, since a target is missed by some percent.
  */
 export function oursAt(
   architecture: SaeArchitecture,
   lr: number,
-  { batch, k }: SyntheticSetting,
+  { batch }: SyntheticSetting,
+  goal: number,
 ): readonly Candidate[] {
   const trainer = { lr, deadAfterTokens: deadBatches * batch };
   if (!sweeps(architecture)) return [{ label: `lr ${lr}`, trainer }];
-  return [0.85 * k, k].map((targetL0) => ({
-    label: `lr ${lr}, L0 ${targetL0.toFixed(1)}`,
-    trainer: { ...trainer, targetL0 },
+  return [0.92, 0.96, 1, 1.04, 1.08].map((factor) => ({
+    label: `lr ${lr}, L0 ${factor}`,
+    trainer: { ...trainer, targetL0: factor * goal },
   }));
 }
 
 /** Whether SAELens steers the sparsity of this one by a coefficient alone. */
-function sweeps(architecture: SaeArchitecture): boolean {
+export function sweeps(architecture: SaeArchitecture): boolean {
   return architecture === "standard" || architecture === "gated";
 }
 
