@@ -17,7 +17,8 @@ export function taskGraph(plan: ResolvedPlan, only?: "train"): Task[] {
   if (plan.activations !== null) {
     const title = "SAEs on activations";
     const spec = { kind: "activations" } as const;
-    return [{ id: `${stageName(plan, 0)}/sae`, stage: 0, title, needs: [], cost: 1, spec }];
+    const id = `${stageName(plan, 0)}/sae`;
+    return [{ id, stage: 0, title, needs: [], cost: 1, spec }, reportOf(0, [id])];
   }
   const tasks: Task[] = [
     {
@@ -34,15 +35,13 @@ export function taskGraph(plan: ResolvedPlan, only?: "train"): Task[] {
     tasks.push(...(stage === 0 ? baseTasks(plan) : expansionTasks(plan, stage, stage === last)));
     tasks.push(...ceilingTasks(plan, stage));
   }
-  tasks.push({
-    id: "report",
-    stage: only === "train" ? 0 : last,
-    title: "report",
-    needs: tasks.map((task) => task.id),
-    cost: 2e10,
-    spec: { kind: "report" },
-  });
-  return tasks;
+  const ids = tasks.map(({ id }) => id);
+  return [...tasks, reportOf(only === "train" ? 0 : last, ids)];
+}
+
+/** The report, after all else. */
+function reportOf(stage: number, needs: readonly string[]): Task {
+  return { id: "report", stage, title: "report", needs, cost: 2e10, spec: { kind: "report" } };
 }
 
 function baseTasks(plan: ResolvedPlan): Task[] {

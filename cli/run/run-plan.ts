@@ -91,7 +91,9 @@ export async function runPlan(plan: ResolvedPlan, options: RunOptions): Promise<
     for (const id of behindFailedGates(plan, runDir, tasks, done)) done.add(id);
 
     const wanted = plan.workers === "auto" ? defaultWorkers(backend.name) : plan.workers;
-    const workers = Math.min(wanted, tasks.length);
+    // the report never runs beside another task
+    const parallel = tasks.filter(({ spec }) => spec.kind !== "report").length;
+    const workers = Math.max(1, Math.min(wanted, parallel));
     const executors: Executor[] =
       workers === 1
         ? [inProcess(runDir, plan)]

@@ -1,4 +1,7 @@
-/** Task: the five questions, answered from what the run has measured, the histories of its latents, and the report. */
+/**
+ * Task: the five questions, answered from what the run has measured, the histories of its latents, and the report. A run
+ * on activations has the report alone: nothing grew.
+ */
 import { existsSync } from "node:fs";
 import {
   answerFiveQuestions,
@@ -20,6 +23,11 @@ import type { LikenessFile } from "./likeness.ts";
 export async function reportTask(context: TaskContext): Promise<string[]> {
   const { plan } = context;
   const path = (...parts: string[]): string => context.path(...parts);
+  const write = (): void => writeFileAtomic(path("report.html"), renderReport(context.runDir));
+  if (plan.activations !== null) {
+    write();
+    return ["report.html"];
+  }
   const stages: StageEvidence[] = [];
   for (let stage = 0; stage < stageCount(plan); stage++) {
     const dir = path(stageDir(plan, stage));
@@ -47,6 +55,6 @@ export async function reportTask(context: TaskContext): Promise<string[]> {
   writeJsonAtomic(path("growth.json"), growthReport({ stages, curves }));
   const histories = writeHistories(context);
   context.progress(0.3);
-  writeFileAtomic(path("report.html"), renderReport(context.runDir));
+  write();
   return ["five-questions.json", "growth.json", ...histories, "report.html"];
 }

@@ -58,7 +58,7 @@ describe("a run on a dump", () => {
   test("has an SAE for each hook, with figures that need no model, on documents held out", () => {
     expect(jsonDocuments.train.schema.parse(answer)).toMatchObject({
       complete: true,
-      report: null,
+      report: expect.stringContaining("report.html"),
       stages: [{ model: null, held_out_loss: null }],
     });
     const { activations, saes } = evaluation();
@@ -81,8 +81,9 @@ describe("a run on a dump", () => {
   });
 
   test("has a report of what needs no model", async () => {
+    const page = readFileSync(at("run", "report.html"), "utf8");
     await succeed("report", at("run"), "--out", at("page.html"));
-    const page = readFileSync(at("page.html"), "utf8");
+    expect(readFileSync(at("page.html"), "utf8")).toBe(page);
     const { activations, saes } = evaluation();
     for (const { fvu, dead_fraction, hook_name } of saes) {
       const row = new RegExp(`<tr><th scope="row">[^<]+</th><td class="far">${hook_name}<.*?</tr>`);
@@ -192,10 +193,10 @@ describe("a run on a dump", () => {
   test("--dry-run states the buffer in tokens and bytes, memory and time", async () => {
     const document = jsonDocuments["dry-run"].schema.parse(
       await succeed("train", ...flags("other"), "--dry-run"),
-    ) as { buffer: unknown; tasks: { memory_bytes: number; seconds: number }[] };
+    ) as { buffer: unknown; tasks: { task: string; memory_bytes: number; seconds: number }[] };
     // 16 batches of 2,048 tokens, 12 + 48 numbers each
     expect(document.buffer).toEqual({ tokens: 32_768, bytes: 32_768 * 60 * 4 });
-    expect(document.tasks).toHaveLength(1);
+    expect(document.tasks.map(({ task }) => task)).toEqual(["00-base/sae", "report"]);
     expect(document.tasks[0].memory_bytes).toBeGreaterThan(3e8);
     expect(document.tasks[0].seconds).toBeGreaterThan(0);
     expect(existsSync(at("other"))).toBe(false);
