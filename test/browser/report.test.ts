@@ -220,6 +220,19 @@ test("loss is shown by tokens or by compute", async () => {
   });
 });
 
+test("likeness over training has a curve for each pair of models and says what it comes to", async () => {
+  await withPage(async (page) => {
+    const figure = page.locator("figure:visible", { hasText: "Likeness" });
+    expect(await figure.count()).toBe(1);
+    const names = await figure.locator("svg text").allTextContents();
+    for (const name of ["to its parent", "in place", "to scratch", "scratch to parent"]) {
+      expect(names.some((text) => text.startsWith(name))).toBe(true);
+    }
+    expect(names.some((text) => text.includes("random weights to parent 0.11"))).toBe(true);
+    expect(await figure.textContent()).toContain("At the end 0.76 of what sets the parent apart");
+  });
+});
+
 test("CSV holds the rows in view, and no cell begins a formula", async () => {
   await withPage(async (page) => {
     await page.click('[data-facet="died"]');

@@ -17,6 +17,7 @@ import {
   writeJsonAtomic,
   writeManifest,
 } from "../../src/io/index.ts";
+import { writeFixtureLikeness } from "./fixture-likeness.ts";
 
 export interface FixtureOptions {
   /** Latents of the base SAE, and those appended at each expansion. */
@@ -61,6 +62,15 @@ export function writeFixtureRun(dir: string, options: FixtureOptions = {}): void
     const fates = drawFates(triggers, appended, text, stage, rng.fork(stage));
     writePersistence(dir, stage, fates, rng.fork(`rows ${stage}`), stage === 2);
     writeExpansion(dir, stage);
+    writeFixtureLikeness(
+      join(dir, "stages", stageNames[stage]),
+      {
+        stage: stageNames[stage],
+        before: tokensOf.slice(0, stage).reduce((sum, tokens) => sum + tokens, 0),
+        tokens: tokensOf[stage],
+      },
+      stage === 2,
+    );
     triggers = fates.child;
     writeStage(dir, stage, triggers, text, latents, expansions);
   }
