@@ -35,7 +35,7 @@ export function planPage(): string {
         `| \`${name}\` | ${fresh_seeds} | ${sweep.join(", ") || "–"} | ${arms.map(code).join(" ")} |`,
     ),
     "",
-    `A stage that only grows in width is called \`${defaultStageName({ ...expandDefaults, width: 2 })}\`, one that only grows in depth \`${defaultStageName({ ...expandDefaults, layers: 2 })}\`, one that does both \`${defaultStageName({ ...expandDefaults, width: 2, layers: 2 })}\`; a second one of a kind gets \`-2\`.`,
+    `A stage that only grows in width is called \`${defaultStageName({ ...expandDefaults, width: 2 })}\`, one that only grows in depth \`${defaultStageName({ ...expandDefaults, layers: 2 })}\`, one that does both \`${defaultStageName({ ...expandDefaults, width: 2, layers: 2 })}\`; experts alone make it \`${defaultStageName({ ...expandDefaults, experts: 2 })}\`, neurons alone \`${defaultStageName({ ...expandDefaults, mlp: 2 })}\`, tokens alone \`${defaultStageName({ ...expandDefaults, vocab: 2 })}\`; a second one of a kind gets \`-2\`.`,
     "",
   ];
   return lines.join("\n");

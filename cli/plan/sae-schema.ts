@@ -49,7 +49,7 @@ export const sae: z.ZodType<Partial<SaePlan>> = z
     skip_connection: z.boolean().describe("a transcoder has a linear map of its input besides"),
     architecture: z
       .enum(saeArchitectureNames)
-      .describe("how latents are selected: see docs/methods.md, 2"),
+      .describe("how latents are selected: see docs/methods.md, 3.1"),
     d_sae: positive.describe("number of latents"),
     k: positive
       .nullable()
@@ -95,7 +95,7 @@ export const sae: z.ZodType<Partial<SaePlan>> = z
     normalize_activations: z
       .enum(["expected_average_only_in", "none", "constant_norm_rescale", "layer_norm"])
       .describe(
-        "the frame of training, under SAELens's names: activations times √d_in over their mean norm in the first batch, or as they are, where what is saved works on the activations as they are; constant_norm_rescale and layer_norm take each row's own norm off, in training (the loss is there too) and in what is saved, which only SAELens's format can say and not every expansion can carry (docs/methods.md, 2)",
+        "the frame of training, under SAELens's names: activations times √d_in over their mean norm in the first batch, or as they are, where what is saved works on the activations as they are; constant_norm_rescale and layer_norm take each row's own norm off, in training (the loss is there too) and in what is saved, which only SAELens's format can say and not every expansion can carry (docs/methods.md, 3.1)",
       ),
     aux_coefficient: z
       .number()
