@@ -15,11 +15,16 @@ import {
   isAncestral,
   type ParentVerdict,
   type ProbeEvidence,
+  parentVerdicts,
   type Verdict,
   type VerdictRule,
 } from "./verdicts.ts";
 
-/** For each child latent the share of fresh child SAEs with a function match; null without any, NaN where it fires too rarely. */
+/**
+ * For each child latent the share of fresh child SAEs with a function match; null without any, NaN where it fires too
+ * rarely. `correlation` is one τ for all, the largest: no null was drawn for child latents, and a τ too high only lets
+ * fewer of them be born.
+ */
 export function childFreshRate(
   child: Side,
   fresh: readonly ArmInput[],
@@ -44,7 +49,8 @@ export interface ChildContext {
   readonly verdicts: readonly Verdict[]; // [parent groups]
   /** Latents of the carried SAE that are pieces of a parent's, or that several merged into. */
   readonly parts: PartMatches;
-  readonly correlationThreshold: number;
+  /** τ of correlation of each parent latent. */
+  readonly tau: Float64Array; // [nParent]
   readonly freshRate: Float64Array | null; // [nChild]
   readonly probe: (latent: number) => ProbeEvidence | null;
   readonly rule: VerdictRule;
@@ -53,28 +59,13 @@ export interface ChildContext {
 
 /** The verdict on every child latent. */
 export function childVerdicts(context: ChildContext): Verdict<ChildVerdict>[] {
-  const { parent, child, matches, parts, correlationThreshold, rule } = context;
-  const { child: partner, mutual } = matches.groups;
+  const { parent, child, matches, tau, rule } = context;
   const { relative, relativeCorrelation } = matches.matches;
-  const inherited = new Map<number, ParentVerdict>();
-  context.verdicts.forEach(({ verdict }, g) => {
-    const j = partner[g];
-    if (j >= 0 && (mutual[g] === 1 || !inherited.has(j))) inherited.set(j, verdict);
-  });
-  // A piece that is no group's own heir descends from the latent it is a piece of.
-  const adopt = (j: number, verdict: ParentVerdict): void => {
-    const own = inherited.get(j);
-    if (own === undefined || !isAncestral(own)) inherited.set(j, verdict);
-  };
-  context.verdicts.forEach(({ verdict }, g) => {
-    if (verdict === "merged" && parts.merged[g]) adopt(parts.merged[g].child, verdict);
-    if (verdict === "split" || verdict === "absorbed") {
-      for (const j of parts.split[g]?.members ?? []) adopt(j, verdict);
-    }
-  });
+  const inherited = ancestry(context);
   return Array.from({ length: child.firings.nLatents }, (_, j) => {
     const firings = firingCount(child.firings, j);
     const correlation = relativeCorrelation[j];
+    const correlationThreshold = tau[relative[j]] ?? Number.NaN;
     // Only where it can still matter is the interval worth its price.
     const open = firings >= rule.minFirings && correlation < correlationThreshold;
     return childVerdict(
@@ -96,4 +87,30 @@ export function childVerdicts(context: ChildContext): Verdict<ChildVerdict>[] {
       rule,
     );
   });
+}
+
+/**
+ * The verdict of the parent latent that each child latent descends from: the one whose mutual match it is, or else one
+ * that it is a piece of, that merged into it, or that kept its direction in it. In the order of the rule, so that the
+ * order of the parent's latents does not matter.
+ */
+function ancestry({ matches, verdicts, parts }: ChildContext): Map<number, ParentVerdict> {
+  const { child: partner, mutual } = matches.groups;
+  const inherited = new Map<number, ParentVerdict>();
+  verdicts.forEach(({ verdict }, g) => {
+    if (mutual[g] === 1 && isAncestral(verdict)) inherited.set(partner[g], verdict);
+  });
+  const heirsOf: Partial<Record<ParentVerdict, (g: number) => readonly number[]>> = {
+    split: (g) => parts.split[g]?.members ?? [],
+    absorbed: (g) => parts.split[g]?.members ?? [],
+    merged: (g) => (parts.merged[g] ? [parts.merged[g].child] : []),
+    drifted_meaning: (g) => [partner[g]],
+  };
+  for (const name of parentVerdicts) {
+    verdicts.forEach(({ verdict }, g) => {
+      if (verdict !== name) return;
+      for (const j of heirsOf[name]?.(g) ?? []) if (!inherited.has(j)) inherited.set(j, name);
+    });
+  }
+  return inherited;
 }

@@ -160,7 +160,7 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
     matches: carried.matches,
     verdicts: judged.verdicts,
     parts: carried.parts!,
-    correlationThreshold: thresholds.correlation,
+    tau: thresholds.tau,
     freshRate: childRate,
     probe: (j) => probes?.child[j] ?? null,
     rule: context.rule,

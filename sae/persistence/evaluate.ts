@@ -129,7 +129,7 @@ export function armVerdicts(
   // A group that its SAE kept is no candidate for pieces: the tests are those that remain.
   const open = evidence.map((e) => !isKept(e, rule));
   const splitTests = splitTestsOf(arm, context, open);
-  const mergeTests = mergeTestsOf(arm, context, open);
+  const mergeTests = mergeTestsOf(arm, context);
   const verdicts = evidence.map((found, g): Verdict => {
     const e: LatentEvidence = {
       ...found,
@@ -199,29 +199,24 @@ function splitTestsOf(
   return onlyFound(p, benjaminiHochberg(p), (g) => parts?.split[g] != null);
 }
 
-/** The same for merges: one test a latent of the arm, in whose set a group that is not kept may be. */
-function mergeTestsOf(
-  { matches, parts, firings }: MeasuredArm,
-  context: Context,
-  open: boolean[],
-): PartTests {
+/**
+ * The same for merges: one test each latent of the arm that fires often enough, whoever's heir it is. To leave out
+ * those without a set would choose the family by its outcome.
+ */
+function mergeTestsOf({ parts, firings }: MeasuredArm, context: Context): PartTests {
   const { nulls } = context.parts;
   const gains = new Float64Array(firings.length);
-  const isKeptBy = new Uint8Array(firings.length);
-  for (const [g, isOpen] of open.entries()) {
-    const merge = parts?.merged[g];
-    if (merge) gains[merge.child] = merge.gain;
-    if (!isOpen) isKeptBy[matches.groups.child[g]] = 1;
-  }
-  const p = Float64Array.from(gains, (gain, j) =>
-    parts !== null && (gain > 0 || isKeptBy[j] === 0)
-      ? shiftPValue(nulls.merged, j, gain)
-      : Number.NaN,
+  for (const merge of parts?.merged ?? []) if (merge) gains[merge.child] = merge.gain;
+  const p = gains.map((gain, j) =>
+    parts === null ? Number.NaN : shiftPValue(nulls.merged, j, gain),
   );
   const q = benjaminiHochberg(p);
   const childOf = (g: number): number => parts?.merged[g]?.child ?? -1;
   const ofGroups = (values: Float64Array): Float64Array =>
-    Float64Array.from(open, (_, g) => values[childOf(g)] ?? Number.NaN);
+    Float64Array.from(
+      { length: context.parent.groups.nGroups },
+      (_, g) => values[childOf(g)] ?? Number.NaN,
+    );
   return { p: ofGroups(p), q: ofGroups(q) };
 }
 

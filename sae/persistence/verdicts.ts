@@ -61,7 +61,7 @@ export interface ProbeEvidence {
 export interface PartsEvidence {
   /** What the carried SAE shows; null where it shows nothing. */
   readonly set: PartSet | null;
-  /** Of the set's gain against shuffled wholes; NaN without a set. */
+  /** Of the set's gain against shuffled wholes; NaN without a set or a test. */
   readonly q: number;
   /** Share of the fresh child SAEs that show the same; null without any. */
   readonly freshRate: number | null;
@@ -153,7 +153,7 @@ export function partsStand(
   rule: VerdictRule,
 ): boolean {
   if (parts === null || isFresh(parts.seedRate, rule)) return false;
-  if (parts.set !== null && !(parts.q > rule.q)) {
+  if (parts.set !== null && parts.q <= rule.q) {
     return parts.freshRate === null || isFresh(parts.freshRate, rule);
   }
   return alone && isFresh(parts.freshRate, rule);
@@ -205,7 +205,7 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
       : say("persisted", `${pair}${direction}; ${witness}`);
   }
   const isOne = e.mutual && functions;
-  if (partsStand(e.split, !isOne || freshSay(e.split, rule), rule)) {
+  if (partsStand(e.split, !isOne || isOutweighed(e, rule), rule)) {
     const { set, absorbed } = e.split!;
     if (set === null) {
       return say(
@@ -275,7 +275,7 @@ export interface ChildEvidence {
   readonly correlation: number;
   readonly correlationHigh: number;
   readonly correlationThreshold: number;
-  /** The verdict on the parent latent whose mutual match it is; null when it is nobody's. */
+  /** The verdict on the parent latent that it descends from; null without one. */
   readonly inherited: ParentVerdict | null;
   readonly freshRate: number | null;
   /** `own` on the child, `other` on the parent. */

@@ -193,7 +193,10 @@ describe("parentVerdict on latents in pieces", () => {
     expect(verdictOf({ ...inert, split: { ...fresh, seedRate: 0.4 } })).toBe("split");
     expect(verdictOf({ ...inert, split: { ...fresh, seedRate: 0.5 } })).toBe("persisted");
     expect(verdictOf({ ...inert, probe: null, split: { ...fresh, seedRate: 0 } })).toBe("split");
-    // Half of the fresh SAEs have it whole: that comes first.
+    // Half of the fresh SAEs have it whole: that comes first, whatever the carried latent's direction.
+    expect(
+      verdictOf({ freshRate: 0.5, cosine: 0.4, split: { ...fresh, freshRate: 0.5, seedRate: 0 } }),
+    ).toBe("drifted_direction");
     expect(verdictOf({ freshRate: 0.5, split: { ...fresh, freshRate: 0.5, seedRate: 0 } })).toBe(
       "persisted",
     );
