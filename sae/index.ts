@@ -189,6 +189,7 @@ export {
   saeConfig,
   saeKind,
   validateSae,
+  writtenWidth,
 } from "./sae.ts";
 export {
   type CoreDocument,

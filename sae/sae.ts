@@ -100,6 +100,11 @@ export function outputHook({ hook_name, hook_name_out }: SaeConfig): string {
   return hook_name_out ?? hook_name;
 }
 
+/** Width of the activations that a transcoder reconstructs; undefined for an SAE, which reconstructs what it reads. */
+export function writtenWidth({ cfg: { d_out, hook_name_out } }: Sae): number | undefined {
+  return hook_name_out === null ? undefined : d_out;
+}
+
 /** "SAE", "transcoder" or "skip transcoder". */
 export function saeKind({ hook_name_out, skip_connection }: SaeConfig): string {
   if (hook_name_out === null) return "SAE";

@@ -4,7 +4,8 @@
  *                 back to where it was; what only stayed in place by inertia stays where it was put.
  *   turnAll       all of them by one random orthogonal matrix: the floor of every cosine to the own start, for a
  *                 dictionary of the same norms and angles that knows nothing of the model.
- * Encoder and decoder of a latent are turned by the same angle, norms and biases stay as they are.
+ * Encoder and decoder of a latent are turned by the same angle, norms and biases stay as they are. A transcoder that
+ * writes activations of another width than it reads has its decoder turned by a direction, or a matrix, of that width.
  */
 import type { Rng } from "../src/engine/index.ts";
 import { transposed } from "./kernels/transpose.ts";
@@ -22,7 +23,7 @@ export interface TurnedSae {
 
 /** Turns `share` of the first `nLatents` latents (at least one), each towards a random direction of its own. */
 export function turnLatents(sae: Sae, nLatents: number, share: number, rng: Rng): TurnedSae {
-  const { d_in, d_sae } = sae.cfg;
+  const { d_in, d_out, d_sae } = sae.cfg;
   const order = Int32Array.from({ length: nLatents }, (_, i) => i);
   rng.fork("latents").shuffle(order);
   const turned = order.slice(0, Math.max(1, Math.round(share * nLatents))).sort();
@@ -32,22 +33,28 @@ export function turnLatents(sae: Sae, nLatents: number, share: number, rng: Rng)
     const own = rng.fork(latent);
     const [least, most] = turnAngles;
     const angle = ((least + (most - least) * own.next()) * Math.PI) / 180;
-    const towards = Float64Array.from({ length: d_in }, () => own.normal());
-    for (const rows of [encoder, W_dec]) {
-      turn(rows.subarray(latent * d_in, (latent + 1) * d_in), towards, angle);
-    }
+    const direction = (d: number): Float64Array =>
+      Float64Array.from({ length: d }, () => own.normal());
+    const towards = direction(d_in);
+    turn(row(encoder, latent, d_in), towards, angle);
+    turn(row(W_dec, latent, d_out), d_out === d_in ? towards : direction(d_out), angle);
   }
   const W_enc = transposed(encoder, d_sae, d_in);
   return { sae: { ...sae, W_enc, W_dec }, turned };
 }
 
-/** Turns every encoder column and decoder row by one random orthogonal matrix. */
+/** Turns every encoder column and decoder row by one random orthogonal matrix; where they differ in width, by one each. */
 export function turnAll(sae: Sae, rng: Rng): Sae {
-  const { d_in, d_sae } = sae.cfg;
+  const { d_in, d_out, d_sae } = sae.cfg;
   const Q = randomOrthogonal(d_in, rng);
   const encoder = transposed(sae.W_enc, d_in, d_sae);
   const W_enc = transposed(timesQ(encoder, Q, d_in), d_sae, d_in);
-  return { ...sae, W_enc, W_dec: timesQ(sae.W_dec, Q, d_in) };
+  const W_dec = timesQ(sae.W_dec, d_out === d_in ? Q : randomOrthogonal(d_out, rng), d_out);
+  return { ...sae, W_enc, W_dec };
+}
+
+function row(rows: Float32Array, i: number, d: number): Float32Array {
+  return rows.subarray(i * d, (i + 1) * d);
 }
 
 /** Turns v in place by `angle` within the plane of v and `towards`; a zero vector stays zero. */

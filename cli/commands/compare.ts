@@ -20,6 +20,7 @@ import {
   readSaeFolder,
   requireHook,
   type Sae,
+  writtenWidth,
 } from "../../sae/index.ts";
 import { createRng, useBackend } from "../../src/engine/index.ts";
 import { readMap } from "../../src/expansion/index.ts";
@@ -166,8 +167,9 @@ function saesOf(first: NamedSae, others: readonly NamedSae[]): Sae[] {
   return [first, ...others].map(({ sae }) => sae);
 }
 
-function dictionary({ cfg, W_dec, W_enc }: Sae, { codes }: EncodedRows) {
-  return { codes, d_in: cfg.d_in, d_out: cfg.d_out, W_dec, W_enc };
+function dictionary(sae: Sae, { codes }: EncodedRows) {
+  const { cfg, W_dec, W_enc } = sae;
+  return { codes, d_in: cfg.d_in, d_out: writtenWidth(sae), W_dec, W_enc };
 }
 
 function arm(

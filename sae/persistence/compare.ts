@@ -28,6 +28,7 @@ import {
   type PersistenceOptions,
   persistenceDefaults,
   validateInput,
+  writesWhereItReads,
 } from "./input.ts";
 import {
   mergeRate,
@@ -179,6 +180,8 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       input.rng.fork("subspace"),
     );
   const framed = mapped && { parent: mapped, child: decoder };
+  // The covariance is that of the activations read.
+  const canWhiten = writesWhereItReads(input.parent) && writesWhereItReads(carriedInput);
   return {
     document: summarise({
       input,
@@ -207,7 +210,10 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
       },
       minFirings,
       decoder: framed,
-      whitened: framed && probes && whitenedPair(framed, probes.covariance, options.ridge),
+      whitened:
+        framed && probes && canWhiten
+          ? whitenedPair(framed, probes.covariance, options.ridge)
+          : null,
       encoder: encoderPair(input.parent, carriedInput),
       lineage: { parent: input.parent.lineage, child: carriedInput.lineage },
       shifts: thresholds.shifts,

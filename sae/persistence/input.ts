@@ -16,7 +16,7 @@ export interface Dictionary {
   readonly codes: SparseCodes;
   /** Width of the activations it reads. */
   readonly d_in: number;
-  /** Width of the activations it reconstructs, where that is another: a transcoder's. */
+  /** Width of the activations that a transcoder reconstructs; absent for an SAE, which writes where it reads. */
   readonly d_out?: number;
   readonly W_dec: Float32Array; // [d_sae, d_out]
   readonly W_enc: Float32Array; // [d_in, d_sae]
@@ -26,6 +26,11 @@ export interface Dictionary {
 /** Width of its decoder's rows. */
 export function decoderWidth({ d_in, d_out = d_in }: Pick<Dictionary, "d_in" | "d_out">): number {
   return d_out;
+}
+
+/** Whether its decoder rows are directions of the activations that it reads, and can be held against those. */
+export function writesWhereItReads({ d_out }: Pick<Dictionary, "d_out">): boolean {
+  return d_out === undefined;
 }
 
 /** How parent directions look in an arm's activations; from the expansion map of the arm's model. */

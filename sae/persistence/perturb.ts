@@ -7,7 +7,7 @@
 import type { Directions } from "./cosine.ts";
 import { directions, rowCosine } from "./cosine.ts";
 import { type Estimate, leastStandardErrors } from "./estimands.ts";
-import type { ArmInput } from "./input.ts";
+import { type ArmInput, decoderWidth } from "./input.ts";
 import { wilson } from "./wilson.ts";
 
 /** Cosine from which a latent counts as being where it was. */
@@ -54,12 +54,12 @@ export function perturbAndReturn(
   if (turned.length === 0) return null;
   const mean = (cosine: (i: number) => number): number =>
     turned.reduce((sum, i) => sum + cosine(i), 0) / turned.length;
-  const put = directions(perturbed.start, perturbed.d_in);
+  const put = directions(perturbed.start, decoderWidth(perturbed));
   const carried = arms.find(({ role }) => role === "carried");
-  const unturned = carried ? directions(carried.W_dec, carried.d_in) : null;
+  const unturned = carried ? directions(carried.W_dec, decoderWidth(carried)) : null;
   const ended = (arm: ArmInput): Returned => {
-    const now = directions(arm.W_dec, arm.d_in);
-    const start = directions(arm.start as Float32Array, arm.d_in);
+    const now = directions(arm.W_dec, decoderWidth(arm));
+    const start = directions(arm.start as Float32Array, decoderWidth(arm));
     const share = (cosine: (i: number) => number): Estimate => {
       const count = turned.filter((i) => cosine(i) >= returnCosine).length;
       return { value: count / turned.length, ci: wilson(count, turned.length) };

@@ -2,7 +2,7 @@
 // reads each parent latent from the parent, the child, what it inherited, a from-scratch and a random-weights
 // model, the same of each latent of the carried SAE, and the latent scaling of the parent's. One pass over the activations
 // of each model serves all, and only one model's sums are held at a time.
-import type { ArmInput, Dictionary, ProbeInput } from "./input.ts";
+import { type ArmInput, type Dictionary, type ProbeInput, writesWhereItReads } from "./input.ts";
 import { childScaling, scalingRatio, scalingSlopes } from "./latent-scaling.ts";
 import { activationCovariance, probeScores, probeSums } from "./probe.ts";
 import { inheritedScores, type ParentProbes } from "./probe-summary.ts";
@@ -12,7 +12,7 @@ import type { ProbeEvidence } from "./verdicts.ts";
 export interface Readability extends ParentProbes {
   /** Of latents of the carried SAE: `own` from the child, `other` from the parent. */
   readonly child: readonly ProbeEvidence[]; // [nChild]
-  /** Latent scaling of parent latents, child over parent; null without a map. */
+  /** Latent scaling of parent latents, child over parent; null without a map, and for transcoders. */
   readonly beta: Float64Array | null; // [nParent]
   /** Covariance of the child's activations. */
   readonly covariance: Float64Array; // [D, D]
@@ -39,12 +39,16 @@ export async function readability(
     };
   };
   const { frame } = carried;
+  // what a transcoder writes is not in the activations that are read
+  const scaled = writesWhereItReads(parent) && writesWhereItReads(carried) ? frame : null;
   const own = { readout: parent.W_dec, direction: parent.W_dec };
-  const onParent = await read(probes.parent, "activations of the parent", (sums) =>
-    frame === null ? null : scalingSlopes(sums, 0, own),
+  const onParent = await read(
+    probes.parent,
+    "activations of the parent",
+    (sums) => scaled && scalingSlopes(sums, 0, own),
   );
   const onChild = await read(probes.child, "activations of the child", (sums) => ({
-    slopes: frame === null ? null : scalingSlopes(sums, 0, childScaling(parent.W_dec, frame)),
+    slopes: scaled && scalingSlopes(sums, 0, childScaling(parent.W_dec, scaled)),
     covariance: activationCovariance(sums),
     // in a child that is no wider the inherited subspace is the whole
     inherited:

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Sae, saeConfig } from "../../sae/sae.ts";
 import { turnAll, turnAngles, turnLatents } from "../../sae/turn.ts";
 import { createRng } from "../../src/engine/random.ts";
+import { randomTranscoder } from "./support/random-transcoder.ts";
 
 const [d, n] = [7, 40];
 const rng = createRng("turn");
@@ -16,9 +17,11 @@ const sae: Sae = {
   b_dec: normal(d),
   threshold: new Float32Array(n).fill(0.5),
 };
-const decoderRow = ({ W_dec }: Sae, i: number): number[] => [...W_dec.subarray(i * d, i * d + d)];
-const encoderColumn = ({ W_enc }: Sae, i: number): number[] =>
-  Array.from({ length: d }, (_, at) => W_enc[at * n + i]);
+const decoderRow = ({ W_dec, cfg: { d_out } }: Sae, i: number): number[] => [
+  ...W_dec.subarray(i * d_out, (i + 1) * d_out),
+];
+const encoderColumn = ({ W_enc, cfg: { d_in, d_sae } }: Sae, i: number): number[] =>
+  Array.from({ length: d_in }, (_, at) => W_enc[at * d_sae + i]);
 const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, x, i) => sum + x * b[i], 0);
 const angle = (a: readonly number[], b: readonly number[]): number =>
@@ -67,4 +70,37 @@ test("turnAll keeps every angle among latents and turns each far from where it w
     Math.cos((angle(decoderRow(sae, i), decoderRow(after, i)) * Math.PI) / 180),
   );
   expect(Math.abs(cosines.reduce((sum, c) => sum + c, 0) / n)).toBeLessThan(0.25);
+});
+
+describe("a transcoder that writes another width than it reads", () => {
+  const transcoder = randomTranscoder("batchtopk", { d_in: 16, d_out: 4, d_sae: 40 });
+
+  test("has exactly the chosen latents turned, encoder and decoder by one angle", () => {
+    const { sae: after, turned } = turnLatents(transcoder, 40, 0.1, createRng(3));
+    expect(turned).toHaveLength(4);
+    for (let i = 0; i < 40; i++) {
+      if (!turned.includes(i)) {
+        expect(decoderRow(after, i)).toEqual(decoderRow(transcoder, i));
+        expect(encoderColumn(after, i)).toEqual(encoderColumn(transcoder, i));
+        continue;
+      }
+      const by = angle(decoderRow(transcoder, i), decoderRow(after, i));
+      expect(by).toBeGreaterThan(turnAngles[0] - 0.01);
+      expect(by).toBeLessThan(turnAngles[1] + 0.01);
+      expect(angle(encoderColumn(transcoder, i), encoderColumn(after, i))).toBeCloseTo(by, 3);
+    }
+  });
+
+  test("keeps every angle among its decoder rows, and among its encoder columns, when all are turned", () => {
+    const after = turnAll(transcoder, createRng(4));
+    for (let i = 0; i < 40; i++) {
+      expect(decoderRow(after, i)).not.toEqual(decoderRow(transcoder, i));
+      for (let j = 0; j <= i; j++) {
+        for (const part of [decoderRow, encoderColumn]) {
+          const before = dot(part(transcoder, i), part(transcoder, j));
+          expect(dot(part(after, i), part(after, j))).toBeCloseTo(before, 4);
+        }
+      }
+    }
+  });
 });

@@ -3,7 +3,7 @@
  * through its own model; the statistics are sae/persistence's.
  */
 import { mkdirSync } from "node:fs";
-import { loadSae, outputHook, readLineage, type Sae } from "../../../sae/index.ts";
+import { loadSae, outputHook, readLineage, type Sae, writtenWidth } from "../../../sae/index.ts";
 import {
   type ArmInput,
   type ArmRole,
@@ -131,7 +131,7 @@ async function persistenceInput(
     parent: {
       codes: parentCodes,
       d_in: parent.cfg.d_in,
-      d_out: parent.cfg.d_out,
+      d_out: writtenWidth(parent),
       W_dec: parent.W_dec,
       W_enc: parent.W_enc,
       lineage: { stage: lineage.stage, parent: lineage.parent },
@@ -183,7 +183,7 @@ function armInput(
     seed: arm.seed,
     codes,
     d_in: sae.cfg.d_in,
-    d_out: sae.cfg.d_out,
+    d_out: writtenWidth(sae),
     W_dec: sae.W_dec,
     W_enc: sae.W_enc,
     lineage: { stage: lineage.stage, parent: lineage.parent },

@@ -1,4 +1,4 @@
-// A run with an SAE of every architecture, trained side by side, carried through an expansion and trained on.
+// A run with an SAE of every architecture and a transcoder, trained side by side, carried through an expansion and trained on.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -30,6 +30,7 @@ tokenizer: {vocab_size: 280}
 model: {d_model: 12, layers: 1, heads: 2, train: {tokens: 4000, batch_tokens: 256}}
 saes:
 ${saes.join("\n")}
+  - {name: transcoder, hook: blocks.0.mlp.hook_post, hook_out: blocks.0.hook_mlp_out, d_sae: 24, k: 4, tokens: 4000, batch_tokens: 256}
 stages: [{name: wider, expand: {width: 18, layers: +1}, train: {tokens: 1000}, carry: {new_latents: 4, tokens: 3000}}]
 controls: {preset: quick, arms: [frozen]}
 eval: {tokens: 2000, min_firings: 5, bootstrap: 20}
@@ -99,5 +100,17 @@ describe.each(architectureNames)("%s", (name) => {
     expect(sae.cfg).toMatchObject({ architecture: name, d_in: 18, d_sae: 28 });
     expect(figures("01-wider", "carried")?.fvu).toBeLessThan(1);
     if (name === "matryoshka_batchtopk") expect(sae.cfg.matryoshka_widths).toEqual([3, 6, 12, 28]);
+  });
+});
+
+describe("a transcoder from 48 hidden activations to the 12 of the residual stream", () => {
+  test("is compared, without scaling and whitened cosine: what it writes is not in the activations that it reads", () => {
+    const table = readArrow(stage("01-wider", "persistence", "transcoder.arrow"));
+    const measured = (column: string): number =>
+      table.float32(column).filter((value) => !Number.isNaN(value)).length;
+    expect([measured("beta"), measured("cos_whitened")]).toEqual([0, 0]);
+    for (const column of ["cos", "enc_cos", "probe_r2", "effect_cos"]) {
+      expect(measured(column)).toBeGreaterThan(8);
+    }
   });
 });

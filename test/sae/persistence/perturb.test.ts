@@ -101,6 +101,14 @@ describe("perturbAndReturn", () => {
     expect(perturbAndReturn([perturbed], mapped, eligible)?.way_back).toEqual(none);
   });
 
+  test("compares a transcoder's directions in the width that it writes", () => {
+    const arms = [arm("carried", at(5, 5, 40, 0, 0), null), arm("perturbed", ended, start)];
+    const reading = arms.map((of) => ({ ...of, d_in: 5, d_out: 2 }));
+    expect(perturbAndReturn(reading, mapped, eligible)).toEqual(
+      perturbAndReturn(arms, mapped, eligible),
+    );
+  });
+
   test("says nothing without a perturbed arm, without a map, or without latents to judge", () => {
     const perturbed = [arm("perturbed", ended, start)];
     expect(perturbAndReturn([arm("carried", ended, null)], mapped, eligible)).toBeNull();
