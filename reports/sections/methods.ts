@@ -16,7 +16,7 @@ export function methodsSection(run: RunData): Markup {
       ? html` Thresholds at the last stage: correlation ${decimal(thresholds.correlation.used)} (floor ${decimal(thresholds.correlation.floor)}, null ${decimal(thresholds.correlation.null_p99)}), cosine ${decimal(thresholds.cosine.used)} (floor ${decimal(thresholds.cosine.floor)}, null ${decimal(thresholds.cosine.null_p99)}), strong containment ${decimal(thresholds.containment)}.`
       : null
   }</p>
-<p>Intervals are 95% bootstraps over sequences, and over seeds where there are several fresh ones. They leave out how much another training run of the models would differ: this is one. Nothing is clipped, and a ratio whose denominator is below three standard errors is not reported.</p>
+<p>Intervals are 95% bootstraps over sequences, over latents and over seeds where there are several fresh ones. From two or three seeds they can be too narrow, since how much seeds differ is drawn from those alone. They leave out how much another training run of the models, or another carried SAE, would differ: this is one. Nothing is clipped, and a ratio whose denominator is below three standard errors is not reported.</p>
 <p>Redundant parent latents (mutual correlation of .95 and more) are judged together. A latent that fires fewer than ${run.plan.minFirings ?? 50} times is unknown and in no denominator. ${
     counts && counts.split === null
       ? "Splits, merges and absorptions were not computed: such latents are uncertain, drifted or died."

@@ -1,6 +1,6 @@
 // Bootstrap of shares of latents (Efron & Tibshirani 1993, percentile intervals): each replicate
 // draws blocks of whole sequences, latents (whole redundancy groups) and, where an arm has several,
-// seeds, each with replacement. One set of draws serves every arm, so that differences between arms
+// seeds, each with replacement; of seeds one fewer than there are (meanOverSeeds). One set of draws serves every arm, so that differences between arms
 // are paired. Matches and thresholds stay those of the full sample: the intervals are conditional
 // on them. A block is a run of neighbouring sequences, so that documents mostly stay in one.
 import type { Rng } from "../../src/engine/index.ts";
@@ -180,12 +180,19 @@ export function shareOf(
   return { value: passed / all, replicates: shares };
 }
 
-/** The mean over an arm's seeds; each replicate draws that many seeds with replacement. */
+/**
+ * The mean over an arm's n seeds; each replicate draws n − 1 of them with replacement (McCarthy & Snowden 1985). Then
+ * the replicates vary by s²/n between seeds, with s² = Σ (x − x̄)²/(n − 1); n draws give (n − 1)/n of that, half of it
+ * for two seeds. What sequences and latents add is the same draw in every seed and does not depend on how many are
+ * drawn; what they add in one seed and not in another counts more than once, which widens. A single seed is taken as it
+ * is: its replicates hold nothing of how much seeds differ.
+ */
 export function meanOverSeeds(seeds: readonly Sample[], rng: Rng): Sample {
   const n = seeds.length;
+  const drawn = Math.max(1, n - 1);
   const replicates = new Float64Array(seeds[0].replicates.length);
   for (let r = 0; r < replicates.length; r++) {
-    for (let s = 0; s < n; s++) replicates[r] += seeds[rng.int(n)].replicates[r] / n;
+    for (let s = 0; s < drawn; s++) replicates[r] += seeds[rng.int(n)].replicates[r] / drawn;
   }
   return { value: seeds.reduce((sum, { value }) => sum + value / n, 0), replicates };
 }

@@ -54,6 +54,11 @@ const cellRoles: Readonly<Record<CellName, ArmRole>> = {
   FP: "fresh-parent",
 };
 
+// Roles that are trained with several seeds, and from how many on the document does not warn of their intervals: what
+// 2 or 3 seeds add to a percentile interval ends at the lowest and the highest of them.
+const seededRoles: readonly ArmRole[] = ["fresh", "scratch", "fresh-parent"];
+const fewestSeeds = 4;
+
 /** What the summary is made from. */
 export interface Measured {
   readonly input: PersistenceInput;
@@ -243,10 +248,9 @@ function warningsOn(
   } else if (probes !== null && probes.random === null) {
     warnings.push("no random-weights model was given: probes have no null and count as no witness");
   }
-  for (const role of ["fresh", "scratch", "fresh-parent"] as const) {
-    if (seeds(role) === 1) {
-      warnings.push(`one ${role} seed: intervals leave out how much seeds differ`);
-    }
+  for (let n = 1; n < fewestSeeds; n++) {
+    const roles = seededRoles.filter((role) => seeds(role) === n);
+    if (roles.length > 0) warnings.push(seedWarning(n, roles));
   }
   const unmatched = document.arms.filter(({ matched }) => matched === false);
   if (unmatched.length > 0) {
@@ -265,6 +269,13 @@ function warningsOn(
     warnings.push("less than 99% are kept before any training: the verdicts can't be trusted");
   }
   return warnings;
+}
+
+/** What an interval from few seeds leaves out. */
+function seedWarning(n: number, roles: readonly ArmRole[]): string {
+  const of = roles.join(", ");
+  if (n === 1) return `one seed of ${of}: intervals leave out how much seeds differ`;
+  return `${n} seeds of ${of}: how much seeds differ is drawn from these ${n} alone, so intervals can be too narrow; ${fewestSeeds} or more tell more`;
 }
 
 /** What growth itself changed, which the verdicts can't tell from what training changed. */

@@ -451,7 +451,7 @@ function writePersistence(
       },
     },
     warnings: [
-      "one fresh-parent seed: intervals leave out how much seeds differ",
+      "one seed of fresh-parent: intervals leave out how much seeds differ",
       "L0 or FVU differ by more than 5% from the carried arm: frozen, reinit",
     ],
   });

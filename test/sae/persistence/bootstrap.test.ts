@@ -142,14 +142,36 @@ describe("intervals", () => {
 });
 
 describe("meanOverSeeds and combine", () => {
-  it("average seeds, drawing seeds in each replicate", () => {
+  it("average seeds, drawing one fewer than there are in each replicate", () => {
     const seeds = [
       { value: 0.2, replicates: ones(300).map(() => 0) },
       { value: 0.4, replicates: ones(300) },
     ];
     const mean = meanOverSeeds(seeds, createRng(7));
     expect(mean.value).toBeCloseTo(0.3, 15);
-    expect(new Set(mean.replicates)).toEqual(new Set([0, 0.5, 1]));
+    expect(new Set(mean.replicates)).toEqual(new Set([0, 1]));
+  });
+
+  it.each([[[0.2, 0.4]], [[0.1, 0.2, 0.6]], [[0.3, 0.1, 0.4, 0.1, 0.5]]])(
+    "of seeds %j have the standard error of a mean, s over √n",
+    (values) => {
+      const n = values.length;
+      const replicates = 20000;
+      const seeds = values.map((value) => ({ value, replicates: ones(replicates).fill(value) }));
+      const mean = values.reduce((sum, x) => sum + x, 0) / n;
+      const s = Math.sqrt(values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (n - 1));
+      const ratio = standardError(meanOverSeeds(seeds, createRng(8))) / (s / Math.sqrt(n));
+      expect(ratio).toBeGreaterThan(0.98);
+      expect(ratio).toBeLessThan(1.02);
+    },
+  );
+
+  it("of one seed are its own, and noise that all seeds share is kept whole", () => {
+    const noise = ones(50).map((_, r) => Math.sin(r));
+    const seed = { value: 0, replicates: noise };
+    expect(meanOverSeeds([seed], createRng(9))).toEqual(seed);
+    const three = meanOverSeeds([seed, seed, seed], createRng(10));
+    for (const [r, x] of three.replicates.entries()) expect(x).toBeCloseTo(noise[r], 12);
   });
 
   it("apply a formula replicate by replicate, so that shared noise cancels", () => {

@@ -257,6 +257,12 @@ describe("comparePersistence with all arms", () => {
     expect(document.arms[0]).toMatchObject({ matched: true, function: 1 });
     // Two seeds, one good and one bad: the interval spans both.
     expect(cells.FG!.ci![1] - cells.FG!.ci![0]).toBeGreaterThan(0.5);
+    expect(document.warnings).toEqual(
+      expect.arrayContaining([
+        "one seed of scratch, fresh-parent: intervals leave out how much seeds differ",
+        "2 seeds of fresh: how much seeds differ is drawn from these 2 alone, so intervals can be too narrow; 4 or more tell more",
+      ]),
+    );
   });
 
   it("has no cell, and no estimand that needs it, where a stage lacks the arm", async () => {
@@ -303,7 +309,9 @@ describe("comparePersistence with all arms", () => {
     expect(document.warnings).toContain(
       "L0 or FVU differ by more than 5% from the carried arm: fresh-1",
     );
-    expect(document.warnings).toContainEqual(expect.stringContaining("one fresh seed"));
+    expect(document.warnings).toContainEqual(
+      expect.stringMatching(/^one seed of fresh: intervals leave out/),
+    );
     const { document: alone } = await run([all[0]]);
     expect(alone.warnings).toContainEqual(expect.stringContaining("nothing can witness"));
     expect(alone.counts.persisted).toBe(0);
