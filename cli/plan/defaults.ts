@@ -77,8 +77,8 @@ export const stageTrainDefaults: Omit<StageTrainPlan, keyof TrainPlan> & Pick<Tr
 /** `train.lr` of a stage whose base came from a checkpoint: the rate that it was trained at is not known. */
 export const checkpointStageRate = 1e-3;
 
-/** One entry of `saes:` (the hook depends on the model: `defaultHook`; the rate on the latents: `defaultSaeRate`). */
-export const saeDefaults: Omit<SaePlan, "hook" | "lr"> = {
+/** One entry of `saes:` (the hook depends on the model: `defaultHook`; the rate and `dead_after_tokens` on the latents). */
+export const saeDefaults: Omit<SaePlan, "hook" | "lr" | "dead_after_tokens"> = {
   name: "resid",
   from: null,
   from_sha256: null,
@@ -100,7 +100,6 @@ export const saeDefaults: Omit<SaePlan, "hook" | "lr"> = {
   normalize_activations: "expected_average_only_in",
   aux_coefficient: 1,
   k_aux: null,
-  dead_after_tokens: 40_000,
   resample_at: [],
   k_warmup: 0,
   threshold_rate: 0.05,
@@ -114,6 +113,15 @@ export const saeDefaults: Omit<SaePlan, "hook" | "lr"> = {
   bandwidth: 0.5,
   init_threshold: null,
 };
+
+/**
+ * `saes[].dead_after_tokens`: in so many tokens a latent of average frequency k / d_sae fires 100 times; at least 10,000,
+ * at which fewer latents end up dead than at 40,000 in every run of some hundred steps that was tried, of 512 to 2,304
+ * latents (docs/quality.md, docs/methods.md 3.1). Where k is null a twentieth of the latents is taken for it.
+ */
+export function defaultDeadAfter(d_sae: number, k: number | null): number {
+  return Math.max(10_000, Math.ceil((100 * d_sae) / (k ?? d_sae / 20)));
+}
 
 /** `saes[].matryoshka_widths` of a matryoshka_batchtopk SAE. */
 export function defaultMatryoshkaWidths(d_sae: number): number[] {

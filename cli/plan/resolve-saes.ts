@@ -1,7 +1,7 @@
 /** @file `saes:` with every default spelled out, and what no single key of an SAE shows checked. */
 import { resolve } from "node:path";
 import { defaultSaeRate, unknownHook } from "../../sae/index.ts";
-import { defaultMatryoshkaWidths, saeDefaults } from "./defaults.ts";
+import { defaultDeadAfter, defaultMatryoshkaWidths, saeDefaults } from "./defaults.ts";
 import { defined } from "./defined.ts";
 import { importedKeys } from "./imported-sae.ts";
 import type { PlanInput, SaePlan } from "./types.ts";
@@ -43,8 +43,9 @@ export function resolveSaes(
     const imported = from === null ? null : importedKeys(input, `${where} saes[${i}]`);
     const own = input.hook ?? imported?.hook ?? hook();
     const latents = imported?.d_sae ?? input.d_sae ?? saeDefaults.d_sae;
-    const lr = defaultSaeRate(latents);
-    const sae = { ...saeDefaults, lr, ...defined(input), ...imported, hook: own };
+    const k = imported?.k ?? (input.k === undefined ? saeDefaults.k : input.k);
+    const ofSize = { lr: defaultSaeRate(latents), dead_after_tokens: defaultDeadAfter(latents, k) };
+    const sae = { ...saeDefaults, ...ofSize, ...defined(input), ...imported, hook: own };
     if (sae.hook === unknownHook) {
       fail(`saes[${i}].hook`, "the hook that the SAE reads, which its folder doesn't tell", "none");
     }

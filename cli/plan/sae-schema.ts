@@ -107,7 +107,7 @@ export const sae: z.ZodType<Partial<SaePlan>> = z
         "dead latents for a token in that loss; null = half of the width (Gao et al. 2024)",
       ),
     dead_after_tokens: positive.describe(
-      "a latent that has not fired for so many tokens is dead; own choice for short runs (sparsify and dictionary_learning 10,000,000)",
+      "a latent that has not fired for so many tokens is dead; default: 100 · d_sae / k, in which a latent of average frequency fires 100 times, at least 10,000; own choice for short runs (sparsify and dictionary_learning 10,000,000)",
     ),
     resample_at: z
       .array(positive)

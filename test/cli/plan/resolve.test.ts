@@ -197,7 +197,6 @@ describe("resolvePlan", () => {
       beta2: sae.beta2,
       normalize: sae.normalize_activations,
       kAux: sae.k_aux,
-      deadAfterTokens: sae.dead_after_tokens,
       resampleAt: sae.resample_at,
       kWarmup: sae.k_warmup,
       thresholdRate: sae.threshold_rate,
@@ -220,6 +219,14 @@ describe("resolvePlan", () => {
     const rates = [128, 512, 768, 2048].map((d_sae) => resolve({ saes: [{ d_sae }] }).saes[0].lr);
     expect(rates).toEqual([0.008, 0.008, 0.0065, 0.004]);
     expect(resolve({ saes: [{ d_sae: 2048, lr: 0.01 }] }).saes[0].lr).toBe(0.01);
+  });
+
+  test("a latent is dead after as many tokens as one of average frequency fires 100 times in", () => {
+    const after = (sae: object) => resolve({ saes: [sae] }).saes[0].dead_after_tokens;
+    expect(after({})).toBe(10_000);
+    expect(after({ d_sae: 16_384, k: 32 })).toBe(51_200);
+    expect(after({ d_sae: 16_384, k: null, architecture: "jumprelu" })).toBe(10_000);
+    expect(after({ dead_after_tokens: 500 })).toBe(500);
   });
 
   test("contradictions between keys are errors that name one of them", () => {
