@@ -27,7 +27,9 @@ export const history: z.ZodType<HistoryDocument> = z.strictObject({
       name: text,
       cohorts: z.array(
         z.strictObject({
-          stage: text.describe("whose SAE was the first to have these features"),
+          stage: text.describe(
+            "whose SAE was the first to have these features: all of the base's, then those called born or uncovered",
+          ),
           features: count.describe("judged at least once"),
           persisted: survival.describe("lost = called anything but persisted"),
           not_died: survival.describe("lost = called died or lost_by_sae"),

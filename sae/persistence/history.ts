@@ -6,6 +6,8 @@
  * rule could not decide counts as lost. `not_died`: it lives on until it is called died or lost by the SAE; where its
  * trace ends in another way (uncertain, unknown, split, absorbed, merged) it leaves the count without being lost.
  * (A feature that fires too rarely to be judged at a later stage leaves both counts, so the bounds hold among the judged.)
+ * A later stage's cohort is the latents of its SAE that were called born or uncovered there: what descends from a split,
+ * merged or undecided latent is an old feature whose trace has ended, and begins no history of its own.
  * With a constant risk per token the half-life is ln 2 · tokens at risk / losses.
  */
 import type { Rng } from "../../src/engine/index.ts";
@@ -19,8 +21,8 @@ export interface HistoryStage {
   readonly verdict: readonly string[]; // [latents of the SAE before]
   /** The latent of this stage's SAE that each was matched with; −1 = none. */
   readonly match: Int32Array;
-  /** Latents of this stage's own SAE. */
-  readonly latents: number;
+  /** The verdicts on the latents of this stage's own SAE. */
+  readonly own: readonly string[]; // [latents]
 }
 
 /** One feature from the stage whose SAE first had it. */
@@ -72,6 +74,8 @@ const goesOn: ReadonlySet<string> = new Set([
   "drifted_direction",
   "drifted_meaning",
 ]);
+/** Verdicts on latents of a stage's own SAE that make it the first to have them. */
+const isNew: ReadonlySet<string> = new Set(["born", "uncovered"]);
 const isLoss = {
   persisted: (verdict: string): boolean => verdict !== "persisted",
   not_died: (verdict: string): boolean => verdict === "died" || verdict === "lost_by_sae",
@@ -91,10 +95,10 @@ export function featureHistories(
     for (const latent of latents) histories.push(traced(cohort, latent, stages.slice(from)));
   };
   follow(base.stage, 0, range(base.latents));
-  for (const [s, { stage, latents, verdict, match }] of stages.entries()) {
+  for (const [s, { stage, own, verdict, match }] of stages.entries()) {
     const inherited = new Set(verdict.flatMap((name, i) => (goesOn.has(name) ? [match[i]] : [])));
-    const own = range(latents).filter((latent) => !inherited.has(latent));
-    if (s + 1 < stages.length) follow(stage, s + 1, own);
+    const first = range(own.length).filter((j) => isNew.has(own[j]) && !inherited.has(j));
+    if (s + 1 < stages.length) follow(stage, s + 1, first);
   }
   return histories;
 }

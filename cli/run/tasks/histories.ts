@@ -63,14 +63,17 @@ function readStage(path: string, stage: string, tokens: number): HistoryStage {
   const verdicts = table.strings("verdict");
   const latent = table.int32("latent");
   const matches = table.get("matches", "lists");
-  const parents = side.flatMap((name, row) => (name === "parent" ? [row] : []));
+  const rowsOf = (of: string): number[] => side.flatMap((name, row) => (name === of ? [row] : []));
+  const [parents, children] = [rowsOf("parent"), rowsOf("child")];
   const verdict = new Array<string>(parents.length).fill("unknown");
   const match = new Int32Array(parents.length).fill(-1);
   for (const row of parents) {
     verdict[latent[row]] = verdicts[row] ?? "unknown";
     match[latent[row]] = (valueAt(matches, row) as readonly number[] | null)?.[0] ?? -1;
   }
-  return { stage, tokens, verdict, match, latents: table.rows - parents.length };
+  const own = new Array<string>(children.length).fill("unknown");
+  for (const row of children) own[latent[row]] = verdicts[row] ?? "unknown";
+  return { stage, tokens, verdict, match, own };
 }
 
 function historyColumns(histories: readonly FeatureHistory[]) {

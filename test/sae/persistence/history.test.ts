@@ -8,13 +8,13 @@ const stage = (
   name: string,
   tokens: number,
   fates: readonly (readonly [verdict: string, match: number])[],
-  latents: number,
+  own: readonly string[],
 ): HistoryStage => ({
   stage: name,
   tokens,
   verdict: fates.map(([verdict]) => verdict),
   match: Int32Array.from(fates, ([, match]) => match),
-  latents,
+  own,
 });
 
 const base = { stage: "00-base", latents: 5 };
@@ -26,10 +26,10 @@ const stages = [
       ["persisted", 1],
       ["died", -1],
       ["unknown", -1],
-      ["uncertain", 2],
+      ["uncertain", 4],
       ["carried_only", 0],
     ],
-    4,
+    ["carried_only", "persisted", "uncovered", "born", "uncertain", "split", "related", "unknown"],
   ),
   stage(
     "02-deeper",
@@ -39,8 +39,12 @@ const stages = [
       ["drifted_direction", 3],
       ["persisted", 2],
       ["died", -1],
+      ["persisted", 4],
+      ["persisted", 5],
+      ["persisted", 6],
+      ["persisted", 7],
     ],
-    4,
+    ["born", "born", "born", "born"],
   ),
 ];
 
@@ -55,6 +59,43 @@ describe("featureHistories", () => {
       { cohort: "01-wider", latents: [2, 2], verdicts: ["persisted"] },
       { cohort: "01-wider", latents: [3], verdicts: ["died"] },
     ]);
+  });
+});
+
+describe("features that a later stage's SAE was the first to have", () => {
+  // four latents of the base: one kept, one split into two, one that two merged into, one undecided
+  const [latents, kept] = [5, 0];
+  const fates: readonly (readonly [string, number])[] = [
+    ["persisted", kept],
+    ["split", 1],
+    ["merged", 3],
+    ["merged", 3],
+    ["uncertain", 4],
+  ];
+  const own = ["persisted", "split", "split", "merged", "uncertain", "related", "unknown"];
+  const next = stage(
+    "02-deeper",
+    100,
+    [...own, "born", "uncovered"].map((_, j) => ["persisted", j]),
+    [],
+  );
+  const cohortOf = (verdicts: readonly string[]) =>
+    featureHistories({ stage: "00-base", latents }, [
+      stage("01-wider", 100, fates, verdicts),
+      next,
+    ]).filter(({ cohort }) => cohort === "01-wider");
+
+  test("are no pieces, wholes or undecided heirs of old ones", () => {
+    expect(cohortOf(own)).toEqual([]);
+  });
+
+  test("are those called born or uncovered", () => {
+    expect(cohortOf([...own, "born", "uncovered"])).toEqual([
+      { cohort: "01-wider", latents: [7, 7], verdicts: ["persisted"] },
+      { cohort: "01-wider", latents: [8, 8], verdicts: ["persisted"] },
+    ]);
+    // one that an old latent goes on into is not new, whatever its own verdict
+    expect(cohortOf(["born", "born"]).map((history) => history.latents[0])).toEqual([1]);
   });
 });
 
@@ -91,7 +132,7 @@ describe("cohorts", () => {
         `stage ${s}`,
         1000,
         alive.map((isAlive, i) => (isAlive ? ["persisted", i] : ["died", -1])),
-        latents,
+        new Array<string>(latents).fill("persisted"),
       );
     });
     const histories = featureHistories({ stage: "base", latents }, many);
@@ -114,7 +155,8 @@ describe("cohorts", () => {
     const fates = fc.array(fate, { minLength: 8, maxLength: 8 });
     fc.assert(
       fc.property(fates, fates, (one, two) => {
-        const run = [stage("1", 10, own(one), 8), stage("2", 10, own(two), 8)];
+        const latents = new Array<string>(8).fill("born");
+        const run = [stage("1", 10, own(one), latents), stage("2", 10, own(two), latents)];
         const all = cohorts(
           featureHistories({ stage: "0", latents: 8 }, run),
           run,
