@@ -104,6 +104,8 @@ export async function likenessOfCodes(
       if (whole[at] >= persistenceDefaults.correlationFloor) above += 1;
       for (let s = 0; s < replicates; s++) {
         const times = groupDraws[s * nGroups + of[i]];
+        // the drawn sequences may lack the latent: they say nothing of it then
+        if (Number.isNaN(resampled[s * some.length + at])) continue;
         totals[s] += times * resampled[s * some.length + at];
         drawn[s] += times;
       }
@@ -133,7 +135,8 @@ const fields = 5; // Σ x, Σ y, Σ xx, Σ yy, Σ xy
 
 /**
  * Correlations of latents with themselves on either side, of all rows [latents] and in each replicate [replicates,
- * latents]: its sums are those of the blocks, times how often it draws each, so all replicates are one product.
+ * latents], NaN where `a` is silent there: its sums are those of the blocks, times how often it draws each, so all
+ * replicates are one product.
  */
 async function sameLatents(
   a: Firings,
@@ -171,7 +174,9 @@ async function sameLatents(
       n += blockDraws[s * nBlocks + block] * blockTokens[block];
     }
     for (let at = 0; at < latents.length; at++) {
-      resampled[s * latents.length + at] = correlation(values, s * width + at * fields, n);
+      const from = s * width + at * fields;
+      resampled[s * latents.length + at] =
+        values[from] > 0 ? correlation(values, from, n) : Number.NaN;
     }
   }
   return {

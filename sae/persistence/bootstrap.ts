@@ -83,6 +83,8 @@ export interface PairReplicates {
   readonly correlation: Float64Array; // [replicates]
   /** The lesser of the two strong containments; NaN where a side has no strong firing. */
   readonly containment: Float64Array; // [replicates]
+  /** How the parent latent fires in the drawn blocks: 0 = not at all, 1 = weakly only, 2 = strongly. */
+  readonly parentFires: Uint8Array; // [replicates]
 }
 
 const fields = 9;
@@ -122,6 +124,7 @@ export function pairReplicates(
   }
   const correlation = new Float64Array(replicates);
   const containment = new Float64Array(replicates);
+  const parentFires = new Uint8Array(replicates);
   for (let r = 0; r < replicates; r++) {
     let n = 0;
     let [x, y, xx, yy, xy, strongP, hitP, strongC, hitC] = zeros;
@@ -143,8 +146,9 @@ export function pairReplicates(
     const scale = Math.sqrt((xx - (x * x) / n) * (yy - (y * y) / n));
     correlation[r] = scale > 0 ? (xy - (x * y) / n) / scale : Number.NaN;
     containment[r] = Math.min(hitP / strongP, hitC / strongC);
+    parentFires[r] = strongP > 0 ? 2 : x > 0 ? 1 : 0;
   }
-  return { correlation, containment };
+  return { correlation, containment, parentFires };
 }
 
 /**

@@ -92,11 +92,15 @@ export function functionMatches(
   return { matches, groups, containPc, containCp, matched, found };
 }
 
-/** The shares, and what the bootstrap makes of each pair; `everyPair` false leaves out pairs that are no mutual match. */
+/**
+ * The shares, and what the bootstrap makes of each pair; `everyPair` false leaves out pairs that are no mutual match.
+ * Blocks in which the side's own latent is silent can't say whether the other dictionary has it: what they leave open
+ * stays as in the full sample. A latent that fires while the other is silent was not found.
+ */
 export function functionShares(
   side: Side,
   firings: LevelledFirings,
-  { groups, matched, found }: FunctionMatches,
+  { groups, containPc, containCp, matched, found }: FunctionMatches,
   tau: Float64Array,
   containment: number,
   resampling: Resampling,
@@ -116,10 +120,17 @@ export function functionShares(
     correlationLow[g] = ends?.[0] ?? Number.NaN;
     correlationHigh[g] = ends?.[1] ?? Number.NaN;
     if (groups.mutual[g] === 0) continue;
+    const contained = Math.min(containPc[g], containCp[g]);
     for (let r = 0; r < replicates; r++) {
-      if (!(pair.correlation[r] >= tau[i])) continue;
-      matchedIn[g * replicates + r] = 1;
-      if (pair.containment[r] >= containment) foundIn[g * replicates + r] = 1;
+      const at = g * replicates + r;
+      const fires = pair.parentFires[r];
+      if (fires === 0) {
+        matchedIn[at] = matched[g];
+        foundIn[at] = found[g];
+      } else if (pair.correlation[r] >= tau[i]) {
+        matchedIn[at] = 1;
+        if ((fires === 1 ? contained : pair.containment[r]) >= containment) foundIn[at] = 1;
+      }
     }
   }
   return {

@@ -146,6 +146,22 @@ describe("likenessOfCodes", () => {
     expect((await likenessOfCodes(own, codes)).mean.value).toBeCloseTo(1, 6);
   });
 
+  test("sequences that lack a latent say nothing of it; those in which only the other model lacks it count 0", async () => {
+    // latent i fires on the rows of sequence i and nowhere else
+    const rare = Array.from({ length: 300 }, (_, t) =>
+      Array.from({ length: latents }, (_, i) => (Math.floor(t / sequence) === i ? 1 + (t % 3) : 0)),
+    );
+    const own = await sideOf(rare);
+    expect(own.judged).toBe(latents);
+    const known = ({ mean }: Awaited<ReturnType<typeof likenessOfCodes>>): number[] =>
+      [...mean.replicates].filter((value) => !Number.isNaN(value));
+    const same = known(await likenessOfCodes(own, codesOf(rare)));
+    expect(same.length).toBeGreaterThan(30);
+    for (const value of same) expect(value).toBeCloseTo(1, 6);
+    const silent = codesOf(rare.map((row) => row.map(() => 0)));
+    expect(new Set(known(await likenessOfCodes(own, silent)))).toEqual(new Set([0]));
+  });
+
   /** A reference whose own codes are a table's. */
   async function sideOf(of: readonly (readonly number[])[]) {
     const sae = randomSae();
