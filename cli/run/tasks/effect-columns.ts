@@ -1,6 +1,7 @@
 /**
  * The columns effect_cos and effect_ratio of persistence/<name>.arrow: what taking a latent out of the parent and its
- * match out of the child does to the logits, on some pairs, evenly spread. Both models are run on one sequence a pair.
+ * match out of the child does to the logits, on some mutual matches, evenly spread. Both models are run on one sequence
+ * a pair.
  */
 import { loadSae, type SparseCodes } from "../../../sae/index.ts";
 import { ablationEffects, type PersistenceRows } from "../../../sae/persistence/index.ts";
@@ -10,6 +11,30 @@ import { effectPairs } from "../../plan/defaults.ts";
 import { modelDir, saeDir } from "../layout.ts";
 import type { TaskContext } from "../task-context.ts";
 import { firstTokensExcluded } from "./held-out.ts";
+
+/** Verdicts on parent latents that the carried SAE has no match for, whichever latent is nearest. */
+const unmatched: ReadonlySet<string> = new Set(["unknown", "died", "lost_by_sae"]);
+
+/**
+ * Rows of parent latents whose first match names them as its own first: of redundant latents, and of several that merged,
+ * the one that the child's latent is most like.
+ */
+export function mutualMatches({
+  side,
+  latent,
+  verdict,
+  matches,
+}: Pick<PersistenceRows, "side" | "latent" | "verdict" | "matches">): number[] {
+  const childRow = new Map<number, number>();
+  for (const [row, of] of side.entries()) if (of === "child") childRow.set(latent[row], row);
+  return [...side.keys()].filter((row) => {
+    if (side[row] !== "parent" || unmatched.has(verdict[row]) || matches[row].length === 0) {
+      return false;
+    }
+    const match = childRow.get(matches[row][0]);
+    return match !== undefined && matches[match][0] === latent[row];
+  });
+}
 
 /** `rows` with the effects of parent latents and their first matches; `codes` are those of `set` without first tokens. */
 export async function withEffects(
@@ -21,10 +46,7 @@ export async function withEffects(
   set: TokenSet,
 ): Promise<PersistenceRows> {
   const { plan } = context;
-  const matched = [...rows.side.keys()].filter(
-    (row) =>
-      rows.side[row] === "parent" && rows.firings_parent[row] > 0 && rows.firings_child[row] > 0,
-  );
+  const matched = mutualMatches(rows);
   const count = Math.min(effectPairs, matched.length);
   const chosen = Array.from(
     { length: count },
