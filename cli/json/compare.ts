@@ -71,7 +71,9 @@ export const compare: z.ZodType<Comparison> = z.strictObject({
       fvu: measured,
       ce_loss_score_zero: measured,
       matched: z.boolean().nullable().describe("L0 and FVU within 5% of the carried arm's"),
-      function: measured.describe("share of eligible parent latents with a function match"),
+      function: measured.describe(
+        "share of the parent latents that fire often enough with a function match",
+      ),
       match: measured,
     }),
   ),
@@ -98,7 +100,9 @@ export const compare: z.ZodType<Comparison> = z.strictObject({
     born: count.describe("child latents"),
     uncovered: count.describe("child latents"),
   }),
-  eligible: count.describe("parent latents that are not unknown"),
+  eligible: count.describe(
+    "parent latents that are not unknown: what shares of verdicts are of; cells have those too that no fresh parent SAE found",
+  ),
   persisted: estimate,
   reinit_persisted: estimate.describe("the same rule on a random-weights child"),
   start_kept: estimate.describe("persisted or carried_only before any training"),

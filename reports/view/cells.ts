@@ -1,5 +1,5 @@
 /**
- * The 2×2 with its ceilings and its floor, as rows of one chart: the share of eligible features with
+ * The 2×2 with its ceilings and its floor, as rows of one chart: the share of features that fire often enough with
  * a function match, its interval, and beside it the share with a match at τ alone. The gain of a row
  * over what any such model learns is what the estimands divide.
  */

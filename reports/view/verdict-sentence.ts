@@ -177,7 +177,7 @@ function ceilingContext({ cells, arms, eligible, counts }: PersistenceSummary): 
   const unknown = counts.unknown ?? 0;
   if (unknown > eligible) {
     phrases.push({
-      text: `${count(unknown)} of ${count(unknown + eligible)} parent latents fire too rarely to be judged. `,
+      text: `${count(unknown)} of ${count(unknown + eligible)} parent latents can’t be judged. `,
     });
   }
   return phrases;

@@ -105,7 +105,8 @@ export const verdictWords: readonly VerdictWords[] = [
     key: "unknown",
     label: "Unknown",
     colour: "unknown",
-    meaning: "it fires too rarely to be judged; outside every denominator",
+    meaning:
+      "it fires too rarely to be judged, or no fresh SAE of the parent found it; in no share of verdicts",
   },
 ];
 

@@ -21,7 +21,7 @@ export interface ArmDocument {
   readonly ce_loss_score_zero: number | null;
   /** Whether L0 and FVU are within 5% of the carried arm's; null where they are not known. */
   readonly matched: boolean | null;
-  /** Share of eligible parent latents with a function match in this arm, and with a match at τ. */
+  /** Share of the parent latents that fire often enough with a function match in this arm, and with a match at τ. */
   readonly function: number | null;
   readonly match: number | null;
 }
@@ -98,7 +98,7 @@ export interface PersistenceDocument {
     readonly gain: { readonly split: ThresholdDocument; readonly merged: ThresholdDocument };
   };
   readonly counts: VerdictCounts;
-  /** Parent latents that are not unknown: the denominator of the headline. */
+  /** Parent latents that are not unknown: the denominator of shares of verdicts. That of cells has the seed-unstable ones too. */
   readonly eligible: number;
   readonly persisted: Estimate;
   /** The same rule on the re-initialised child: a working rule stays below .05. */

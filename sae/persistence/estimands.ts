@@ -1,6 +1,6 @@
-// The 2×2 with ceilings (methods.md §5). Cells are shares of eligible parent latents with a function
-// match: first letter Carried or Fresh SAE, second Grown child, from-Scratch model or unchanged
-// Parent.
+// The 2×2 with ceilings (methods.md §5). Cells are shares of the parent latents that fire often
+// enough with a function match: first letter Carried or Fresh SAE, second Grown child, from-Scratch
+// model or unchanged Parent.
 //   corrected     (CG − CS) / (CP − CS)   inertia-corrected persistence, the headline
 //   inheritance   FG − FS                 found in the grown child without any carry
 //   of_findable   (FG − FS) / (FP − FS)   of what fresh seeds can find at all

@@ -56,7 +56,7 @@ test("a low ceiling and latents that can't be judged stand beside the headline",
   expect(text(context)).toContain(
     "The ceiling is low: even on the unchanged parent only 0.34 are found again, so training the SAE on moves features by itself (left untrained it finds 0.84 in the grown model).",
   );
-  expect(text(context)).toContain("406 of 576 parent latents fire too rarely to be judged.");
+  expect(text(context)).toContain("406 of 576 parent latents can’t be judged.");
   expect(text(verdict({}).context)).not.toContain("ceiling");
 });
 
