@@ -222,11 +222,11 @@ describe("resolvePlan", () => {
   });
 
   test("a latent is dead after as many tokens as one of average frequency fires 100 times in", () => {
-    const after = (sae: object) => resolve({ saes: [sae] }).saes[0].dead_after_tokens;
-    expect(after({})).toBe(10_000);
-    expect(after({ d_sae: 16_384, k: 32 })).toBe(51_200);
-    expect(after({ d_sae: 16_384, k: null, architecture: "jumprelu" })).toBe(10_000);
-    expect(after({ dead_after_tokens: 500 })).toBe(500);
+    const deadAfter = (sae: object) => resolve({ saes: [sae] }).saes[0].dead_after_tokens;
+    expect(deadAfter({})).toBe(10_000);
+    expect(deadAfter({ d_sae: 16_384, k: 32 })).toBe(51_200);
+    expect(deadAfter({ d_sae: 16_384, k: null, architecture: "jumprelu" })).toBe(10_000);
+    expect(deadAfter({ dead_after_tokens: 500 })).toBe(500);
   });
 
   test("contradictions between keys are errors that name one of them", () => {
