@@ -86,11 +86,15 @@ for (const seed of [1, 2]) {
   pieces.set(`model-${seed}`, () => modelStudy(seed));
   pieces.set(`circuit-${seed}`, () => circuitStudy(seed));
   pieces.set(`trained-plain-128-${seed}`, () =>
-    trainedStudy(seed, { d: 128, angles }, { freshSeeds: 2 }),
+    trainedStudy(seed, { d: 128, angles }, { freshSeeds: 2, parentSeeds: 2 }),
   );
 }
 pieces.set("trained-plain-256-1", () =>
-  trainedStudy(1, { d: 256, angles }, { freshSeeds: 2, steps: 1000, carriedSteps: 500 }),
+  trainedStudy(
+    1,
+    { d: 256, angles },
+    { freshSeeds: 2, parentSeeds: 2, steps: 1000, carriedSteps: 500 },
+  ),
 );
 for (const condition of ["plain", "correlated", "hierarchical"]) {
   for (let seed = 1; seed <= 20; seed++) {

@@ -30,6 +30,16 @@ const compared = z
   })
   .describe("what `compare` compared; absent in a run");
 
+const freshWord = z.strictObject({
+  called: count.describe("so called if the fresh SAEs' word stands"),
+  mirror: count
+    .nullable()
+    .describe(
+      "the same with the fresh SAEs of parent and child exchanged: what chance does; null without either",
+    ),
+  stands: z.boolean().describe("(1 + mirror) / called is at most .2"),
+});
+
 type Comparison = Omit<ComparedDocument, "compared"> & Partial<Pick<ComparedDocument, "compared">>;
 
 const probeSource = z.strictObject({
@@ -100,6 +110,11 @@ export const compare: z.ZodType<Comparison> = z.strictObject({
     born: count.describe("child latents"),
     uncovered: count.describe("child latents"),
   }),
+  fresh_alone: z
+    .strictObject({ split: freshWord, merged: freshWord })
+    .describe(
+      "verdicts that rest on fresh SAEs alone, absorbed ones among the split; in groups of redundant latents",
+    ),
   eligible: count.describe(
     "parent latents that are not unknown: what shares of verdicts are of; cells have those too that no fresh parent SAE found",
   ),

@@ -140,6 +140,7 @@ export async function comparePersistence(input: PersistenceInput): Promise<Persi
   const context: Context = {
     parent,
     rule: { ...options, cosine: thresholds.cosine },
+    falseShare: options.falseShare,
     tau: thresholds.tau,
     shifts: thresholds.shifts,
     freshRate: reappearance(withRole("fresh").map(({ matches }) => matches.found)),

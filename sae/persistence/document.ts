@@ -3,6 +3,7 @@
 
 import type { CrosscoderDocument } from "../crosscoder/document.ts";
 import type { CellName, Estimate } from "./estimands.ts";
+import type { FreshAlone } from "./fresh-alone.ts";
 import type { ArmRole } from "./input.ts";
 import type { PerturbDocument } from "./perturb.ts";
 import type { ProbesDocument } from "./probe-summary.ts";
@@ -98,6 +99,8 @@ export interface PersistenceDocument {
     readonly gain: { readonly split: ThresholdDocument; readonly merged: ThresholdDocument };
   };
   readonly counts: VerdictCounts;
+  /** Splits and merges that rest on the word of fresh SAEs alone, and whether it stands. */
+  readonly fresh_alone: FreshAlone;
   /** Parent latents that are not unknown: the denominator of shares of verdicts. That of cells has the seed-unstable ones too. */
   readonly eligible: number;
   readonly persisted: Estimate;

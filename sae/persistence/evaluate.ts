@@ -6,6 +6,7 @@ import { benjaminiHochberg } from "./benjamini-hochberg.ts";
 import type { Directions } from "./cosine.ts";
 import { directions, rowCosine } from "./cosine.ts";
 import { firingCount } from "./firings.ts";
+import { type FreshAlone, freshAlone, withFreshWord } from "./fresh-alone.ts";
 import type { FunctionMatches, FunctionShares, Side } from "./function-matches.ts";
 import { type ArmInput, type Dictionary, decoderWidth } from "./input.ts";
 import type { PartMatches, PartNulls } from "./part-matches.ts";
@@ -36,6 +37,8 @@ export interface MeasuredArm {
 export interface Context {
   readonly parent: Side;
   readonly rule: VerdictRule;
+  /** Estimated share of false calls up to which the word of fresh SAEs alone stands. */
+  readonly falseShare: number;
   /** τ of correlation of each parent latent. */
   readonly tau: Float64Array; // [nParent]
   readonly shifts: ShiftNull;
@@ -76,6 +79,8 @@ export interface ArmVerdicts {
   readonly q: Float64Array; // [nParent]
   readonly splitTests: PartTests;
   readonly mergeTests: PartTests;
+  /** What fresh SAEs alone say, and whether it stands. */
+  readonly freshAlone: FreshAlone;
   /** 1 where function is all that persisting hangs on: what the bootstrap resamples. */
   readonly persistsIfFound: Uint8Array; // [nGroups]
   /** The same without asking for a witness. */
@@ -84,11 +89,12 @@ export interface ArmVerdicts {
   readonly known: Uint8Array; // [nGroups]
 }
 
-/** Applies the rule to every group. */
+/** Applies the rule to every group. `word`: of the carried arm, where this is another; that one's is counted. */
 export function armVerdicts(
   dictionary: Dictionary,
   arm: MeasuredArm,
   context: Context,
+  word: FreshAlone | null = null,
 ): ArmVerdicts {
   const { parent, rule, tau } = context;
   const { groups, containPc, containCp, matches } = arm.matches;
@@ -126,16 +132,22 @@ export function armVerdicts(
       ...partsOf(arm.parts, context.parts, g),
     };
   });
-  // A group that its SAE kept is no candidate for pieces: the tests are those that remain.
+  // A group that its SAE kept is no candidate for pieces: the tests are those that remain. Whether the
+  // word of fresh SAEs stands is counted on their outcome, so here it is taken to stand.
   const open = evidence.map((e) => !isKept(e, rule));
   const splitTests = splitTestsOf(arm, context, open);
   const mergeTests = mergeTestsOf(arm, context);
-  const verdicts = evidence.map((found, g): Verdict => {
-    const e: LatentEvidence = {
+  const tested = evidence.map(
+    (found, g): LatentEvidence => ({
       ...found,
       split: found.split && { ...found.split, q: splitTests.q[g] },
       merged: found.merged && { ...found.merged, q: mergeTests.q[g] },
-    };
+    }),
+  );
+  const freshWord = word ?? countedWord(tested, context);
+  const stands = { split: freshWord.split.stands, merged: freshWord.merged.stands };
+  const verdicts = tested.map((found, g): Verdict => {
+    const e = withFreshWord(found, stands);
     const verdict = parentVerdict(e, rule);
     known[g] = verdict.verdict === "unknown" ? 0 : 1;
     if (known[g] && e.mutual && !(e.q > rule.q)) {
@@ -151,13 +163,25 @@ export function armVerdicts(
     q,
     splitTests,
     mergeTests,
+    freshAlone: freshWord,
     persistsIfFound,
     keptIfFound,
     known,
   };
 }
 
-/** The evidence for pieces, its q left open. */
+function countedWord(
+  evidence: readonly LatentEvidence[],
+  { parentSeedRate, rule, falseShare }: Context,
+): FreshAlone {
+  const groups = evidence.map((found, g) => ({
+    evidence: found,
+    parentSeedRate: parentSeedRate?.[g] ?? null,
+  }));
+  return freshAlone(groups, rule, falseShare);
+}
+
+/** The evidence for pieces, its q left open and the word of fresh SAEs taken to stand. */
 function partsOf(
   parts: PartMatches | null,
   { splitRate, splitSeedRate, absorbed, mergeRate, mergeSeedRate }: PartsContext,
@@ -173,6 +197,7 @@ function partsOf(
       q: Number.NaN,
       freshRate: splitRate?.[g] ?? null,
       seedRate: splitSeedRate?.[g] ?? null,
+      alone: true,
     },
     merged: {
       set: merged,
@@ -180,6 +205,7 @@ function partsOf(
       q: Number.NaN,
       freshRate: mergeRate?.[g] ?? null,
       seedRate: mergeSeedRate?.[g] ?? null,
+      alone: true,
     },
   };
 }

@@ -156,6 +156,8 @@ export interface PersistenceOptions {
   /** Gain in R² of the pieces over the best single latent. */
   readonly gainFloor: number;
   readonly freshShare: number;
+  /** Fresh SAEs alone call latents split or merged up to this estimated share of false calls. */
+  readonly falseShare: number;
   readonly probeShare: number;
   /** R² above the random-weights null from which a probe counts. */
   readonly probeMargin: number;
@@ -187,6 +189,7 @@ export const persistenceDefaults: PersistenceOptions = {
   mostParts: 4,
   gainFloor: 0.1,
   freshShare: 0.5,
+  falseShare: 0.2,
   probeShare: 0.8,
   probeMargin: 0.1,
   ridge: 1e-3,
@@ -194,7 +197,7 @@ export const persistenceDefaults: PersistenceOptions = {
   replicates: 400,
   blocks: 100,
   shiftDraws: 500,
-  partDraws: 500,
+  partDraws: 2000,
   matchedWithin: 0.05,
   stabilitySeeds: 3,
 };

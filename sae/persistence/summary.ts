@@ -27,6 +27,7 @@ import {
   type MeasuredArm,
   mappedDecoder,
 } from "./evaluate.ts";
+import { freshWarnings } from "./fresh-alone.ts";
 import type { Side } from "./function-matches.ts";
 import { histogram, unitEdges } from "./histogram.ts";
 import type {
@@ -103,7 +104,9 @@ export function summarise(measured: Measured): PersistenceDocument {
     estimate(
       overSeeds(role, (arm) => {
         const verdicts =
-          arm === carried ? judged : armVerdicts(input.parent, arm, measured.context);
+          arm === carried
+            ? judged
+            : armVerdicts(input.parent, arm, measured.context, judged.freshAlone);
         const allowed = mask(verdicts);
         const { replicates } = resampling;
         return shareOf(
@@ -163,6 +166,7 @@ export function summarise(measured: Measured): PersistenceDocument {
       },
     },
     counts,
+    fresh_alone: judged.freshAlone,
     eligible: parent.firings.nLatents - counts.unknown,
     persisted: judgedShare("carried", ({ persistsIfFound }) => persistsIfFound),
     reinit_persisted: judgedShare("reinit", ({ persistsIfFound }) => persistsIfFound),
@@ -252,6 +256,7 @@ function warningsOn(
     const roles = seededRoles.filter((role) => seeds(role) === n);
     if (roles.length > 0) warnings.push(seedWarning(n, roles));
   }
+  warnings.push(...freshWarnings(document.fresh_alone));
   const unmatched = document.arms.filter(({ matched }) => matched === false);
   if (unmatched.length > 0) {
     warnings.push(

@@ -5,7 +5,8 @@
 // threshold both ways. Each verdict comes with the evidence in words.
 // A carried latent can stay one by inertia while the model's feature came apart. So where at least
 // half of the fresh child SAEs, and fewer of the fresh parent SAEs, have it in pieces, that outweighs
-// a carried latent without a fresh witness (probes read a sum of pieces as well as a whole).
+// a carried latent without a fresh witness (probes read a sum of pieces as well as a whole), as long as
+// the comparison shows more of that than chance makes (fresh-alone.ts).
 import type { PartSet } from "./part-search.ts";
 
 /** Verdicts a parent latent can get, in the order of the rule. */
@@ -67,6 +68,8 @@ export interface PartsEvidence {
   readonly freshRate: number | null;
   /** Share of the fresh parent SAEs that do: pieces that owe nothing to the child. Null without any. */
   readonly seedRate: number | null;
+  /** Whether the word of the fresh SAEs alone is enough in this comparison (fresh-alone.ts). */
+  readonly alone: boolean;
 }
 
 /** What is known about a parent latent (or the leader of its group). NaN and null = not measured. */
@@ -132,11 +135,19 @@ export function witnessOf(
   return null;
 }
 
-/** Whether the fresh SAEs alone say so: at least half of the child's, fewer of the parent's, and both were trained. */
-export function freshSay(parts: PartsEvidence | null, rule: VerdictRule): boolean {
+/**
+ * Whether the fresh SAEs alone say so, and their word is enough: at least half of the child's show it,
+ * fewer have the latent whole (`whole`), and fewer of the parent's show it, of which there are some.
+ */
+export function freshSay(
+  parts: PartsEvidence | null,
+  whole: number | null,
+  rule: VerdictRule,
+): boolean {
   return (
-    parts !== null &&
+    parts?.alone === true &&
     isFresh(parts.freshRate, rule) &&
+    !isFresh(whole, rule) &&
     parts.seedRate !== null &&
     parts.seedRate < rule.freshShare
   );
@@ -144,19 +155,20 @@ export function freshSay(parts: PartsEvidence | null, rule: VerdictRule): boolea
 
 /**
  * Whether a split or merge stands: shown by the carried SAE with q ≤ .05 and, where there are fresh
- * child SAEs, by at least half of them; or by those alone where `alone` allows it. Never where half of
- * the fresh parent SAEs show it.
+ * child SAEs, by at least half of them, and by fewer than half of the fresh parent SAEs; or by the
+ * fresh SAEs alone where `isOpen`: where nothing that the carried SAE shows speaks against it.
  */
 export function partsStand(
   parts: PartsEvidence | null,
-  alone: boolean,
+  whole: number | null,
+  isOpen: boolean,
   rule: VerdictRule,
 ): boolean {
   if (parts === null || isFresh(parts.seedRate, rule)) return false;
   if (parts.set !== null && parts.q <= rule.q) {
     return parts.freshRate === null || isFresh(parts.freshRate, rule);
   }
-  return alone && isFresh(parts.freshRate, rule);
+  return isOpen && freshSay(parts, whole, rule);
 }
 
 function isFresh(rate: number | null, rule: VerdictRule): boolean {
@@ -182,7 +194,7 @@ export function isOutweighed(
   { freshRate, split }: Pick<LatentEvidence, "freshRate" | "split">,
   rule: VerdictRule,
 ): boolean {
-  return !isFresh(freshRate, rule) && freshSay(split, rule);
+  return freshSay(split, freshRate, rule);
 }
 
 /** The verdict on a parent latent. Without a frame (cosine null) direction is not asked about, and no drift can be seen. */
@@ -205,7 +217,7 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
       : say("persisted", `${pair}${direction}; ${witness}`);
   }
   const isOne = e.mutual && functions;
-  if (partsStand(e.split, !isOne || isOutweighed(e, rule), rule)) {
+  if (partsStand(e.split, e.freshRate, true, rule)) {
     const { set, absorbed } = e.split!;
     if (set === null) {
       return say(
@@ -221,7 +233,7 @@ export function parentVerdict(e: LatentEvidence, rule: VerdictRule): Verdict {
         )
       : say("split", `${pieces}${agreeing(e.split!)}`);
   }
-  if (partsStand(e.merged, !isOne, rule)) {
+  if (partsStand(e.merged, e.freshRate, !isOne, rule)) {
     const { set, child } = e.merged!;
     return set === null
       ? say("merged", `in one latent with another${inFresh(e.merged!)}; in the carried SAE ${pair}`)

@@ -67,6 +67,7 @@ describe("armVerdicts", () => {
     const context: Context = {
       parent,
       rule: { ...persistenceDefaults, cosine: 0.7, minFirings: 2 },
+      falseShare: 0.2,
       tau,
       shifts: zeros,
       freshRate: null,

@@ -162,7 +162,7 @@ describe("parentVerdict", () => {
 
 describe("parentVerdict on latents in pieces", () => {
   const set = { members: [4, 9], r2: 0.9, gain: 0.3, coverage: 0.88 };
-  const shown = { set, absorbed: false, q: 0.01, freshRate: null, seedRate: null };
+  const shown = { set, absorbed: false, q: 0.01, freshRate: null, seedRate: null, alone: true };
   // Too little of it in its best child, and no fresh SAE has it whole.
   const gone = { containPc: 0.5, correlation: 0.7, freshRate: 0 };
   const nothing = { ...shown, set: null, q: Number.NaN };
@@ -184,14 +184,22 @@ describe("parentVerdict on latents in pieces", () => {
     expect(verdictOf({ ...gone, split: inParents })).toBe("uncertain");
   });
 
-  it("is split on the word of fresh SAEs alone, against a carried latent only if fresh parents have it whole", () => {
+  it("is split on the word of fresh SAEs alone where it stands, against a carried latent only if they don't have it whole", () => {
     const fresh = { ...nothing, freshRate: 1 };
-    expect(verdictOf({ ...gone, split: fresh })).toBe("split");
+    expect(verdictOf({ ...gone, split: { ...fresh, seedRate: 0 } })).toBe("split");
+    expect(verdictOf({ ...gone, split: { ...fresh, seedRate: 0, alone: false } })).toBe(
+      "uncertain",
+    );
+    // No fresh parent SAE to hold it against.
+    expect(verdictOf({ ...gone, split: fresh })).toBe("uncertain");
     // The carried latent still does the work, and a probe reads the sum of the pieces.
     const inert = { freshRate: 0, probe: readable };
     expect(verdictOf({ ...inert, split: fresh })).toBe("persisted");
     expect(verdictOf({ ...inert, split: { ...fresh, seedRate: 0.4 } })).toBe("split");
     expect(verdictOf({ ...inert, split: { ...fresh, seedRate: 0.5 } })).toBe("persisted");
+    expect(verdictOf({ ...inert, split: { ...fresh, seedRate: 0.4, alone: false } })).toBe(
+      "persisted",
+    );
     expect(verdictOf({ ...inert, probe: null, split: { ...fresh, seedRate: 0 } })).toBe("split");
     // Half of the fresh SAEs have it whole: that comes first, whatever the carried latent's direction.
     expect(
@@ -209,9 +217,9 @@ describe("parentVerdict on latents in pieces", () => {
       "parents 4, 9 share child 3: they cover 88% of its strong firings, R² 0.30 above the best one's",
     );
     expect(verdictOf({ ...gone, split: shown, merged })).toBe("split");
-    expect(verdictOf({ ...gone, merged: { ...nothing, child: -1, freshRate: 0.5 } })).toBe(
-      "merged",
-    );
+    const fresh = { ...nothing, child: -1, freshRate: 0.5, seedRate: 0 };
+    expect(verdictOf({ ...gone, merged: fresh })).toBe("merged");
+    expect(verdictOf({ ...gone, merged: { ...fresh, alone: false } })).toBe("uncertain");
   });
 });
 
