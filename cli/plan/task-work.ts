@@ -168,11 +168,14 @@ export function taskWork(
       const models = likenessModels(plan, stage);
       const width = (sae: SaePlan, of: ModelConfig): number =>
         hookWidth(configs[0], sae.hook) * (dModel(of) / dModel(configs[0]));
-      let [perModel, floats] = [0, 0];
+      // each model runs once for all SAEs of a hook
+      const passes = new Set(plan.saes.map(({ hook }) => hook)).size;
+      let perModel = (passes * plan.eval.tokens * perToken(configs[stage])) / 3;
+      let floats = 0;
       for (const sae of plan.saes) {
         const [d, D] = [width(sae, configs[stage - 1]), width(sae, configs[stage])];
-        // a pass, sums for a map each way, the codes of two SAEs; then the map's solution
-        const perRow = perToken(configs[stage]) / 3 + 2 * (d + D) ** 2 + 2 * (d + D) * sae.d_sae;
+        // sums for a map each way, the codes of two SAEs; then the map's solution
+        const perRow = 2 * (d + D) ** 2 + 2 * (d + D) * sae.d_sae;
         perModel += plan.eval.tokens * perRow + 4 * (d + D) ** 3;
         floats = Math.max(floats, plan.eval.tokens * (d + 2 * D) + 6 * (d + D) ** 2);
       }

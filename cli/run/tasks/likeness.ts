@@ -1,7 +1,8 @@
 /**
  * Task: likeness over a stage's training (sae/likeness/curves.ts), for every SAE: the grown model right after its
  * expansion, at its checkpoints and at its end, the from-scratch model after as many tokens, and once each the
- * parent, the parent trained on unexpanded and random weights. Held-out tokens are those of the comparison, fewer
+ * parent, the parent trained on unexpanded and random weights. SAEs that read the same hooks are measured together, so
+ * that each model runs once for all of them. Held-out tokens are those of the comparison, fewer
  * where activations are so wide that those of three models would not fit `mostNumbers`.
  */
 import { existsSync } from "node:fs";
@@ -9,6 +10,7 @@ import { loadSae, type Sae } from "../../../sae/index.ts";
 import {
   type ChildMeasure,
   type Likenesses,
+  type LikenessReference,
   likenessCurves,
   likenessOfCodes,
   likenessReference,
@@ -58,13 +60,13 @@ export interface LikenessFile {
 /** Runs the task. */
 export async function likenessTask(context: TaskContext, stage: number): Promise<string[]> {
   const { plan } = context;
-  const saes: SaeLikeness[] = [];
-  for (const [index, { name }] of plan.saes.entries()) {
-    const done = (fraction: number): void =>
-      context.progress((index + fraction) / plan.saes.length);
-    const curves = await likenessOf(context, stage, name, done);
-    if (curves) saes.push(curves);
+  const curves = new Map<string, SaeLikeness>();
+  const groups = byHooks(context, stage);
+  for (const [index, group] of groups.entries()) {
+    const done = (fraction: number): void => context.progress((index + fraction) / groups.length);
+    for (const own of await likenessOf(context, stage, group, done)) curves.set(own.sae, own);
   }
+  const saes = plan.saes.flatMap(({ name }) => curves.get(name) ?? []);
   const path = likenessPath(plan, stage);
   const file: LikenessFile = {
     format: "sae-carry/likeness",
@@ -76,82 +78,134 @@ export async function likenessTask(context: TaskContext, stage: number): Promise
   return [path];
 }
 
-/** Null, with a note, where the held-out tokens are a single sequence: a map is fitted on one half and read on the other. */
+/** An SAE of the plan: the parent's, and the same carried into the grown model. */
+interface CarriedSae {
+  readonly name: string;
+  readonly parent: Sae;
+  readonly carried: Sae;
+}
+
+/** The SAEs of the plan, those that read one hook in the parent and one in the grown model together. */
+function byHooks(context: TaskContext, stage: number): CarriedSae[][] {
+  const { plan } = context;
+  const groups = new Map<string, CarriedSae[]>();
+  for (const { name } of plan.saes) {
+    const parent = loadSae(context.path(saeDir(plan, stage - 1, name)));
+    const carried = loadSae(context.path(carriedDir(plan, stage, name)));
+    const key = `${parent.cfg.hook_name} ${carried.cfg.hook_name}`;
+    groups.set(key, [...(groups.get(key) ?? []), { name, parent, carried }]);
+  }
+  return [...groups.values()];
+}
+
+/** One SAE's references and what was measured with them. */
+interface SaeMeasures extends CarriedSae {
+  readonly toParent: LikenessReference;
+  readonly toScratch: LikenessReference | null;
+  readonly child: ChildMeasure[];
+  readonly fromScratch: ScratchMeasure[];
+  readonly both: (own: ModelRows) => Promise<Likenesses>;
+}
+
+/**
+ * Likenesses of SAEs that read the same hooks. None, with a note, where the held-out tokens are a single sequence: a map
+ * is fitted on one half and read on the other.
+ */
 async function likenessOf(
   context: TaskContext,
   stage: number,
-  name: string,
+  group: readonly CarriedSae[],
   done: (fraction: number) => void,
-): Promise<SaeLikeness | null> {
+): Promise<SaeLikeness[]> {
   const { plan } = context;
-  const sae = (path: string): Sae => loadSae(context.path(path));
-  const parentSae = sae(saeDir(plan, stage - 1, name));
-  const carried = sae(carriedDir(plan, stage, name));
-  const { hook_name: hook, d_in: width } = carried.cfg;
-  const set = heldOutTokens(context, parentSae.cfg.d_in + 2 * width);
+  const { hook_name: parentHook, d_in: parentWidth } = group[0].parent.cfg;
+  const { hook_name: hook, d_in: width } = group[0].carried.cfg;
+  const set = heldOutTokens(context, parentWidth + 2 * width);
   const sequenceLength = set.context - firstTokensExcluded;
   if (set.nSeq < 2) {
-    context.note(`${name}: the held-out tokens are one sequence, so no likeness is measured`);
-    return null;
+    for (const { name } of group) {
+      context.note(`${name}: the held-out tokens are one sequence, so no likeness is measured`);
+    }
+    return [];
   }
   const { min_firings: minFirings, bootstrap: replicates } = plan.eval;
   const options = { sequenceLength, minFirings, replicates };
-  const rng = context.rng(`likeness ${stage} ${name}`);
   const rows = (model: HostModel | string, at = hook): Promise<ModelRows> =>
     rowsOf(context, typeof model === "string" ? loadModel(context.path(model)) : model, at, set);
 
-  const parentRows = await rows(modelDir(plan, stage - 1), parentSae.cfg.hook_name);
-  const parent = await likenessReference(parentSae, parentRows, rng, options);
+  const parentRows = await rows(modelDir(plan, stage - 1), parentHook);
   const isLast = stage === stageCount(plan) - 1;
   const has = (...arms: Arm[]): boolean =>
     isLast && arms.some((arm) => plan.controls.arms.includes(arm));
   const hasScratch = has("scratch", "carried-scratch");
-  const scratch =
+  const scratchRows =
     has("scratch") && plan.controls.fresh_seeds > 0
-      ? await likenessReference(
-          sae(saeDir(plan, stage, name, "scratch-1")),
-          await rows(modelDir(plan, stage, "scratch")),
-          rng.fork("scratch"),
-          options,
-          parent,
-        )
+      ? await rows(modelDir(plan, stage, "scratch"))
       : null;
-  const both = async (own: ModelRows): Promise<Likenesses> => ({
-    to_parent: await likenessTo(parent, own),
-    to_scratch: scratch && (await likenessTo(scratch, own)),
-  });
+  const measures: SaeMeasures[] = [];
+  for (const own of group) {
+    const rng = context.rng(`likeness ${stage} ${own.name}`);
+    const toParent = await likenessReference(own.parent, parentRows, rng, options);
+    const toScratch =
+      scratchRows &&
+      (await likenessReference(
+        loadSae(context.path(saeDir(plan, stage, own.name, "scratch-1"))),
+        scratchRows,
+        rng.fork("scratch"),
+        options,
+        toParent,
+      ));
+    const both = async (of: ModelRows): Promise<Likenesses> => ({
+      to_parent: await likenessTo(toParent, of),
+      to_scratch: toScratch && (await likenessTo(toScratch, of)),
+    });
+    measures.push({ ...own, toParent, toScratch, child: [], fromScratch: [], both });
+  }
 
   const points = childPoints(context, stage);
   const scratchAt = hasScratch ? scratchPoints(context, stage) : [];
   const all = points.length + scratchAt.length + 3;
   let measured = 0;
   const step = (): void => done(++measured / all);
-  const child: ChildMeasure[] = [];
   for (const { path, tokens, total_tokens } of points) {
     const own = await rows(path);
-    const in_place = await likenessOfCodes(parent, await ownCodes(carried, own, parent.runs));
-    child.push({ tokens, total_tokens, in_place, ...(await both(own)) });
+    for (const { carried, toParent, child, both } of measures) {
+      const in_place = await likenessOfCodes(toParent, await ownCodes(carried, own, toParent.runs));
+      child.push({ tokens, total_tokens, in_place, ...(await both(own)) });
+    }
     step();
   }
-  const fromScratch: ScratchMeasure[] = [];
   for (const { path, total_tokens } of scratchAt) {
-    fromScratch.push({ total_tokens, to_parent: await likenessTo(parent, await rows(path)) });
+    const own = await rows(path);
+    for (const { toParent, fromScratch } of measures) {
+      fromScratch.push({ total_tokens, to_parent: await likenessTo(toParent, own) });
+    }
     step();
   }
-  return likenessCurves({
-    sae: name,
-    tokens: parent.runs.blockOf.length,
-    latents: { parent: parent.judged, scratch: scratch?.judged ?? null },
-    child,
-    scratch: hasScratch ? fromScratch : null,
-    references: {
-      parent: await both(parentRows),
-      no_expand: has("no-expand")
-        ? await both(await rows(modelDir(plan, stage, "no-expand"), parentSae.cfg.hook_name))
-        : null,
-      random: await both(await rows(reinitModel(context, stage))),
-    },
-  });
+  const bothOf = async (own: ModelRows): Promise<Likenesses[]> => {
+    const found: Likenesses[] = [];
+    for (const { both } of measures) found.push(await both(own));
+    return found;
+  };
+  const ofParent = await bothOf(parentRows);
+  const unexpanded = has("no-expand")
+    ? await bothOf(await rows(modelDir(plan, stage, "no-expand"), parentHook))
+    : null;
+  const random = await bothOf(await rows(reinitModel(context, stage)));
+  return measures.map(({ name, toParent, toScratch, child, fromScratch }, i) =>
+    likenessCurves({
+      sae: name,
+      tokens: toParent.runs.blockOf.length,
+      latents: { parent: toParent.judged, scratch: toScratch?.judged ?? null },
+      child,
+      scratch: hasScratch ? fromScratch : null,
+      references: {
+        parent: ofParent[i],
+        no_expand: unexpanded?.[i] ?? null,
+        random: random[i],
+      },
+    }),
+  );
 }
 
 /** The tokens of the comparison, or as many of them as fit with `width` numbers a token. */

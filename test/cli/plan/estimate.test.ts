@@ -6,6 +6,7 @@ import { readPlan } from "../../../cli/plan/parse.ts";
 import { resolvePlan } from "../../../cli/plan/resolve.ts";
 import { stageConfigs } from "../../../cli/plan/sizes.ts";
 import type { PlanInput } from "../../../cli/plan/types.ts";
+import { likenessModels } from "../../../cli/run/checkpoints.ts";
 import { UsageError } from "../../../src/io/index.ts";
 import { modelSizes } from "../../../src/models/index.ts";
 
@@ -132,6 +133,22 @@ describe("estimateRun", () => {
     expect((total.seconds ?? 0) / 200).toBeGreaterThan(1 / 1.5);
     expect((total.seconds ?? 0) / 200).toBeLessThan(1.5);
     expect(notes.at(-1)).toMatch(/quiet machine.*95 GFLOP\/s.*native.*50%.*2 at a time/);
+  });
+
+  test("likeness runs each model once for all SAEs of a hook", () => {
+    const sae = { d_sae: 32, k: 4, tokens: 500 };
+    const flops = (...hooks: readonly string[]): number => {
+      const saes = hooks.map((hook, i) => ({ ...sae, hook, name: `sae-${i}` }));
+      const { tasks } = estimate({ ...small, saes });
+      return tasks.find(({ task }) => task === "01-wider/likeness")?.flops ?? 0;
+    };
+    const plan = resolve(small);
+    const [one, other] = ["blocks.0.hook_resid_pre", "blocks.0.hook_resid_post"];
+    // a third of a training step's operations: 6 for each of 12·36 + 12·12 + 2·12·48 + 300·12 weights, and 12·1·12·8
+    const forward = (6 * (432 + 144 + 1152 + 3600) + 1152) / 3;
+    const passes = likenessModels(plan, 1) * plan.eval.tokens * forward;
+    expect(flops(one, other) - flops(one, one)).toBeCloseTo(passes, -3);
+    expect(flops(one, one)).toBeCloseTo(2 * flops(one) - passes, -3);
   });
 
   test("a transcoder costs by both of its widths, and its skip connection besides", () => {
