@@ -61,19 +61,6 @@ export function freshAlone(
   return { split, merged: word("merged", split.stands) };
 }
 
-/** In words, the verdicts that are not given because they would rest on fresh SAEs alone. */
-export function freshWarnings(words: FreshAlone): string[] {
-  return (["split", "merged"] as const).flatMap((kind) => {
-    const { called, mirror, stands } = words[kind];
-    if (stands || called === 0) return [];
-    const why =
-      mirror === null
-        ? "no fresh parent SAE is there to hold that against"
-        : `with parent and child exchanged ${mirror}, so it may be no more than chance`;
-    return [`fresh SAEs alone would call ${called} ${kind}, which is not done: ${why}`];
-  });
-}
-
 /** The evidence with what is known of the fresh SAEs' word in this comparison. */
 export function withFreshWord(
   e: LatentEvidence,

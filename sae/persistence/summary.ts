@@ -1,5 +1,5 @@
 // persistence.json from what was measured: counts of verdicts, shares by arm, the 2×2 and its
-// estimands, inertia, histograms, and warnings in words for everything a reader must not overlook.
+// estimands, inertia, histograms and warnings.
 import type { Rng } from "../../src/engine/index.ts";
 import { meanOverSeeds, type Resampling, type Sample, shareOf } from "./bootstrap.ts";
 import type {
@@ -27,16 +27,9 @@ import {
   type MeasuredArm,
   mappedDecoder,
 } from "./evaluate.ts";
-import { freshWarnings } from "./fresh-alone.ts";
 import type { Side } from "./function-matches.ts";
 import { histogram, unitEdges } from "./histogram.ts";
-import type {
-  ArmInput,
-  ArmRole,
-  InexactGrowth,
-  PersistenceInput,
-  PersistenceOptions,
-} from "./input.ts";
+import type { ArmInput, ArmRole, PersistenceInput, PersistenceOptions } from "./input.ts";
 import { perturbAndReturn } from "./perturb.ts";
 import { type ParentProbes, probesDocument } from "./probe-summary.ts";
 import { quantile } from "./quantile.ts";
@@ -45,6 +38,7 @@ import type { SubspaceOverlap } from "./subspace.ts";
 import type { Thresholds } from "./thresholds.ts";
 import { tokensRatio } from "./tokens-ratio.ts";
 import type { ChildVerdict, Verdict } from "./verdicts.ts";
+import { warningsOn } from "./warnings.ts";
 
 const cellRoles: Readonly<Record<CellName, ArmRole>> = {
   CG: "carried",
@@ -54,11 +48,6 @@ const cellRoles: Readonly<Record<CellName, ArmRole>> = {
   CP: "same-model",
   FP: "fresh-parent",
 };
-
-// Roles that are trained with several seeds, and from how many on the document does not warn of their intervals: what
-// 2 or 3 seeds add to a percentile interval ends at the lowest and the highest of them.
-const seededRoles: readonly ArmRole[] = ["fresh", "scratch", "fresh-parent"];
-const fewestSeeds = 4;
 
 /** What the summary is made from. */
 export interface Measured {
@@ -229,84 +218,6 @@ function unstableDocument(subspace: SubspaceOverlap | null): UnstableDocument | 
 function gainDocument({ bins }: ShiftNull, floor: number): ThresholdDocument {
   const null99 = bins.length === 0 ? Number.NaN : Math.max(...bins.map(({ p99 }) => p99));
   return { floor, null_p99: finiteOrNull(null99), used: Math.max(floor, null99 || 0) };
-}
-
-function warningsOn(
-  document: Omit<PersistenceDocument, "warnings">,
-  { arms, probes, inexact = null }: PersistenceInput,
-  { matchedWithin, minFirings }: PersistenceOptions,
-): string[] {
-  const warnings: string[] = [];
-  const seeds = (role: ArmRole): number => arms.filter((arm) => arm.role === role).length;
-  const carried = arms.find(({ role }) => role === "carried")!;
-  if (document.eligible === 0) {
-    warnings.push(`no parent latent fires ${minFirings} times in these tokens: nothing to compare`);
-  }
-  if (carried.frame === null) {
-    warnings.push("no expansion map was given: directions are not compared, drift can't be seen");
-  }
-  if (seeds("fresh") === 0 && probes === null) {
-    warnings.push(
-      "no fresh SAE and no probe was given: nothing can witness that a latent persisted",
-    );
-  } else if (probes !== null && probes.random === null) {
-    warnings.push("no random-weights model was given: probes have no null and count as no witness");
-  }
-  for (let n = 1; n < fewestSeeds; n++) {
-    const roles = seededRoles.filter((role) => seeds(role) === n);
-    if (roles.length > 0) warnings.push(seedWarning(n, roles));
-  }
-  warnings.push(...freshWarnings(document.fresh_alone));
-  const unmatched = document.arms.filter(({ matched }) => matched === false);
-  if (unmatched.length > 0) {
-    warnings.push(
-      `L0 or FVU differ by more than ${matchedWithin * 100}% from the carried arm: ${unmatched.map(({ arm }) => arm).join(", ")}`,
-    );
-  }
-  if ((document.reinit_persisted.value ?? 0) > 0.05) {
-    warnings.push(
-      "more than 5% persist in a model with random weights: the verdicts can't be trusted",
-    );
-  }
-  if (inexact !== null) warnings.push(...growthWarnings(inexact, document.start_kept.value));
-  const isExactHere = inexact === null || inexact.through === "exact";
-  if (isExactHere && (document.start_kept.value ?? 1) < 0.99) {
-    warnings.push("less than 99% are kept before any training: the verdicts can't be trusted");
-  }
-  return warnings;
-}
-
-/** What an interval from few seeds leaves out. */
-function seedWarning(n: number, roles: readonly ArmRole[]): string {
-  const of = roles.join(", ");
-  if (n === 1) return `one seed of ${of}: intervals leave out how much seeds differ`;
-  return `${n} seeds of ${of}: how much seeds differ is drawn from these ${n} alone, so intervals can be too narrow; ${fewestSeeds} or more tell more`;
-}
-
-/** What growth itself changed, which the verdicts can't tell from what training changed. */
-function growthWarnings(
-  { method, through, r2, loss_parent, loss_child }: InexactGrowth,
-  kept: number | null,
-): string[] {
-  const loss =
-    loss_parent === null || loss_child === null
-      ? ""
-      : `: the loss went from ${loss_parent.toFixed(3)} to ${loss_child.toFixed(3)} nats at once`;
-  const explained =
-    r2 === null ? "" : `, which explains ${(100 * r2).toFixed(1)}% of the variance there`;
-  const way = {
-    exact: "at this SAE's hook the map is exact all the same",
-    published: `at this SAE's hook the method's own map is only near${explained}`,
-    fitted: `the method has no map at this SAE's hook: one fitted on text took its place${explained}`,
-    copied: `the method has no map at this SAE's hook and none was fitted: coordinates were copied${explained}`,
-  };
-  const warnings = [`growth by ${method} is not exact${loss}; ${way[through]}`];
-  if (through !== "exact" && kept !== null) {
-    warnings.push(
-      `${(100 * kept).toFixed(1)}% are kept before any training: what growth itself lost counts as lost`,
-    );
-  }
-  return warnings;
 }
 
 function verdictCounts(
