@@ -17,10 +17,10 @@ export const variants: readonly Variant[] = [
   { name: "lemon-frozen", expand: { width: 96, method: "lemon" }, freeze: "inherited" },
   { name: "bert2bert-aki", expand: { width: 96, method: "bert2bert-aki" } },
   { name: "ligo", expand: { width: 96, method: "ligo" } },
+  { name: "net2net", expand: { width: 96, method: "net2net" } },
   { name: "identity", expand: { layers: 4, depth_method: "identity" } },
   { name: "identity-frozen", expand: { layers: 4, depth_method: "identity" }, freeze: "inherited" },
   { name: "solar", expand: { layers: 4, depth_method: "solar" } },
-  { name: "net2net", expand: { width: 96, method: "net2net" } },
 ];
 
 /** The first variant that makes a child of the same size: its from-scratch model is that of them all. */
