@@ -117,10 +117,10 @@ export const saeDefaults: Omit<SaePlan, "hook" | "lr" | "dead_after_tokens"> = {
 /**
  * `saes[].dead_after_tokens`: in so many tokens a latent of average frequency k / d_sae fires 100 times; at least 10,000,
  * at which fewer latents end up dead than at 40,000 in every run of some hundred steps that was tried, of 512 to 2,304
- * latents (docs/quality.md, docs/methods.md 3.1). Where k is null a twentieth of the latents is taken for it.
+ * latents (docs/quality.md, docs/methods.md 3.1); 10,000 where k is null.
  */
 export function defaultDeadAfter(d_sae: number, k: number | null): number {
-  return Math.max(10_000, Math.ceil((100 * d_sae) / (k ?? d_sae / 20)));
+  return Math.max(10_000, k === null ? 0 : Math.ceil((100 * d_sae) / k));
 }
 
 /** `saes[].matryoshka_widths` of a matryoshka_batchtopk SAE. */

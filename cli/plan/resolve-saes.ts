@@ -42,10 +42,10 @@ export function resolveSaes(
     const input = from === null ? given : { ...given, from };
     const imported = from === null ? null : importedKeys(input, `${where} saes[${i}]`);
     const own = input.hook ?? imported?.hook ?? hook();
-    const latents = imported?.d_sae ?? input.d_sae ?? saeDefaults.d_sae;
-    const k = imported?.k ?? (input.k === undefined ? saeDefaults.k : input.k);
-    const ofSize = { lr: defaultSaeRate(latents), dead_after_tokens: defaultDeadAfter(latents, k) };
-    const sae = { ...saeDefaults, ...ofSize, ...defined(input), ...imported, hook: own };
+    const stated = { ...defined(input), ...imported };
+    const { d_sae = saeDefaults.d_sae, k = saeDefaults.k } = stated;
+    const ofSize = { lr: defaultSaeRate(d_sae), dead_after_tokens: defaultDeadAfter(d_sae, k) };
+    const sae = { ...saeDefaults, ...ofSize, ...stated, hook: own };
     if (sae.hook === unknownHook) {
       fail(`saes[${i}].hook`, "the hook that the SAE reads, which its folder doesn't tell", "none");
     }
