@@ -26,6 +26,18 @@ export interface DumpSequences extends SequenceReader {
   close(): void;
 }
 
+/** What of a dump SAEs were trained and measured on, as eval.json of a run on one states it. */
+export interface DumpUse {
+  /** Name of the file. */
+  readonly file: string;
+  readonly rows: number;
+  readonly trained_rows: number;
+  /** What one in ten was held out of; null with fewer than ten: then the SAEs are measured on what they were trained on. */
+  readonly held_out: DumpSequences["heldOut"];
+  readonly held_out_rows: number | null;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
 /** Longer sequences are shuffled in pieces, so that a chunk is a mix of many. */
 const longestPiece = 256;
 

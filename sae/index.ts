@@ -64,6 +64,7 @@ export { decode, reconstruct } from "./decode.ts";
 export {
   type DumpSequenceOptions,
   type DumpSequences,
+  type DumpUse,
   dumpSequences,
   sequenceBlocks,
   sequencePairs,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { ActivationDump, acquireLock } from "../../src/io/index.ts";
 import type { Context } from "../context.ts";
 import { formatBytes, formatDuration, formatNumber, type Row } from "../output.ts";
+import { activationHooks } from "../plan/activation-hooks.ts";
 import {
   type DryRun,
   estimateRun,
@@ -56,12 +57,9 @@ async function checkCorpus(plan: ResolvedPlan): Promise<void> {
   if (plan.activations !== null) {
     const { dumpSequences } = await import("../../sae/index.ts");
     const { firstTokensExcluded } = await import("../run/tasks/held-out.ts");
-    const hooks = plan.saes.flatMap(({ hook, hook_out }) => [
-      hook,
-      ...(hook_out ? [hook_out] : []),
-    ]);
+    const hooks = activationHooks(plan.saes);
     const dump = new ActivationDump(plan.activations);
-    dumpSequences(dump, [...new Set(hooks)], { firstTokensExcluded, part: "train" }).close();
+    dumpSequences(dump, hooks, { firstTokensExcluded, part: "train" }).close();
     return;
   }
   const { filterDocuments, openCorpus } = await import("../../src/data/index.ts");

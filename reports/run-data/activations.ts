@@ -1,4 +1,5 @@
 // eval.json of a run on a dump of activations: SAEs without their model.
+import type { DumpUse } from "../../sae/index.ts";
 
 /** One SAE's figures, which need no model. */
 export interface ActivationsSae {
@@ -19,14 +20,6 @@ export interface ActivationsSae {
 
 /** `stages/00-base/eval.json`. */
 export interface ActivationsEvaluation {
-  readonly activations: {
-    readonly file: string;
-    readonly rows: number;
-    readonly trained_rows: number;
-    /** What one in ten was held out of; null where the SAEs are measured on what they were trained on. */
-    readonly held_out: "documents" | "sequences" | null;
-    readonly held_out_rows: number | null;
-    readonly metadata: Readonly<Record<string, string>>;
-  };
+  readonly activations: DumpUse;
   readonly saes: readonly ActivationsSae[];
 }

@@ -1,5 +1,5 @@
 /** SAEs on a dump of activations, as printed: what each does, and what the dump says of itself. */
-import { architectures, type SaeArchitecture } from "../../sae/index.ts";
+import { architectures, type DumpUse, type SaeArchitecture } from "../../sae/index.ts";
 import type { ActivationsSae } from "../run-data/activations.ts";
 import type { RunData } from "../run-data.ts";
 import { count, decimal, inWords, percent, plural } from "./format.ts";
@@ -79,9 +79,7 @@ function sentence({ fvu, l0, hook_name, hook_name_out }: ActivationsSae, of: num
   ];
 }
 
-type Dump = NonNullable<NonNullable<RunData["activations"]>["evaluation"]>["activations"];
-
-function measuredOn({ file, held_out, held_out_rows }: Dump): string {
+function measuredOn({ file, held_out, held_out_rows }: DumpUse): string {
   const where =
     held_out === null
       ? "Measured on the rows that they were trained on, since there are too few sequences to hold one in ten out."
@@ -89,7 +87,7 @@ function measuredOn({ file, held_out, held_out_rows }: Dump): string {
   return `Trained on ${file} without the model that made it. ${where}`;
 }
 
-function tiles(sae: ActivationsSae, { trained_rows, held_out_rows }: Dump): Tile[] {
+function tiles(sae: ActivationsSae, { trained_rows, held_out_rows }: DumpUse): Tile[] {
   const tile = (label: string, value: string, note: string, term: string): Tile => ({
     ...{ label, value, note, term },
     interval: null,

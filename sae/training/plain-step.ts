@@ -43,6 +43,9 @@ export function plainStepKernels(d_in: number, d_sae: number, d_out: number = d_
   let x: Float32Array = new Float32Array(0); // [n, d_in], as the encoder reads them
   let goal = x; // [n, d_out]
 
+  /** The terms that the decoder's bias is part of, like the main one. */
+  const besideMain = (): Term[] => [...prefixes.slice(0, nPrefixes), ...(hasOther ? [other] : [])];
+
   return {
     codes: main.codes,
     async select(sae, rows, rule, wanted) {
@@ -81,8 +84,7 @@ export function plainStepKernels(d_in: number, d_sae: number, d_out: number = d_
     },
     wholeResidual() {
       const sum = main.residual.slice();
-      const rest = [...prefixes.slice(0, nPrefixes), ...(hasOther ? [other] : [])];
-      for (const { residual } of rest) {
+      for (const { residual } of besideMain()) {
         for (let i = 0; i < sum.length; i++) sum[i] += residual[i];
       }
       return sum;
@@ -98,8 +100,8 @@ export function plainStepKernels(d_in: number, d_sae: number, d_out: number = d_
     },
     update(sae, { lr, beta1, beta2, step, scale, auxScale, freeNorms, partPenalty }) {
       const { weights, m, v, norms } = sae;
-      const whole = [main, ...prefixes.slice(0, nPrefixes), ...(hasOther ? [other] : [])];
-      if (hasOther) other.slope = new Float32Array(other.slope.length); // the caller added them to the main ones
+      const whole = [main, ...besideMain()];
+      if (hasOther) other.slope.fill(0); // the caller added them to the main ones
       for (const [i, term] of [...whole, ...(hasAux ? [aux] : [])].entries()) {
         const { codes, slope, residual } = term;
         bucketByLatent(codes, codes.nRows, d_sae, buckets);

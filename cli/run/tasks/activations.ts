@@ -6,6 +6,7 @@ import { statSync } from "node:fs";
 import { basename } from "node:path";
 import {
   type DumpSequences,
+  type DumpUse,
   dumpSequences,
   evaluateOnActivations,
   freshLineage,
@@ -18,6 +19,7 @@ import {
 } from "../../../sae/index.ts";
 import { ActivationDump, UsageError, writeJsonAtomic } from "../../../src/io/index.ts";
 import { dumpOrigin, originFields } from "../../origin.ts";
+import { activationHooks } from "../../plan/activation-hooks.ts";
 import { realArm, saeDir, stageDir, stageName } from "../layout.ts";
 import type { SavedState, TaskContext } from "../task-context.ts";
 import { freshConfig } from "./fresh-config.ts";
@@ -30,15 +32,7 @@ export interface ActivationsEvaluation {
   readonly version: 1;
   readonly stage: string;
   readonly model: null;
-  readonly activations: {
-    readonly file: string;
-    readonly rows: number;
-    readonly trained_rows: number;
-    /** What one in ten was held out of; null with fewer than ten: then the SAEs are measured on what they were trained on. */
-    readonly held_out: "documents" | "sequences" | null;
-    readonly held_out_rows: number | null;
-    readonly metadata: Readonly<Record<string, string>>;
-  };
+  readonly activations: DumpUse;
   readonly saes: readonly (ReconstructionFigures & {
     readonly arm: string;
     readonly sae: string;
@@ -51,7 +45,6 @@ export async function activationsTask(context: TaskContext): Promise<string[]> {
   const { plan } = context;
   const stage = stageName(plan, 0);
   const dump = new ActivationDump(plan.activations as string);
-  const hooks = plan.saes.flatMap(({ hook, hook_out }) => (hook_out ? [hook, hook_out] : hook));
   const origin = originOf(dump);
   const saved = context.begin();
   checkOrigin(dump, saved, origin);
@@ -96,7 +89,7 @@ export async function activationsTask(context: TaskContext): Promise<string[]> {
       outputs.push(`${dir}/cfg.json`, `${dir}/sae_weights.safetensors`, `${dir}/lineage.arrow`);
     }
     const [{ heldOut, rows: trainedRows }] = opened;
-    const measured = open(heldOut === null ? "all" : "held-out", [...new Set(hooks)]);
+    const measured = open(heldOut === null ? "all" : "held-out", activationHooks(plan.saes));
     opened.push(measured);
     const evaluation: ActivationsEvaluation = {
       format: "sae-carry/stage-eval",
